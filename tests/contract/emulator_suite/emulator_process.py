@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from b2emulator.admin import Admin
 from b2sdk.v3 import B2Api, Bucket, InMemoryAccountInfo
+
+from b2emulator.admin import Admin
 
 PART_BYTES = 100_000
 """Minimum part size of the tests' emulators: large files need not be large."""

@@ -125,8 +125,9 @@ class TestLargeFiles:
         assert version.content_sha1 == "none"
         assert version.get_content_sha1() == hashlib.sha1(body).hexdigest()
         assert content(bucket, "large") == body
-        assert content(bucket, "large", range_=(PART_BYTES - 3, PART_BYTES + 3)) == (
-            body[PART_BYTES - 3 : PART_BYTES + 4]
+        assert (
+            content(bucket, "large", range_=(PART_BYTES - 3, PART_BYTES + 3))
+            == (body[PART_BYTES - 3 : PART_BYTES + 4])
         )
         assert list(bucket.list_unfinished_large_files()) == []
 
@@ -142,9 +143,7 @@ class TestLargeFiles:
         session = bucket.api.session
         sha1 = hashlib.sha1(body).hexdigest()
         info = {"large_file_sha1": sha1}
-        started = session.start_large_file(
-            bucket.id_, "resumed", "application/octet-stream", info
-        )
+        started = session.start_large_file(bucket.id_, "resumed", "application/octet-stream", info)
         first = body[:PART_BYTES]
         session.upload_part(
             started["fileId"], 1, len(first), hashlib.sha1(first).hexdigest(), io.BytesIO(first)
@@ -186,7 +185,10 @@ class TestLargeFiles:
         with pytest.raises(failure.BadRequest, match="smaller than"):
             session.finish_large_file(started, digests)
         session.upload_part(
-            started, 1, PART_BYTES, hashlib.sha1(bytes(PART_BYTES)).hexdigest(),
+            started,
+            1,
+            PART_BYTES,
+            hashlib.sha1(bytes(PART_BYTES)).hexdigest(),
             io.BytesIO(bytes(PART_BYTES)),
         )
         whole = [hashlib.sha1(bytes(PART_BYTES)).hexdigest(), digests[1]]
@@ -246,9 +248,7 @@ class TestSync:
 
     @staticmethod
     def _sync(source: str, target: str, api: b2sdk.B2Api) -> None:
-        synchronizer = b2sdk.Synchronizer(
-            4, keep_days_or_delete=b2sdk.KeepOrDeleteMode.DELETE
-        )
+        synchronizer = b2sdk.Synchronizer(4, keep_days_or_delete=b2sdk.KeepOrDeleteMode.DELETE)
         with b2sdk.SyncReport(io.StringIO(), no_progress=True) as reporter:
             synchronizer.sync_folders(
                 b2sdk.parse_folder(source, api),
@@ -365,7 +365,7 @@ class TestKeys:
             # An upload is tried again with new URLs, which does not help.
             with pytest.raises(
                 (failure.Unauthorized, failure.RestrictedBucket, failure.MaxRetriesExceeded),
-                match="restricted|lacks|unauthorized",
+                match=r"restricted|lacks|unauthorized",
             ):
                 forbidden()
 
@@ -505,8 +505,12 @@ class TestEncryption:
             with pytest.raises(failure.SSECKeyError):
                 content(bucket, "f", encryption=other)
         copied = bucket.copy(
-            version.id_, "g", source_encryption=key, destination_encryption=b2sdk.SSE_B2_AES,
-            source_file_info=version.file_info, source_content_type=version.content_type,
+            version.id_,
+            "g",
+            source_encryption=key,
+            destination_encryption=b2sdk.SSE_B2_AES,
+            source_file_info=version.file_info,
+            source_content_type=version.content_type,
         )
         assert copied.size == size
         assert content(bucket, "g") == body
