@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Interrupted(Exception):  # noqa: N818 - an instruction, not an error
+class Interrupted(Exception):
     """This attempt must end now: cancelled, handed back, or its lease is gone.
 
     Raised by `Attempt.checkpoint` and `Attempt.guard`; nothing but delivery/ catches it for good.
