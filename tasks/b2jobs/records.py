@@ -54,12 +54,18 @@ _CANCEL = (
 local id = ARGV[1]
 local state = field(id, 'state')
 if state == '' then return '' end
-if state == 'queued' or state == 'waiting' then
+if state == 'succeeded' or state == 'failed' or state == 'cancelled' then return state end
+if state ~= 'running' and tonumber(field(id, 'attempts')) == 0 then
   finish(id, 'cancelled', 'failure', ARGV[2], ARGV[3], ARGV[4])
   return 'cancelled'
 end
-if state == 'running' then redis.call('HSET', job_key(id), 'cancel', '1') end
-return state
+-- An attempt may have left something unfinished: a worker removes it, then the job ends.
+redis.call('HSET', job_key(id), 'cancel', '1')
+if state == 'waiting' then
+  leave(id)
+  enqueue(id, true)
+end
+return field(id, 'state')
 """
 )
 
@@ -78,6 +84,33 @@ redis.call('HSET', job_key(id), 'lost', 0, 'expires', '')
 redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
 enqueue(id, false)
 return 'queued'
+"""
+)
+
+_REFUSE = (
+    lua.LIBRARY
+    + """
+local id = ARGV[1]
+if redis.call('EXISTS', job_key(id)) == 1 then return 0 end
+redis.call('HSET', job_key(id), 'id', id, 'kind', ARGV[2], 'priority', 'normal', 'key', '',
+           'request', ARGV[3], 'retry', 0, 'expires', '', 'created', seconds(NOW),
+           'attempts', 0, 'fence', 0, 'lost', 0, 'state', 'queued')
+finish(id, 'failed', 'failure', ARGV[4], ARGV[5], ARGV[6])
+return 1
+"""
+)
+
+_FOLLOW = (
+    lua.LIBRARY
+    + """
+local first, id = ARGV[1], ARGV[2]
+local meta = redis.call('GET', ROOT .. 'celery-task-meta-' .. first)
+if meta then
+  tell(id, (string.gsub(meta, ', "task_id": "[^"]*"}$', '}')), ARGV[3])
+else
+  redis.call('SADD', P .. 'followers:' .. first, id)
+end
+return 1
 """
 )
 
@@ -136,6 +169,8 @@ class Records:
         self._submit = self.redis.register_script(_SUBMIT)
         self._cancel = self.redis.register_script(_CANCEL)
         self._retry = self.redis.register_script(_RETRY)
+        self._refuse = self.redis.register_script(_REFUSE)
+        self._follow = self.redis.register_script(_FOLLOW)
 
     def submit(self, job_id: str, job: Job, *, delay_seconds: float = 0.0) -> str:
         """Write the record and ring, in one step; return the id of the job that now has the key.
@@ -160,6 +195,26 @@ class Records:
                 )
             )
 
+    def refuse(self, job_id: str, kind: str, arguments: dict[str, Any], failure: Failure) -> None:
+        """Record a job that can never succeed as failed. Does nothing where it has a record."""
+        with unavailable(self.url):
+            self._refuse(
+                keys=[self.root],
+                args=[
+                    job_id,
+                    kind,
+                    json.dumps(arguments),
+                    failure.model_dump_json(),
+                    failed_meta(failure),
+                    DAY_SECONDS,
+                ],
+            )
+
+    def follow(self, first_id: str, task_id: str) -> None:
+        """Give the Celery task *task_id* the result of the job that has its key already."""
+        with unavailable(self.url):
+            self._follow(keys=[self.root], args=[first_id, task_id, int(DAY_SECONDS)])
+
     def get(self, job_id: str) -> Record:
         """The record as it is now.
 
@@ -175,7 +230,8 @@ class Records:
     def cancel(self, job_id: str, *, keep_seconds: float = DAY_SECONDS) -> State:
         """Keep a job that has not started from ever starting; ask a running one to stop.
 
-        Returns the state after the call: `running` means that a worker has been asked.
+        Returns the state after the call. Where an attempt has begun, that is `running` or
+        `queued`: a worker has been asked to stop, or to remove what the attempt left.
 
         Raises:
             JobNotFound
