@@ -26,7 +26,8 @@ _STORE_KEYS = {
     "gs": ("service_account_key", "service_account_path", "endpoint"),
     "azure": ("account_name", "account_key", "sas_token", "endpoint"),
 }
-_TOLD = re.compile(r"[A-Za-z][A-Za-z_.:/-]{0,31}\Z")
+# Shorter than an application key (31 characters), or a bucket behind a scheme.
+_TOLD = re.compile(r"(?:[A-Za-z0-9_.-]{1,24}|[a-z0-9]{1,8}://[a-z0-9.-]{0,63})\Z")
 
 
 class Malformed(ValueError):

@@ -81,7 +81,7 @@ class SecretsFile:
                 if self._read is not None and self._read[0] == _signature(status):
                     return self._read[1]
                 self._read = None
-                status, raw = self._load()
+                status, contents = self._load()
             except FileNotFoundError as error:
                 raise OperatorError(
                     "credentials_missing",
@@ -94,17 +94,33 @@ class SecretsFile:
                     f"The secrets file {self.path} cannot be read: {error.strerror}.",
                     hint="Let the worker's user own it, with mode 600.",
                 ) from error
-            contents = self._checked(raw)
+            if isinstance(contents, str):
+                raise OperatorError(
+                    "credentials_invalid",
+                    f"The secrets file {self.path} cannot be used: {contents}.",
+                    hint='It holds {"key_id": "...", "application_key": "..."}, or several of '
+                    'these as {"accounts": {"default": {...}}}.',
+                )
             self._read = _signature(status), contents
             return contents
 
-    def _load(self) -> tuple[os.stat_result, bytes]:
-        """Open, judge what was opened, read: nobody can exchange the file in between."""
+    def _load(self) -> tuple[os.stat_result, Contents | str]:
+        """Open, judge what was opened, read: nobody can exchange the file in between.
+
+        What is wrong with the contents is returned, not raised: no frame on the way of the
+        error then holds a value of the file, for tools that print tracebacks with locals.
+        """
         descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             self._judge(status)
-            return status, file.read(LIMIT_BYTES + 1)
+            raw = file.read(LIMIT_BYTES + 1)
+        if len(raw) > LIMIT_BYTES:
+            return status, f"it has more than {LIMIT_BYTES} bytes"
+        try:
+            return status, read(raw)
+        except Malformed as error:
+            return status, str(error)
 
     def _judge(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
@@ -121,22 +137,6 @@ class SecretsFile:
                 f"{who} can read or change it.",
                 hint=_EXPOSED_HINT,
             )
-
-    def _checked(self, raw: bytes) -> Contents:
-        problem = f"it has more than {LIMIT_BYTES} bytes" if len(raw) > LIMIT_BYTES else ""
-        if not problem:
-            try:
-                return read(raw)
-            except Malformed as error:
-                problem = str(error)
-        # Outside of the except clause: the frames of `read` hold values of the file.
-        del raw
-        raise OperatorError(
-            "credentials_invalid",
-            f"The secrets file {self.path} cannot be used: {problem}.",
-            hint='It holds {"key_id": "...", "application_key": "..."}, or several of these as '
-            '{"accounts": {"default": {...}}}.',
-        )
 
 
 def exposed_to(status: os.stat_result, user: int, groups: set[int]) -> str:

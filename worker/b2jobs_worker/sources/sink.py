@@ -56,10 +56,10 @@ class LocalSink:
                 f"The root {place.root.name!r} is read only.",
                 hint='Choose another root, or set access = "read-write" for it in the config file.',
             )
-        if place.path.endswith("/") or not place.path:
+        self._name = place.path.rpartition("/")[2]
+        if self._name in ("", ".", ".."):
             raise failures.destination_is_directory(place.uri)
-        last = place.path.rpartition("/")[2]
-        self._part = part_name(last, job_id)
+        self._part = part_name(self._name, job_id)
         folder = os.path.dirname(os.path.join(place.root.folder, place.path))  # noqa: PTH118, PTH120
         self.part_path = f"{folder}/{self._part}"
 
@@ -97,8 +97,8 @@ class LocalSink:
         if self._descriptor >= 0:
             return self._descriptor
         try:
-            with found(self._place, follow_last=False, make=True) as (folder, name):
-                self._check_target(folder, name)
+            with found(self._place, follow_last=False, make=True) as (folder, _):
+                self._check_target(folder)
                 self._folder = os.dup(folder)
             self._descriptor = self._open_part()
             self._prepare(size)
@@ -116,7 +116,6 @@ class LocalSink:
         Raises:
             PassingError: `part_file_lost`, when somebody removed or replaced the part file.
         """
-        target = self._place.path.rpartition("/")[2]
         try:
             os.ftruncate(self._descriptor, self._size)
             if modified_millis is not None:
@@ -125,7 +124,7 @@ class LocalSink:
             if self._durable:
                 os.fsync(self._descriptor)
             self._check_part_is_ours()
-            os.replace(self._part, target, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            os.replace(self._part, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
             if self._durable:
                 self._flush_folder()
         except OSError as error:
@@ -155,11 +154,9 @@ class LocalSink:
         if getattr(self, "_folder", -1) >= 0:
             self.close()
 
-    def _check_target(self, folder: int, name: str) -> None:
-        if name in (".", ".."):
-            raise failures.destination_is_directory(self.uri)
+    def _check_target(self, folder: int) -> None:
         try:
-            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+            mode = os.stat(self._name, dir_fd=folder, follow_symlinks=False).st_mode
         except FileNotFoundError:
             return
         if stat.S_ISDIR(mode):
