@@ -104,10 +104,24 @@ class Settings(BaseSettings):
         ge=0,
         description="How long a job may go on after SIGTERM before it is handed back.",
     )
-    retention_seconds: float = Field(
+    keep_results_seconds: float = Field(
+        24 * 3600.0,
+        ge=60,
+        description="How long records and results of jobs that succeeded or were cancelled are "
+        "kept. About 2 KB each.",
+    )
+    keep_failures_seconds: float = Field(
         7 * 24 * 3600.0,
         ge=60,
-        description="How long records and results of ended jobs are kept. About 2 KB each.",
+        description="How long failed jobs are kept to be understood and tried again. "
+        "About 2 KB each.",
+    )
+    reserved_slots: int = Field(
+        2,
+        ge=0,
+        le=64,
+        description="Slots in one more process that serves only `high`, so that an urgent job "
+        "never waits for a long one. 0 saves that process, about 70 MB.",
     )
     private_hosts: str = Field(
         "",
