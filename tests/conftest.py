@@ -14,6 +14,8 @@ from support.fake import Fake
 from support.installation import Installation
 from support.redis_server import RedisServer
 
+pytest_plugins = ["b2jobs.testing"]
+
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
