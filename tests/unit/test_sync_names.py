@@ -25,7 +25,9 @@ def test_unsafe_names_are_refused(name: str) -> None:
     assert refused.code == "name_unsafe"
 
 
-@pytest.mark.parametrize("name", ["a", ".hidden", "a/.b", "..a", "a..", "a b", "ä/ö", "a\\..\\b", "-"])
+@pytest.mark.parametrize(
+    "name", ["a", ".hidden", "a/.b", "..a", "a..", "a b", "ä/ö", "a\\..\\b", "-"]
+)
 def test_odd_but_harmless_names_pass(name: str) -> None:
     assert LocalNames().judge(name) is None
 
@@ -47,7 +49,13 @@ def test_names_that_differ_in_case_clash_only_where_the_folder_folds_case() -> N
     assert [LocalNames().judge(name) for name in names] == [None] * 5
     folding = LocalNames(folds_case=True)
     refused = [folding.judge(name) for name in names]
-    assert [r.code if r else None for r in refused] == [None, None, "name_clash", None, "name_clash"]
+    assert [r.code if r else None for r in refused] == [
+        None,
+        None,
+        "name_clash",
+        None,
+        "name_clash",
+    ]
 
 
 def test_names_b2_refuses() -> None:
