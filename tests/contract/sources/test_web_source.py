@@ -157,8 +157,13 @@ def test_what_is_compressed_all_the_same_is_kept_so(web: WebServer) -> None:
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(404, "source_missing"), (403, "source_forbidden"), (429, "source_busy"), (503, "source_unavailable")],
-)  # fmt: skip
+    [
+        (404, "source_missing"),
+        (403, "source_forbidden"),
+        (429, "source_busy"),
+        (503, "source_unavailable"),
+    ],
+)
 def test_a_refusal_has_its_code_and_keeps_the_signature_secret(
     web: WebServer, status: int, code: str
 ) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 import trustme
 
@@ -58,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
         web = self.web
         web.asked.append({"path": self.path, **{k.lower(): v for k, v in self.headers.items()}})
         if self.path.startswith("/redirect/"):
-            self._redirect(self.path.removeprefix("/redirect/"))
+            self._redirect(unquote(self.path).removeprefix("/redirect/"))
         else:
             self._file()
 
