@@ -116,7 +116,7 @@ class _Delivery:
                 "kind": self.claim.kind,
                 "attempts": self.claim.attempt,
             }
-        ).model_dump(mode="json")
+        ).as_json()
         strays = self._note(lambda: self.leases.succeed(self.claim, said))
         made = self.work.traces(result)
         if strays is None:
