@@ -112,7 +112,7 @@ class Demo:
         if not self.is_local:
             undo.callback(self._follow, self.client.delete, f"b2id://{result.file_id}")
         self._say(f"upload    {SOURCE} -> {self.target}")
-        show.line(result.model_dump(mode="json"))
+        show.line(result.as_json())
         return result
 
     def download(self, source: Path) -> None:
