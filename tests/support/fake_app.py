@@ -115,5 +115,6 @@ class FakeUpload:
 
 
 app = make_app(current())
+app.main = __name__
 app.conf.include = []
 register(app, {"upload": FakeUpload(Path(os.environ["FAKE_FOLDER"]))})
