@@ -164,8 +164,7 @@ def covered(spans: list[tuple[int, int]]) -> int:
     """How many positions lie in at least one of the half-open *spans*."""
     total, reached = 0, 0
     for start, end in sorted(spans):
-        start = max(start, reached)
-        if end > start:
-            total += end - start
+        if end > reached:
+            total += end - max(start, reached)
             reached = end
     return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 from b2emulator.emulator import Emulator
 from b2emulator.store.versions import HIDE, HIDE_MARKER_TYPE, START, Version
@@ -63,7 +64,7 @@ def _apply(
         finished.insert(0, emulator.versions.add(marker, millis=now))
         done["hidden"] += 1
     gone = 0
-    for newer, version in zip(finished, finished[1:], strict=False):
+    for newer, version in pairwise(finished):
         # A version counts as hidden from the moment the next one took its place.
         locked = version.legal_hold == "on" or (version.retain_until or 0) > now
         if _is_older(newer.millis, delete_days, now) and not locked:

@@ -134,8 +134,8 @@ def _answer(call: DownloadCall, version: Version, grant: Grant | None, bucket: B
         else:
             headers[f"X-Bz-Info-{key}"] = percent_encode(value)
     for parameter, header in OVERRIDES.items():
-        if (value := call.query.get(parameter)) is not None:
-            headers[header] = _one_line(value)
+        if (override := call.query.get(parameter)) is not None:
+            headers[header] = _one_line(override)
     first, length = _range(call.headers.get("range"), version.size)
     status = 200
     if first is not None:

@@ -159,7 +159,7 @@ def b2_update_file_retention(call: Call) -> Json:
         call.grant.require("bypassGovernance")
     active = version.retention_mode is not None and (version.retain_until or 0) > now_millis()
     weaker = (until or 0) < (version.retain_until or 0) or (
-        mode != version.retention_mode and mode != COMPLIANCE
+        mode not in (version.retention_mode, COMPLIANCE)
     )
     if active and weaker and not (bypass and version.retention_mode == GOVERNANCE):
         raise access_denied(f"The file is retained in {version.retention_mode} mode")

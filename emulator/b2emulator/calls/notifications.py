@@ -26,5 +26,5 @@ def b2_set_bucket_notification_rules(call: Call) -> Json:
             if field not in rule:
                 raise bad_request(f"a rule needs {field}")
     rules = [{"isSuspended": False, "suspensionReason": "", **rule} for rule in given]
-    changed = call.emulator.buckets.change(bucket, notification_rules=rules)
+    changed = call.emulator.buckets.change(bucket, counts=False, notification_rules=rules)
     return {"bucketId": changed.id, "eventNotificationRules": changed.notification_rules}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from b2emulator.errors import bad_request
@@ -19,7 +20,7 @@ def lifecycle(given: list[Json]) -> list[Json]:
     """Up to 100 rules of which no prefix begins with another's."""
     if len(given) > MAX_RULES:
         raise bad_request(f"at most {MAX_RULES} lifecycle rules")
-    stored = []
+    stored: list[Json] = []
     for rule in given:
         prefix = rule.get("fileNamePrefix")
         if not isinstance(prefix, str):
@@ -34,7 +35,7 @@ def lifecycle(given: list[Json]) -> list[Json]:
             raise bad_request("a lifecycle rule needs a number of days")
         stored.append({"fileNamePrefix": prefix, **{field: rule.get(field) for field in DAYS}})
     prefixes = sorted(rule["fileNamePrefix"] for rule in stored)
-    for first, second in zip(prefixes, prefixes[1:], strict=False):
+    for first, second in pairwise(prefixes):
         if second.startswith(first):
             raise bad_request(f"lifecycle rules overlap: {first!r} and {second!r}")
     return stored

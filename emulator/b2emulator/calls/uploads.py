@@ -196,11 +196,13 @@ async def _receiving(call: UploadCall, least: int = 0) -> AsyncIterator[Received
         tail = b""
         left = size
         async for data in call.body:
-            if len(data) > left:
-                data, tail = data[:left], tail + data[left:]
-            left -= len(data)
-            if data:
-                await writer.write(data)
+            wanted = data if len(data) <= left else data[:left]
+            tail += data[len(wanted) :]
+            left -= len(wanted)
+            if wanted:
+                await writer.write(wanted)
+        if left or len(tail) != (DIGEST_BYTES if at_end else 0):
+            raise ConnectionResetError("the client went away in the middle of a body")
         sha1, body, md5 = await writer.finish()
         expected = tail.decode("ascii", "replace") if at_end else claimed
         wrong = call.effects is not None and call.effects.reject_checksum

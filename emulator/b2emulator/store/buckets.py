@@ -60,9 +60,9 @@ class BucketTable:
         self._keep(bucket)
         return bucket
 
-    def change(self, bucket: Bucket, **settings: Any) -> Bucket:
-        """Store *settings* and count the revision up."""
-        changed = replace(bucket, revision=bucket.revision + 1, **settings)
+    def change(self, bucket: Bucket, *, counts: bool = True, **settings: Any) -> Bucket:
+        """Store *settings* and, where it *counts*, a higher revision."""
+        changed = replace(bucket, revision=bucket.revision + counts, **settings)
         self._keep(changed)
         return changed
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from b2emulator.file_ids import order_of
 from b2emulator.names import successor
 from b2emulator.store.index import Index
-from b2emulator.store.versions import COLUMNS, Version, version_from_row
+from b2emulator.store.versions import LISTED_COLUMNS, Version, version_from_row
 
 BATCH = 1000
 
@@ -100,11 +100,10 @@ class Listings:
 
     def _visible_from(self, wanted: Wanted, start: str, _: str | None) -> Iterator[Version]:
         above = successor(wanted.prefix)
-        columns = ", ".join(f"v.{column.strip()}" for column in COLUMNS.split(","))
         sql = (
-            f"SELECT {columns} FROM visible s JOIN versions v ON v.number = s.number"  # noqa: S608
-            " WHERE s.bucket = ? AND s.name >= ?" + ("" if above is None else " AND s.name < ?")
-        ) + " ORDER BY s.name LIMIT ?"
+            f"SELECT {LISTED_COLUMNS} FROM visible s JOIN versions v USING (bucket, name, number)"
+            " WHERE bucket = ? AND name >= ?" + ("" if above is None else " AND name < ?")
+        ) + " ORDER BY name LIMIT ?"
         bounds = () if above is None else (above,)
         limit = min(wanted.limit + 1, BATCH)
         while True:
@@ -123,7 +122,7 @@ class Listings:
             start += "\0"
         above = successor(wanted.prefix)
         sql = (
-            f"SELECT {COLUMNS} FROM versions WHERE bucket = ?"  # noqa: S608 - constant
+            f"SELECT {LISTED_COLUMNS} FROM versions WHERE bucket = ?"
             " AND (name, -millis, -number) > (?, ?, ?)"
             + ("" if above is None else " AND name < ?")
             + " ORDER BY name, millis DESC, number DESC LIMIT ?"
@@ -145,7 +144,7 @@ class Listings:
 
     def _rest_of_name(self, wanted: Wanted, name: str, order: tuple[int, int]) -> Iterator[Version]:
         rows = self._db.execute(
-            f"SELECT {COLUMNS} FROM versions WHERE bucket = ? AND name = ?"  # noqa: S608 - constant
+            f"SELECT {LISTED_COLUMNS} FROM versions WHERE bucket = ? AND name = ?"
             " AND (millis, number) <= (?, ?) ORDER BY millis DESC, number DESC LIMIT ?",
             (wanted.bucket, name, *order, wanted.limit + 1),
         )
@@ -156,7 +155,7 @@ class Listings:
         """Large files not finished, in the order they were started."""
         above = successor(prefix)
         rows = self._db.execute(
-            f"SELECT {COLUMNS} FROM versions WHERE bucket = ? AND action = 'start'"  # noqa: S608
+            f"SELECT {LISTED_COLUMNS} FROM versions WHERE bucket = ? AND action = 'start'"
             " AND number >= ? AND name >= ?"
             + ("" if above is None else " AND name < ?")
             + " ORDER BY number LIMIT ?",

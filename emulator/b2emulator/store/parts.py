@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from b2emulator.store.bodies import BodyStore, Content, NewBody
 from b2emulator.store.index import Index
@@ -59,23 +59,15 @@ class PartTable:
             " WHERE file = ? AND part >= ? ORDER BY part LIMIT ?",
             (file, start, limit),
         )
-        return [Part(*row[:5], load_content(row[5])) for row in rows]
+        return [Part(row[0], row[1], row[2], row[3], row[4], load_content(row[5])) for row in rows]
 
     def finish(self, started: Version, parts: list[Part]) -> Version:
         """The parts become the content of the file; their references go over to it."""
-        from dataclasses import replace
-
-        content = tuple(piece for part in parts for piece in part.content)
         finished = replace(
-            started, action=UPLOAD, size=sum(part.size for part in parts), content=content
+            started,
+            action=UPLOAD,
+            size=sum(part.size for part in parts),
+            content=tuple(piece for part in parts for piece in part.content),
         )
-        self._index.db.execute("BEGIN IMMEDIATE")
-        try:
-            self._index.db.execute("DELETE FROM parts WHERE file = ?", (started.number,))
-            self._versions._write(self._index.db, finished)
-            self._versions._refresh(self._index.db, finished.bucket, finished.name)
-        except BaseException:
-            self._index.db.execute("ROLLBACK")
-            raise
-        self._index.db.execute("COMMIT")
+        self._versions.change(finished)
         return finished

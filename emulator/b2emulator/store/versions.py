@@ -18,11 +18,15 @@ COLUMNS = (
     "number, bucket, name, millis, action, file_id, size, sha1, md5, content_type, info,"
     " encryption, retention_mode, retain_until, legal_hold, content"
 )
+LISTED_COLUMNS = (
+    COLUMNS.replace("content_type", "#").replace("content", "'[]'").replace("#", "content_type")
+)
+"""The same without the content, which no listing shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    """How a file is encrypted at rest, as far as B2 tells: the mode, and for SSE-C the key's MD5."""
+    """How a file is encrypted, as far as B2 tells: the mode, and for SSE-C the key's MD5."""
 
     mode: str
     key_md5: str | None = None
@@ -72,7 +76,7 @@ def version_from_row(row: Sequence[object]) -> Version:
         sha1=sha1,  # type: ignore[arg-type]
         md5=md5,  # type: ignore[arg-type]
         content_type=content_type,  # type: ignore[arg-type]
-        info=json.loads(info),  # type: ignore[arg-type]
+        info=json.loads(info) if info != "{}" else {},  # type: ignore[arg-type]
         encryption=Encryption(*json.loads(encryption)) if encryption else None,  # type: ignore[arg-type]
         retention_mode=mode,  # type: ignore[arg-type]
         retain_until=until,  # type: ignore[arg-type]
@@ -147,9 +151,14 @@ class VersionTable:
             db.execute("DELETE FROM visible WHERE bucket = ? AND name = ?", (bucket, name))
 
     def change(self, version: Version) -> None:
-        """Write a changed version back: finished, or with another lock."""
+        """Write a changed version back: finished, or with another lock.
+
+        A finished file has no parts: what they referred to is its content now.
+        """
         with self._index.transaction() as db:
             self._write(db, version)
+            if version.action != START:
+                db.execute("DELETE FROM parts WHERE file = ?", (version.number,))
             self._refresh(db, version.bucket, version.name)
 
     def find(self, file_id: str) -> Version | None:
@@ -157,14 +166,14 @@ class VersionTable:
         if number is None:
             return None
         row = self._index.db.execute(
-            f"SELECT {COLUMNS} FROM versions WHERE number = ? AND file_id = ?",  # noqa: S608 - constant
+            f"SELECT {COLUMNS} FROM versions WHERE number = ? AND file_id = ?",
             (number, file_id),
         ).fetchone()
         return version_from_row(row) if row else None
 
     def visible(self, bucket: str, name: str) -> Version | None:
         row = self._index.db.execute(
-            f"SELECT {COLUMNS} FROM versions WHERE number ="  # noqa: S608 - constant
+            f"SELECT {COLUMNS} FROM versions WHERE number ="
             " (SELECT number FROM visible WHERE bucket = ? AND name = ?)",
             (bucket, name),
         ).fetchone()
@@ -173,7 +182,7 @@ class VersionTable:
     def newest(self, bucket: str, name: str) -> Version | None:
         """The newest finished version, a hide marker included."""
         row = self._index.db.execute(
-            f"SELECT {COLUMNS} FROM versions WHERE bucket = ? AND name = ?"  # noqa: S608 - constant
+            f"SELECT {COLUMNS} FROM versions WHERE bucket = ? AND name = ?"
             " AND action != 'start' ORDER BY millis DESC, number DESC LIMIT 1",
             (bucket, name),
         ).fetchone()

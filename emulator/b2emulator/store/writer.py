@@ -52,15 +52,18 @@ class BodyWriter:
         self._working = loop.run_in_executor(_THREADS, self._work, batch)
 
     def _work(self, batch: list[bytes]) -> None:
-        for data in batch:
-            self._digest.update(data)
-            if self._file is not None and not _is_zeros(data):
-                view = memoryview(data)
-                offset = self._at
-                while view:
-                    written = os.pwrite(self._file, view, offset)
-                    view, offset = view[written:], offset + written
-            self._at += len(data)
+        # One call each for all of the batch: every return from a call that lets
+        # go of the GIL waits for the event loop to let go of it in turn.
+        data = b"".join(batch)
+        if not data:
+            return
+        self._digest.update(data)
+        if self._file is not None and not _is_zeros(data):
+            view, offset = memoryview(data), self._at
+            while view:
+                written = os.pwrite(self._file, view, offset)
+                view, offset = view[written:], offset + written
+        self._at += len(data)
 
     async def finish(self) -> tuple[str, NewBody, str | None]:
         """(SHA-1, the body, its MD5 when it is small); the file is complete when this returns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -53,7 +53,7 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def run_until(emulator: Emulator, stop: asyncio.Event, ready) -> None:  # type: ignore[no-untyped-def]
+async def run_until(emulator: Emulator, stop: asyncio.Event, ready: Callable[[int], None]) -> None:
     """Serve until *stop* is set; *ready* is called once with the port."""
     async with serving(emulator) as port:
         ready(port)

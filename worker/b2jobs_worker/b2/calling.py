@@ -8,21 +8,29 @@ looks here to know whose calls they are.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from b2jobs_worker.b2.meter import Meter
-    from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.b2.meter import Meter
+
+
+class Interruptible(Protocol):
+    """What b2/ asks of the attempt it works for; `transfer.attempt.Attempt` is one."""
+
+    def checkpoint(self) -> None:
+        """Raise when the attempt must end."""
+
+    def on_interrupt(self, act: Callable[[], None]) -> AbstractContextManager[None]:
+        """While the context lasts, call *act* when the attempt must end."""
 
 
 @dataclass(frozen=True)
 class Caller:
     """One job's side of a call: what may interrupt it, and who pays."""
 
-    attempt: Attempt
+    attempt: Interruptible
     meter: Meter
 
 

@@ -43,8 +43,8 @@ class Concurrency:
         """How many may be under way now."""
         return self._limit
 
-    def enter(self, checkpoint: Callable[[], None]) -> float:
-        """Wait for a place and take it; returns the time, for `leave`.
+    def enter(self, checkpoint: Callable[[], None]) -> None:
+        """Wait for a place and take it.
 
         *checkpoint* is called while waiting, and what it raises ends the waiting.
         """
@@ -55,9 +55,8 @@ class Concurrency:
                 checkpoint()
                 self._free.wait(0.25)
             self._under_way += 1
-        return self._clock()
 
-    def leave(self, entered: float, bytes_count: int, *, overloaded: bool = False) -> None:
+    def leave(self, bytes_count: int, *, overloaded: bool = False) -> None:
         """Give the place back. *overloaded*: B2 refused the request for load."""
         now = self._clock()
         with self._free:

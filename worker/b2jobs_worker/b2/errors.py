@@ -73,6 +73,12 @@ def convert(
             return PassingError(
                 "checksum_mismatch", "B2 received other bytes than were sent; nothing was stored."
             )
+        case b2.BadRequest() if error.code == "cannot_delete_non_empty_bucket":
+            return CallerError(
+                "bucket_not_empty",
+                "The bucket still has files.",
+                hint="Delete all their versions first.",
+            )
         case _:
             return _build(error)(error, text)
 
@@ -171,8 +177,9 @@ def _internal(error: b2.B2Error, text: str) -> JobError:
 
 
 def _service(error: b2.B2Error, text: str) -> JobError:
+    # After a 503 nothing was done; after another 5xx nobody knows (retry.DOUBTFUL).
     return PassingError(
-        "service_unavailable",
+        "service_unavailable" if text.startswith("503") else "service_failed",
         f"B2 is not available: {text}.",
         wait=Wait("backoff", error.retry_after_seconds),
     )

@@ -66,6 +66,7 @@ class LocalGovernor:
         self._lock = threading.Lock()
 
     def admit(self, account: str, bytes_count: int, checkpoint: Callable[[], None]) -> None:
+        del bytes_count
         while pause := self._pauses.get(account):
             left = pause.until - self._clock()
             if left <= 0:

@@ -55,16 +55,12 @@ class Response:
     def __init__(
         self,
         url: str,
-        status: int,
-        reason: str,
-        headers: Headers,
+        head: tuple[int, str, Headers],
         body: BodyReader,
         exchange: _Exchange,
     ) -> None:
         self.url = url
-        self.status_code = status
-        self.reason = reason
-        self.headers = headers
+        self.status_code, self.reason, self.headers = head
         self._body = body
         self._exchange = exchange
         self._content: bytes | None = None
@@ -139,7 +135,7 @@ class Session:
         seconds = _PATIENT_SECONDS if path.endswith(_PATIENT) else READ_TIMEOUT_SECONDS
         exchange = _Exchange(self._pool, origin, path)
         try:
-            status, reason, answer = exchange.run(method, parts.netloc, headers, data, seconds)
+            answer = exchange.run(method, parts.netloc, headers, data, seconds)
         except OSError as error:
             exchange.drop()
             raise _as_requests(error, url) from error
@@ -149,8 +145,8 @@ class Session:
         except Exception as error:
             exchange.drop()
             raise Carried(error) from error
-        empty = method == "HEAD" or status in (204, 304)
-        response = Response(url, status, reason, answer, exchange.body(answer, empty), exchange)
+        empty = method == "HEAD" or answer[0] in (204, 304)
+        response = Response(url, answer, exchange.body(answer[2], empty), exchange)
         if not stream:
             _ = response.content
         return response

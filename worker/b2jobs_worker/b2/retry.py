@@ -17,6 +17,7 @@ PAUSES_SECONDS = (0.1, 0.4, 1.2)
 _MOST_TRIES = {
     "connection_broken": 4,
     "service_unavailable": 4,
+    "service_failed": 4,
     "upload_url_refused": 4,
     "upload_url_busy": 4,
     "rate_limited": 3,
@@ -25,8 +26,8 @@ _MOST_TRIES = {
     "timeout": 2,
     "answer_unreadable": 2,
 }
-OVERLOADED = frozenset({"service_unavailable", "rate_limited", "timeout"})
-DOUBTFUL = frozenset({"connection_broken", "service_unavailable", "timeout", "answer_unreadable"})
+OVERLOADED = frozenset({"service_unavailable", "service_failed", "rate_limited", "timeout"})
+DOUBTFUL = frozenset({"connection_broken", "service_failed", "timeout", "answer_unreadable"})
 """After these B2 may have done what was asked although no answer came."""
 
 

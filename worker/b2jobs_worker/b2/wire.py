@@ -66,7 +66,7 @@ class Connection:
         self._http.connect()
         self._socket = self._http.sock
         self._socket.settimeout(None)
-        self._reader = self._socket.makefile("rb", buffering=_READ_AHEAD_BYTES)
+        self._reader = io.BufferedReader(socket.SocketIO(self._socket, "r"), _READ_AHEAD_BYTES)
         if self._aborted:
             self.abort()
 

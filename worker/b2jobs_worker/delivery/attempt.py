@@ -19,22 +19,24 @@ Answer = TypeVar("Answer")
 
 
 class JobAttempt:
-    """Implements `transfer.attempt.Attempt` over a lease."""
+    """Implements `transfer.attempt.Attempt` over a lease.
 
-    def __init__(self, claim: Claim, leases: Leases) -> None:
+    One that does not heed a cancellation is for removing what a cancelled job left.
+    """
+
+    def __init__(self, claim: Claim, leases: Leases, *, heeds_cancel: bool = True) -> None:
         self.claim = claim
         self.job_id = claim.job_id
         self.number = claim.attempt
         self.journal = _FencedJournal(self)
         self._leases = leases
+        self._heeds_cancel = heeds_cancel
         self._interrupted: Interrupted | None = None
         self._acts: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._progress: tuple[str, int, int | None] | None = None
         self._told: tuple[str, int, int | None] | None = None
         self._began = self._told_at = time.monotonic()
-        if claim.is_cancelled:
-            self.interrupt("cancelled", keep=False)
 
     def checkpoint(self) -> None:
         if self._interrupted is not None:
@@ -48,7 +50,7 @@ class JobAttempt:
     def heed(self, answer: str) -> None:
         """Act on what Redis said of the lease: `ok`, `cancel`, `lost` or `gone`."""
         match answer:
-            case "cancel":
+            case "cancel" if self._heeds_cancel:
                 self.interrupt("cancelled", keep=False)
             case "lost":
                 self.interrupt("lease_lost", keep=True)

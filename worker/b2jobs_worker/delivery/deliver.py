@@ -37,12 +37,16 @@ class Work(Protocol):
     def run(self, request: Job, attempt: Attempt) -> Result:
         """Take effect once, however often it is called for the same job.
 
-        Given an attempt that is interrupted from the start, it only removes what earlier
-        ones left unfinished.
-
         Raises:
             JobError: what went wrong, and whether it can heal.
             Interrupted: the attempt was told to end.
+        """
+
+    def abandon(self, request: Job, attempt: Attempt) -> None:
+        """Remove what attempts left unfinished; the job ends without its effect.
+
+        Raises:
+            JobError: something is left; the journal still knows what.
         """
 
     def undo(self, request: Job, made: str) -> None:
@@ -103,33 +107,34 @@ class Delivery:
     def _run(self) -> None:
         logger.info("job %s: attempt %d starts", self.claim.job_id, self.claim.attempt)
         try:
+            request = build(self.claim.kind, self.claim.arguments)
             if self.claim.is_poison:
-                self._give_up(_worker_lost(self.claim))
+                self._give_up(request, _worker_lost(self.claim))
+            elif self.claim.is_cancelled:
+                self._cancelled(request)
             else:
-                self._try()
+                self._try(request)
+        except InvalidJob as error:
+            self._note_failure(invalid(error, self.claim.attempt))
         except QueueUnavailable as error:
             # The worker is stopping and Redis does not answer: the lease will run out.
             logger.warning("job %s: its outcome is not noted: %s", self.claim.job_id, error)
 
-    def _try(self) -> None:
-        try:
-            request = build(self.claim.kind, self.claim.arguments)
-        except InvalidJob as error:
-            self._note_failure(invalid(error, self.claim.attempt))
-            return
+    def _try(self, request: Job) -> None:
         try:
             result = self.work.run(request, self.attempt)
         except Interrupted as interrupted:
             self._interrupted(request, interrupted)
         except QueueUnavailable as error:
-            self._failed(PassingError(error.code, str(error)))
+            self._failed(request, PassingError(error.code, str(error)))
         except JobError as error:
-            self._failed(error)
+            self._failed(request, error)
         except Exception as error:
             logger.exception(
                 "job %s: a bug ended attempt %d", self.claim.job_id, self.claim.attempt
             )
-            self._failed(InternalError("internal_error", f"{type(error).__name__}: {error}"))
+            found = InternalError("internal_error", f"{type(error).__name__}: {error}")
+            self._failed(request, found)
         else:
             self._succeeded(request, result)
 
@@ -152,62 +157,76 @@ class Delivery:
             logger.info("job %s: succeeded", self.claim.job_id)
             self._remove(request, [stray for stray in strays if stray not in kept])
 
-    def _failed(self, error: JobError) -> None:
-        claim = self.claim
-        decision = retry.decide(
-            error,
-            attempt=claim.attempt,
-            elapsed_seconds=claim.elapsed_seconds + self.attempt.seconds(),
-            budget_seconds=claim.retry_seconds,
-        )
-        failure = error.failure(claim.attempt)
+    def _failed(self, request: Job, error: JobError) -> None:
+        decision = self._decide(error)
+        failure = error.failure(self.claim.attempt)
         if isinstance(decision, retry.Again):
-            again = decision
-            logger.info(
-                "job %s: %s; again in %.1f s", claim.job_id, failure.code, again.delay_seconds
-            )
-            self._note(
-                lambda: self.leases.park(claim, again.reason, again.delay_seconds, failure) or None
-            )
+            self._park(decision, failure)
         else:
-            self._give_up(failure)
+            self._give_up(request, failure)
 
-    def _give_up(self, failure: Failure) -> None:
-        """Remove what is unfinished, then end the job."""
+    def _decide(self, error: JobError) -> retry.Again | retry.End:
+        return retry.decide(
+            error,
+            attempt=self.claim.attempt,
+            elapsed_seconds=self.claim.elapsed_seconds + self.attempt.seconds(),
+            budget_seconds=self.claim.retry_seconds,
+        )
+
+    def _park(self, again: retry.Again, failure: Failure) -> None:
+        claim, delay = self.claim, again.delay_seconds
+        logger.info("job %s: %s; again in %.1f s", claim.job_id, failure.code, delay)
+        self._note(lambda: self.leases.park(claim, again.reason, delay, failure) or None)
+
+    def _give_up(self, request: Job, failure: Failure) -> None:
+        """Remove what is unfinished, then end the job; the failure counts, not the removing."""
         if self.claim.losses <= LOSSES_THAT_FAIL:  # else removing it is what kills workers
-            self._clean_up()
+            self._clean_up(request)
         self._note_failure(failure)
 
-    def _clean_up(self) -> None:
-        """Let the work remove what earlier attempts left. The job ends in any case."""
-        remover = JobAttempt(self.claim, self.leases)
-        remover.interrupt("failed", keep=False)
+    def _cancelled(self, request: Job) -> None:
+        """Remove what is unfinished, again later where that can heal, then end the job."""
+        error = self._clean_up(request)
+        decision = self._decide(error) if error is not None else retry.End()
+        if error is not None and isinstance(decision, retry.Again):
+            self._park(decision, error.failure(self.claim.attempt))
+        else:
+            self._note_cancelled()
+
+    def _clean_up(self, request: Job) -> JobError | None:
+        """Remove what attempts left unfinished and outdated owners made; why it could not be."""
+        # An attempt of its own, which the cancellation that led here does not interrupt.
+        remover = JobAttempt(self.claim, self.leases, heeds_cancel=False)
         try:
-            request = build(self.claim.kind, self.claim.arguments)
-            self.work.run(request, remover)
-        except Interrupted:
+            self.work.abandon(request, remover)
             self._remove_strays(request, set())
-        except (JobError, InvalidJob) as error:
+        except Interrupted:
+            logger.warning("job %s: somebody else removes its leftovers", self.claim.job_id)
+        except JobError as error:
             logger.warning("job %s: leftovers not removed: %s", self.claim.job_id, error)
+            return error
         except QueueUnavailable:
             raise
         except Exception:
             logger.exception("job %s: a bug kept leftovers from being removed", self.claim.job_id)
+        return None
 
     def _interrupted(self, request: Job, interrupted: Interrupted) -> None:
-        claim = self.claim
-        logger.info("job %s: %s", claim.job_id, interrupted.reason)
+        logger.info("job %s: %s", self.claim.job_id, interrupted.reason)
         if interrupted.reason == "handed_back":
-            self._note(lambda: self.leases.hand_back(claim) or None)
+            self._note(lambda: self.leases.hand_back(self.claim) or None)
         elif interrupted.reason == "cancelled":
-            self._remove_strays(request, set())
-            failure = Failure(
-                code="cancelled",
-                message="The job was cancelled.",
-                act="caller",
-                attempts=claim.attempt,
-            )
-            self._note(lambda: self.leases.cancelled(claim, failure))
+            self._cancelled(request)
+
+    def _note_cancelled(self) -> None:
+        claim = self.claim
+        failure = Failure(
+            code="cancelled",
+            message="The job was cancelled.",
+            act="caller",
+            attempts=claim.attempt,
+        )
+        self._note(lambda: self.leases.cancelled(claim, failure))
 
     def _note_failure(self, failure: Failure) -> None:
         logger.warning("job %s: failed: %s", self.claim.job_id, failure)
