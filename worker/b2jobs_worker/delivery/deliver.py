@@ -145,7 +145,7 @@ class Delivery:
                 "kind": self.claim.kind,
                 "attempts": self.claim.attempt,
             }
-        ).model_dump(mode="json")
+        ).as_json()
         made = self.work.traces(result)
         # What an outdated owner made may be what this attempt found and returns.
         kept = {str(value) for value in (made, *said.values())}
