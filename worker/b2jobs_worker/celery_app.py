@@ -16,8 +16,9 @@ from celery.signals import worker_init, worker_shutting_down
 from b2jobs.connection import sentinel_address
 from b2jobs.lua import QUEUES
 from b2jobs_worker.delivery import shutdown
-from b2jobs_worker.delivery.keeper import KeeperStep
+from b2jobs_worker.delivery.keeper import CHORES, KeeperStep
 from b2jobs_worker.delivery.startup import warn_about_redis
+from b2jobs_worker.schedule import ScheduleChore
 from b2jobs_worker.settings import Settings, current
 
 UNACKED_SECONDS = 60
@@ -94,4 +95,5 @@ def _on_stop(**_: Any) -> None:
     shutdown.begin(current().grace_seconds)
 
 
+CHORES.append(lambda settings, records: ScheduleChore(settings, records).round)
 app = make_app(current())
