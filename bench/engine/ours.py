@@ -11,6 +11,7 @@ CPU time, peak memory, calls by class.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import resource
@@ -123,6 +124,7 @@ def work(
 ) -> None:
     context = transfer.build_context(settings, durable=False)
     calls = {"a": 0, "b": 0, "c": 0}
+    gc.freeze()
     gate.wait()
     before = time.process_time()
 
