@@ -30,7 +30,9 @@ async def asgi(scope, receive, send):
         return
     if scope["method"] == "GET":
         length = str(DOWN_BLOCKS * len(BLOCK)).encode()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]}
+        )
         for _ in range(DOWN_BLOCKS):
             await send({"type": "http.response.body", "body": BLOCK, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
@@ -41,7 +43,9 @@ async def asgi(scope, receive, send):
         digest.update(message.get("body", b""))
         more = message.get("more_body", False)
     body = digest.hexdigest().encode()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"40")]})
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"40")]}
+    )
     await send({"type": "http.response.body", "body": body})
 
 
@@ -93,14 +97,20 @@ def serve(kind: str, port: int) -> None:
     elif kind == "uvicorn":
         import uvicorn
 
-        uvicorn.run(asgi, port=port, http="httptools", loop="uvloop", log_level="critical", access_log=False)
+        uvicorn.run(
+            asgi, port=port, http="httptools", loop="uvloop", log_level="critical", access_log=False
+        )
     else:
         from granian import Granian
         from granian.log import LogLevels
 
         name = "asgi" if kind == "granian-asgi" else "rsgi"
         Granian(
-            f"servers:{name}", port=port, interface=name, log_level=LogLevels.critical, log_access=False
+            f"servers:{name}",
+            port=port,
+            interface=name,
+            log_level=LogLevels.critical,
+            log_access=False,
         ).serve()
 
 

@@ -22,6 +22,12 @@ from b2jobs.errors import Failure, JobNotFound, QueueUnavailable
 from b2jobs.jobs import ENDED, KINDS, Job, Priority, State
 
 DAY_SECONDS = 24 * 3600.0
+_REFUSALS = (
+    *("OOM", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY"),
+    *("NOAUTH", "WRONGPASS", "NOPERM"),
+)
+WORKER_LIFE_SECONDS = 30.0
+_PAGE = 500
 
 _SUBMIT = (
     lua.LIBRARY
@@ -35,7 +41,7 @@ if redis.call('EXISTS', job_key(id)) == 1 then return id end
 redis.call('HSET', job_key(id), 'id', id, 'kind', kind, 'priority', priority, 'key', key,
            'request', ARGV[5], 'retry', ARGV[6],
            'expires', ARGV[7] ~= '' and seconds(NOW + tonumber(ARGV[7])) or '',
-           'created', seconds(NOW), 'attempts', 0, 'fence', 0, 'lost', 0)
+           'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0)
 if key ~= '' then redis.call('SET', P .. 'key:' .. key, id) end
 if tonumber(ARGV[8]) > 0 then
   redis.call('HSET', job_key(id), 'state', 'waiting', 'reason', 'window',
@@ -80,7 +86,7 @@ redis.call('PERSIST', job_key(id))
 local key = field(id, 'key')
 if key ~= '' then redis.call('SET', P .. 'key:' .. key, id) end
 redis.call('HDEL', job_key(id), 'failure', 'ended', 'started', 'cancel', 'progress')
-redis.call('HSET', job_key(id), 'lost', 0, 'expires', '')
+redis.call('HSET', job_key(id), 'lost', 0, 'expires', '', 'fence', '', 'unheard', 0)
 redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
 enqueue(id, false)
 return 'queued'
@@ -94,7 +100,7 @@ local id = ARGV[1]
 if redis.call('EXISTS', job_key(id)) == 1 then return 0 end
 redis.call('HSET', job_key(id), 'id', id, 'kind', ARGV[2], 'priority', 'normal', 'key', '',
            'request', ARGV[3], 'retry', 0, 'expires', '', 'created', seconds(NOW),
-           'attempts', 0, 'fence', 0, 'lost', 0, 'state', 'queued')
+           'attempts', 0, 'fence', '', 'lost', 0, 'state', 'queued')
 finish(id, 'failed', 'failure', ARGV[4], ARGV[5], ARGV[6])
 return 1
 """
@@ -264,19 +270,25 @@ class Records:
         return cast("State", state)
 
     def listed(self, state: State, *, limit: int = 100) -> Iterator[Record]:
-        """Records in *state*, the latest first."""
+        """Records in *state*, the latest first, read in pages."""
         left = limit
         for shelf in self.shelves(state):
-            with unavailable(self.url):
-                ids = cast("list[str]", self.redis.zrange(shelf, 0, left - 1, desc=True))
-                pipe = self.redis.pipeline(transaction=False)
-                for job_id in ids:
-                    pipe.hgetall(f"{self.prefix}job:{job_id}")
-                found = pipe.execute()
-            yield from (_record(values) for values in found if "state" in values)
-            left -= len(ids)
-            if left <= 0:
-                return
+            first = 0
+            while left > 0:
+                page = min(left, _PAGE)
+                with unavailable(self.url):
+                    ids = cast(
+                        "list[str]", self.redis.zrange(shelf, first, first + page - 1, desc=True)
+                    )
+                    pipe = self.redis.pipeline(transaction=False)
+                    for job_id in ids:
+                        pipe.hgetall(f"{self.prefix}job:{job_id}")
+                    found = pipe.execute()
+                yield from (_record(values) for values in found if "state" in values)
+                first += len(ids)
+                left -= len(ids)
+                if len(ids) < page:
+                    break
 
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""
@@ -299,14 +311,26 @@ class Records:
         """
         if record.state != "queued":
             return record.reason
+        served = {
+            priority
+            for worker in self.workers(within_seconds=WORKER_LIFE_SECONDS)
+            for priority in worker.rsplit("|", 1)[-1].split(",")
+        }
+        return "in_line" if record.priority in served else "no_worker"
+
+    def workers(self, *, within_seconds: float) -> list[str]:
+        """Worker processes that showed life in the last *within_seconds*.
+
+        Each as `NAME-PID@HOST|PRIORITIES`; a worker shows life every second.
+        """
         with unavailable(self.url):
             seconds, _ = self.redis.time()
-            alive = cast(
+            return cast(
                 "list[str]",
-                self.redis.zrange(f"{self.prefix}workers", seconds - 30, "+inf", byscore=True),
+                self.redis.zrange(
+                    f"{self.prefix}workers", seconds - within_seconds, "+inf", byscore=True
+                ),
             )
-        served = {priority for worker in alive for priority in worker.rsplit("|", 1)[-1].split(",")}
-        return "in_line" if record.priority in served else "no_worker"
 
 
 def succeeded_meta(result: dict[str, Any]) -> str:
@@ -357,8 +381,7 @@ def unavailable(url: str) -> Iterator[None]:
 def _is_refusal(error: ResponseError) -> bool:
     """Whether Redis turned a sound command down: full, loading, read-only, not permitted."""
     text = str(error).upper()
-    words = ("OOM", "LOADING", "READONLY", "MASTERDOWN", "NOAUTH", "WRONGPASS", "NOPERM", "MISCONF")
-    return any(word in text for word in words)
+    return any(word in text for word in _REFUSALS)
 
 
 def _meta(status: str, result: object) -> str:
