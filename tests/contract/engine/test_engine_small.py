@@ -210,7 +210,9 @@ def test_keys_that_may_do_too_little(bench: Bench) -> None:
         with pytest.raises(OperatorError) as caught:
             restricted.run(
                 "upload", source="data:,x",
-                destination=destination.replace("other-bucket/a", f"other-bucket/{bench.prefix}in/a"),
+                destination=destination.replace(
+                    "other-bucket/a", f"other-bucket/{bench.prefix}in/a"
+                ),
             )  # fmt: skip
         assert caught.value.code == code
 
