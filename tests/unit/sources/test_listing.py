@@ -61,12 +61,12 @@ def test_the_order_is_that_of_whole_names(tmp_path: Path) -> None:
         "a.txt",
         "a/b",
         "a/b.c",
-        "a/b/c".replace("b/", "d/"),
+        "a/d/c",
         "a0",
         "ab",
         "é/x",
-        "￮",
-        "😀",
+        "\uffee",
+        "\U0001f600",
     ]
     fill(tmp_path, *names)
     listed = Listed(tmp_path)
@@ -135,7 +135,7 @@ def test_what_is_no_file_is_reported(tmp_path: Path) -> None:
 
 def test_names_that_are_not_utf8_are_reported(tmp_path: Path) -> None:
     fill(tmp_path, "a", "é")
-    os.mkdir(os.fsencode(tmp_path) + b"/folder\xff")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/folder\xff")).mkdir()
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/folder\xff/x")).touch()
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/latin\xe9")).touch()
     listed = Listed(tmp_path)
@@ -244,7 +244,7 @@ def test_leaving_a_listing_gives_back_its_descriptors(tmp_path: Path) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-SEGMENTS = st.text(st.sampled_from("aé-./0~￮😀").filter(lambda c: c != "/"), min_size=1, max_size=3)
+SEGMENTS = st.text(st.sampled_from("aé-.0~\uffee\U0001f600"), min_size=1, max_size=3)
 NAMES = st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join)
 
 
