@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -242,6 +242,7 @@ JSON = st.recursive(
 
 
 @given(document=JSON)
+@settings(deadline=None)
 def test_whatever_stands_in_it_is_used_or_refused_without_quoting_it(
     tmp_path_factory: pytest.TempPathFactory, document: object
 ) -> None:

@@ -249,7 +249,7 @@ NAMES = st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join)
 
 
 @given(names=st.sets(NAMES, max_size=25), after=st.one_of(st.just(""), NAMES), data=st.data())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_any_tree_is_listed_in_byte_order_from_any_place_on(
     names: set[str], after: str, data: st.DataObject
 ) -> None:

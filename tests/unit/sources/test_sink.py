@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2jobs.errors import JobError
@@ -323,6 +323,7 @@ NAMES = st.text(
 
 
 @given(name=NAMES, job=st.text())
+@settings(deadline=None)
 def test_part_names_fit_and_hold_no_path(name: str, job: str) -> None:
     part = part_name(name, job)
     assert len(os.fsencode(part)) <= 255
@@ -332,6 +333,7 @@ def test_part_names_fit_and_hold_no_path(name: str, job: str) -> None:
 
 
 @given(stem=NAMES)
+@settings(deadline=None)
 def test_long_names_that_differ_at_the_end_have_different_part_files(stem: str) -> None:
     long = stem * 300
     assert part_name(long + "a", "job") != part_name(long + "b", "job")
