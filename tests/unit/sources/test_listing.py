@@ -18,7 +18,7 @@ from b2jobs.locations import InlineData, LocalPath, Location, RootPath
 from b2jobs_worker.sources import open_source
 from b2jobs_worker.sources.listing import Symlinks, list_root
 from b2jobs_worker.sources.port import Entry, Problem
-from unit.sources.places import as_nobody, served
+from unit.sources.places import as_nobody, open_folder, served
 
 
 class Listed:
@@ -143,11 +143,21 @@ def test_names_that_are_not_utf8_are_reported(tmp_path: Path) -> None:
     assert listed.problems == {"folder\\xff": "name_not_utf8", "latin\\xe9": "name_not_utf8"}
 
 
-def test_a_closed_folder_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    fill(root, "a/x", "b/x", "c/x")
-    (root / "b").chmod(0)
-    told = as_nobody(
+def test_a_closed_folder_is_reported_and_the_rest_goes_on() -> None:
+    with open_folder() as root:
+        fill(root, "a/x", "b/x", "c/x")
+        (root / "b").chmod(0)
+        told = _as_nobody_lists(root)
+        (root / "b").chmod(0o755)
+    assert told.splitlines() == [
+        "b/ source_unreadable",
+        "['a/x', 'c/x']",
+        "source_unreadable operator",
+    ]
+
+
+def _as_nobody_lists(root: Path) -> str:
+    return as_nobody(
         root,
         "from b2jobs.locations import RootPath\n"
         "from b2jobs_worker.sources.listing import list_root\n"
@@ -158,12 +168,6 @@ def test_a_closed_folder_is_reported_and_the_rest_goes_on(tmp_path: Path) -> Non
         "attempt(lambda: names(''))\n"
         "attempt(lambda: names('b'))\n",
     )
-    (root / "b").chmod(0o755)
-    assert told.splitlines() == [
-        "b/ source_unreadable",
-        "['a/x', 'c/x']",
-        "source_unreadable operator",
-    ]
 
 
 @pytest.mark.parametrize(
