@@ -105,8 +105,14 @@ class Client:
 class AsyncClient:
     """The awaitable twin of `Client`: the same methods and errors, awaited."""
 
-    def __init__(self, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
-        self.client = Client(redis_url, key_prefix=key_prefix)
+    def __init__(
+        self,
+        redis_url: str | None = None,
+        *,
+        key_prefix: str | None = None,
+        client: Client | None = None,
+    ) -> None:
+        self.client = client or Client(redis_url, key_prefix=key_prefix)
 
     async def submit(self, job: Job) -> AsyncHandle:
         return AsyncHandle(await asyncio.to_thread(self.client.submit, job))

@@ -55,7 +55,7 @@ class Handle:
             JobCancelled: somebody cancelled it.
             WaitTimeout: it has not ended yet. It goes on.
         """
-        for pause in _looks(timeout):
+        for pause in looks(timeout):
             record = self.record()
             if record.has_ended:
                 return outcome(record)
@@ -107,7 +107,7 @@ class AsyncHandle:
         return (await self.record()).progress
 
     async def wait(self, timeout: float | None = None) -> Any:
-        for pause in _looks(timeout):
+        for pause in looks(timeout):
             record = await self.record()
             if record.has_ended:
                 return outcome(record)
@@ -134,7 +134,7 @@ def outcome(record: Record) -> Result:
     raise JobFailed(failure, record.id)
 
 
-def _looks(timeout: float | None) -> Iterator[float]:
+def looks(timeout: float | None) -> Iterator[float]:
     """How long to pause after each look: short at first, then twice a second, until *timeout*."""
     pause = _FIRST_LOOK_SECONDS
     end = None if timeout is None else time.monotonic() + timeout

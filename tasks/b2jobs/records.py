@@ -22,6 +22,8 @@ from b2jobs.errors import Failure, JobNotFound, QueueUnavailable
 from b2jobs.jobs import ENDED, KINDS, Job, Priority, State
 
 DAY_SECONDS = 24 * 3600.0
+WORKER_LIFE_SECONDS = 30.0
+_PAGE = 500
 
 _SUBMIT = (
     lua.LIBRARY
@@ -264,19 +266,25 @@ class Records:
         return cast("State", state)
 
     def listed(self, state: State, *, limit: int = 100) -> Iterator[Record]:
-        """Records in *state*, the latest first."""
+        """Records in *state*, the latest first, read in pages."""
         left = limit
         for shelf in self.shelves(state):
-            with unavailable(self.url):
-                ids = cast("list[str]", self.redis.zrange(shelf, 0, left - 1, desc=True))
-                pipe = self.redis.pipeline(transaction=False)
-                for job_id in ids:
-                    pipe.hgetall(f"{self.prefix}job:{job_id}")
-                found = pipe.execute()
-            yield from (_record(values) for values in found if "state" in values)
-            left -= len(ids)
-            if left <= 0:
-                return
+            first = 0
+            while left > 0:
+                page = min(left, _PAGE)
+                with unavailable(self.url):
+                    ids = cast(
+                        "list[str]", self.redis.zrange(shelf, first, first + page - 1, desc=True)
+                    )
+                    pipe = self.redis.pipeline(transaction=False)
+                    for job_id in ids:
+                        pipe.hgetall(f"{self.prefix}job:{job_id}")
+                    found = pipe.execute()
+                yield from (_record(values) for values in found if "state" in values)
+                first += len(ids)
+                left -= len(ids)
+                if len(ids) < page:
+                    break
 
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""
@@ -299,14 +307,26 @@ class Records:
         """
         if record.state != "queued":
             return record.reason
+        served = {
+            priority
+            for worker in self.workers(within_seconds=WORKER_LIFE_SECONDS)
+            for priority in worker.rsplit("|", 1)[-1].split(",")
+        }
+        return "in_line" if record.priority in served else "no_worker"
+
+    def workers(self, *, within_seconds: float) -> list[str]:
+        """Worker processes that showed life in the last *within_seconds*.
+
+        Each as `NAME-PID@HOST|PRIORITIES`; a worker shows life every second.
+        """
         with unavailable(self.url):
             seconds, _ = self.redis.time()
-            alive = cast(
+            return cast(
                 "list[str]",
-                self.redis.zrange(f"{self.prefix}workers", seconds - 30, "+inf", byscore=True),
+                self.redis.zrange(
+                    f"{self.prefix}workers", seconds - within_seconds, "+inf", byscore=True
+                ),
             )
-        served = {priority for worker in alive for priority in worker.rsplit("|", 1)[-1].split(",")}
-        return "in_line" if record.priority in served else "no_worker"
 
 
 def succeeded_meta(result: dict[str, Any]) -> str:

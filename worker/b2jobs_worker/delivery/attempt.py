@@ -31,8 +31,6 @@ class JobAttempt:
         self._progress: tuple[str, int, int | None] | None = None
         self._told: tuple[str, int, int | None] | None = None
         self._began = self._told_at = time.monotonic()
-        if claim.is_cancelled:
-            self.interrupt("cancelled", keep=False)
 
     def checkpoint(self) -> None:
         if self._interrupted is not None:

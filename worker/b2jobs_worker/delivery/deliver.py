@@ -28,12 +28,16 @@ class Work(Protocol):
     def run(self, request: Job, attempt: Attempt) -> Result:
         """Take effect once, however often it is called for the same job.
 
-        Given an attempt that is interrupted from the start, it only removes what earlier
-        ones left unfinished.
-
         Raises:
             JobError: what went wrong, and whether it can heal.
             Interrupted: the attempt was told to end.
+        """
+
+    def abandon(self, request: Job, attempt: Attempt) -> None:
+        """Remove what attempts left unfinished; the job ends without its effect.
+
+        Raises:
+            JobError: something is left; the journal still knows what.
         """
 
     def undo(self, request: Job, made: str) -> None:
@@ -72,6 +76,9 @@ class _Delivery:
         try:
             if self.claim.is_poison:
                 self._give_up(_worker_lost(self.claim))
+            elif self.claim.is_cancelled:
+                if self._clean_up():
+                    self._note_cancelled()
             else:
                 self._try()
         except QueueUnavailable as error:
@@ -145,11 +152,11 @@ class _Delivery:
         self._note_failure(failure)
 
     def _clean_up(self) -> bool:
-        """Let the work remove what earlier attempts left; whether the job is still ours."""
+        """Remove what earlier attempts left unfinished; whether the job is still ours."""
+        # An attempt of its own, which the cancellation that led here does not interrupt.
         remover = JobAttempt(self.claim, self.leases)
-        remover.interrupt("failed", keep=False)
         try:
-            self.work.run(build(self.claim.kind, self.claim.arguments), remover)
+            self.work.abandon(build(self.claim.kind, self.claim.arguments), remover)
         except Interrupted as interrupted:
             return interrupted.reason != "lease_lost"
         except (JobError, InvalidJob) as error:
@@ -163,13 +170,17 @@ class _Delivery:
         if interrupted.reason == "handed_back":
             self._note(lambda: self.leases.hand_back(claim) or None)
         elif interrupted.reason == "cancelled":
-            failure = Failure(
-                code="cancelled",
-                message="The job was cancelled.",
-                act="caller",
-                attempts=claim.attempt,
-            )
-            self._note(lambda: self.leases.cancelled(claim, failure))
+            self._note_cancelled()
+
+    def _note_cancelled(self) -> None:
+        claim = self.claim
+        failure = Failure(
+            code="cancelled",
+            message="The job was cancelled.",
+            act="caller",
+            attempts=claim.attempt,
+        )
+        self._note(lambda: self.leases.cancelled(claim, failure))
 
     def _note_failure(self, failure: Failure) -> None:
         logger.warning("job %s: failed: %s", self.claim.job_id, failure)

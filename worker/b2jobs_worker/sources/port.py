@@ -8,7 +8,7 @@ foreign exceptions of each place are converted inside its own module.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Stream(Protocol):
@@ -17,7 +17,8 @@ class Stream(Protocol):
     def read(self, size: int, /) -> bytes:
         """Up to *size* bytes, empty at the end."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End it; from another thread too, where it wakes a blocked `read` with an error."""
 
 
 class Source(Protocol):
@@ -57,6 +58,16 @@ class Source(Protocol):
             PassingError: `source_changed`; the transfer starts anew.
         """
 
+    def close(self) -> None:
+        """Give back what is held. Called twice it does nothing."""
+
+
+@runtime_checkable
+class Descriptor(Protocol):
+    """A source that is a file of this machine: parts of it can be read with `os.pread`."""
+
+    def fileno(self) -> int: ...
+
 
 class Sink(Protocol):
     """The target of one download: written beside it, renamed into place when it is right."""
@@ -68,6 +79,13 @@ class Sink(Protocol):
     def part_path(self) -> str:
         """The file beside the target that holds what has arrived so far."""
 
+    @property
+    def part_identity(self) -> str:
+        """After `open`: the same exactly when an earlier attempt's part file was kept.
+
+        Write it to the journal; when it differs, nothing in the journal is on this disk.
+        """
+
     def exists(self) -> bool:
         """Whether the target is there already."""
 
@@ -77,7 +95,9 @@ class Sink(Protocol):
     def open(self, size: int) -> int:
         """Make room for *size* bytes and return a file descriptor to write with `os.pwrite`.
 
-        An existing part file of the same job is kept: what it holds may be resumed.
+        An existing part file of the same job is kept: what it holds may be resumed. The
+        descriptor stays the sink's. An `OSError` met while writing to it becomes a JobError
+        with `failures.destination_error`.
 
         Raises:
             OperatorError: `disk_full`, `destination_unwritable`, ...
@@ -88,3 +108,6 @@ class Sink(Protocol):
 
     def discard(self) -> None:
         """Remove the part file; called twice it does nothing."""
+
+    def close(self) -> None:
+        """Let go of the part file and keep it for the next attempt."""

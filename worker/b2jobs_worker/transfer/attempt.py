@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -83,6 +83,28 @@ class Attempt(Protocol):
 
         For closing a socket that a blocked read is waiting on.
         """
+
+
+class Uninterrupted:
+    """An attempt for cleaning up after *attempt*: same job, same journal, not to be stopped."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.job_id = attempt.job_id
+        self.number = attempt.number
+        self.journal = attempt.journal
+
+    def checkpoint(self) -> None:
+        """Goes on."""
+
+    def guard(self) -> None:
+        """Goes on: only what this job made is ever cleaned up."""
+
+    def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
+        """Says nothing."""
+
+    def on_interrupt(self, act: Callable[[], None]) -> AbstractContextManager[None]:
+        del act
+        return nullcontext()
 
 
 class MemoryJournal:

@@ -1,0 +1,76 @@
+"""The JSON body of a call, read field by field; what is wrong is B2's bad_request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from b2emulator.errors import bad_request
+
+Json = dict[str, Any]
+
+
+class Params:
+    """Typed access to the fields of a request."""
+
+    def __init__(self, fields: Json) -> None:
+        self.fields = fields
+
+    def has(self, name: str) -> bool:
+        return self.fields.get(name) is not None
+
+    def text(self, name: str) -> str:
+        value = self.optional_text(name)
+        if value is None:
+            raise bad_request(f"required field {name} is missing")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        value = self.fields.get(name)
+        if value is not None and not isinstance(value, str):
+            raise bad_request(f"{name} must be a string")
+        if value is not None and any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+            raise bad_request(f"{name} is not UTF-8")
+        return value
+
+    def number(self, name: str, default: int | None, low: int, high: int) -> int:
+        """A whole number in *low*..*high*; text digits are taken too, as GET sends them."""
+        value = self.fields.get(name)
+        if value is None and default is not None:
+            return default
+        if value is None:
+            raise bad_request(f"required field {name} is missing")
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise bad_request(f"{name} must be a number")
+        if not low <= value <= high:
+            raise bad_request(f"{name} out of range: {value} is not in {low} to {high}")
+        return value
+
+    def flag(self, name: str) -> bool | None:
+        value = self.fields.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise bad_request(f"{name} must be true or false")
+        return value
+
+    def object(self, name: str) -> Json | None:
+        value = self.fields.get(name)
+        if value is not None and not isinstance(value, dict):
+            raise bad_request(f"{name} must be an object")
+        return value
+
+    def texts(self, name: str) -> list[str] | None:
+        value = self.fields.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise bad_request(f"{name} must be a list of strings")
+        return value
+
+    def objects(self, name: str) -> list[Json] | None:
+        value = self.fields.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+            raise bad_request(f"{name} must be a list of objects")
+        return value

@@ -1,0 +1,68 @@
+"""A version of a file as JSON, in the shapes of the API's versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from b2emulator.access.grants import Grant
+from b2emulator.calls import encryption, locks
+from b2emulator.store.versions import START, Version
+
+Json = dict[str, Any]
+NO_SHA1 = "none"
+"""What B2 says for a large file, which has no SHA-1 of its own."""
+
+
+def file_json(version: Version, account_id: str, grant: Grant, api_version: int) -> Json:
+    """One version, as uploads, listings and b2_get_file_info show it.
+
+    Lock and encryption came with v2; v1 has `size` beside `contentLength`.
+    """
+    shown: Json = {
+        "accountId": account_id,
+        "action": version.action,
+        "bucketId": version.bucket,
+        "contentLength": version.size,
+        "contentMd5": version.md5,
+        "contentSha1": version.sha1,
+        "contentType": version.content_type,
+        "fileId": version.file_id,
+        "fileInfo": version.info,
+        "fileName": version.name,
+    }
+    if api_version >= 2:
+        shown |= locks.shown(version, grant)
+        shown["replicationStatus"] = None
+        shown["serverSideEncryption"] = encryption.as_json(version.encryption)
+    else:
+        shown["size"] = version.size
+    shown["uploadTimestamp"] = version.millis
+    return shown
+
+
+def folder_json(name: str, bucket_id: str, account_id: str, api_version: int) -> Json:
+    """What stands for all the names below a folder."""
+    shown: Json = {
+        "accountId": account_id,
+        "action": "folder",
+        "bucketId": bucket_id,
+        "contentLength": 0,
+        "contentMd5": None,
+        "contentSha1": None,
+        "contentType": None,
+        "fileId": None,
+        "fileInfo": {},
+        "fileName": name,
+    }
+    if api_version >= 2:
+        hidden = {"isClientAuthorizedToRead": False, "value": None}
+        shown |= {"fileRetention": hidden, "legalHold": hidden}
+        shown["serverSideEncryption"] = encryption.as_json(None)
+    else:
+        shown["size"] = 0
+    shown["uploadTimestamp"] = 0
+    return shown
+
+
+def is_unfinished(version: Version) -> bool:
+    return version.action == START

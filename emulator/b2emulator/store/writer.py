@@ -1,0 +1,102 @@
+"""Writing one body as it arrives: counted, hashed, and put where it belongs.
+
+Small bodies stay in memory and become a row. Larger ones go to their file in
+batches of about a megabyte, hashed and written on a thread while the next batch
+arrives, so memory is two batches whatever the size. Blocks of zeros are
+skipped over: a sparse upload makes a sparse file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from b2emulator.store.bodies import FILE, INLINE, NOTHING, BodyStore, NewBody
+
+BATCH_BYTES = 1 << 20
+_THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="body")
+
+
+class BodyWriter:
+    """Takes exactly *size* bytes. `finish` or `abort` is owed."""
+
+    def __init__(self, bodies: BodyStore, size: int, *, discard: bool = False) -> None:
+        self._bodies = bodies
+        self.size = size
+        self._id = bodies.new_id()
+        self._digest = hashlib.sha1(usedforsecurity=False)
+        self._batch: list[bytes] = []
+        self._batched = 0
+        self._at = 0
+        self._file: int | None = None
+        self._working: asyncio.Future[None] | None = None
+        self._discard = discard
+        self._is_inline = size <= bodies.inline_bytes and not discard
+        if not self._is_inline and not discard:
+            self._file = bodies.open_new(self._id)
+
+    async def write(self, data: bytes) -> None:
+        """Take the next bytes. May wait for the batch before."""
+        self._batch.append(data)
+        self._batched += len(data)
+        if self._batched >= BATCH_BYTES:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        if self._working is not None:
+            await self._working
+        batch, self._batch, self._batched = self._batch, [], 0
+        loop = asyncio.get_running_loop()
+        self._working = loop.run_in_executor(_THREADS, self._work, batch)
+
+    def _work(self, batch: list[bytes]) -> None:
+        # One call each for all of the batch: every return from a call that lets
+        # go of the GIL waits for the event loop to let go of it in turn.
+        data = b"".join(batch)
+        if not data:
+            return
+        self._digest.update(data)
+        if self._file is not None and not _is_zeros(data):
+            view, offset = memoryview(data), self._at
+            while view:
+                written = os.pwrite(self._file, view, offset)
+                view, offset = view[written:], offset + written
+        self._at += len(data)
+
+    async def finish(self) -> tuple[str, NewBody, str | None]:
+        """(SHA-1, the body, its MD5 when it is small); the file is complete when this returns."""
+        if self._working is not None:
+            await self._working
+        if self._is_inline:
+            data = b"".join(self._batch)
+            self._digest.update(data)
+            md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            return self._digest.hexdigest(), NewBody(self._id, self.size, INLINE, data), md5
+        if self._batched > BATCH_BYTES // 4:
+            await self._flush()
+            if self._working is not None:
+                await self._working
+        else:
+            self._work(self._batch)
+        place = NOTHING
+        if self._file is not None:
+            os.ftruncate(self._file, self.size)
+            os.close(self._file)
+            self._file, place = None, FILE
+        return self._digest.hexdigest(), NewBody(self._id, self.size, place), None
+
+    async def abort(self) -> None:
+        """Leave nothing behind. May follow `finish`."""
+        if self._working is not None:
+            await asyncio.wait([self._working])
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        if not self._is_inline and not self._discard:
+            self._bodies.discard(self._id)
+
+
+def _is_zeros(data: bytes) -> bool:
+    return not data[0] and not data[-1] and data == bytes(len(data))
