@@ -80,6 +80,8 @@ class Batch(Job):
                 raise ValueError("the source or the destination must be a b2:// prefix")
             if ends[0] == ends[1]:
                 raise ValueError("source and destination are the same")
+            if self.if_exists == "version" and not isinstance(ends[1], B2File):
+                raise ValueError("if_exists='version' needs a b2:// destination")
         if (self.include or self.exclude) and self.source is None:
             raise ValueError("include and exclude go with a source prefix")
         return self
@@ -92,6 +94,20 @@ class Pack(Job):
 
     batch: str
     number: int
+
+
+class Hide(Job):
+    """Hide a file: its versions stay, its name is gone from listings. Part of syncs."""
+
+    kind = "hide"
+
+    target: str
+    account: str = "default"
+
+    @field_validator("target")
+    @classmethod
+    def _target(cls, uri: str) -> str:
+        return _one(uri, B2File)
 
 
 class Verify(Job):
@@ -131,6 +147,14 @@ class BatchResult(Result):
     plan: dict[str, Any] = Field(default_factory=dict)
 
 
+class HideResult(Result):
+    """A hidden file; one that was not visible is `unchanged`."""
+
+    uri: str = ""
+    file_id: str = ""
+    status: Literal["hidden", "unchanged"] = "hidden"
+
+
 class VerifyResult(Result):
     """How a report compares with B2: `samples` names the first differences of each sort."""
 
@@ -145,12 +169,11 @@ class VerifyResult(Result):
         return not (self.missing or self.different or self.extra)
 
 
-
 def _one(uri: str, *allowed: type[locations.Location]) -> str:
     location = locations.parse(uri)
     if not isinstance(location, allowed) or getattr(location, "is_prefix", False):
         raise InvalidLocation(
-            f"{uri[:120]!r} cannot be a manifest.",
+            f"{uri[:120]!r} cannot stand here.",
             hint="Name one file: data://ROOT/file.csv or b2://BUCKET/file.jsonl.gz.",
         )
     return uri
@@ -166,5 +189,5 @@ def _prefix(uri: str, *allowed: type[locations.Location]) -> str:
     return uri
 
 
-KINDS.update({model.kind: model for model in (Batch, Pack, Verify)})
-RESULTS.update({"batch": BatchResult, "verify": VerifyResult})
+KINDS.update({model.kind: model for model in (Batch, Pack, Hide, Verify)})
+RESULTS.update({"batch": BatchResult, "hide": HideResult, "verify": VerifyResult})

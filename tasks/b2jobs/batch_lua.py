@@ -89,7 +89,7 @@ if redis.call('EXISTS', batch_key(id)) == 0 then return state end
 leave(id)
 redis.call('PERSIST', job_key(id))
 for _, key in ipairs(keys_of(id)) do redis.call('PERSIST', key) end
-redis.call('HSET', batch_key(id), 'again', ARGV[2])
+redis.call('HSET', batch_key(id), 'again', ARGV[2], 'only_failed', '')
 redis.call('HDEL', batch_key(id), 'broken', 'ended', 'paused')
 redis.call('HDEL', job_key(id), 'failure', 'result', 'ended', 'started', 'cancel', 'progress',
            'wake')
