@@ -114,7 +114,8 @@ class Books:
 
         def look() -> dict[str, tuple[str, Failure | None]]:
             redis = self.records.redis
-            names = redis.zrange(self.key("batch", attempt.job_id) + ":packs", 0, -1)
+            key = self.key("batch", attempt.job_id) + ":packs"
+            names = cast("list[str]", redis.zrange(key, 0, -1))
             pipe = redis.pipeline(transaction=False)
             for name in names:
                 pipe.hmget(self.key("job", name), "state", "failure")
@@ -218,7 +219,7 @@ class Books:
 
     def disown(self, pack: str, batch: str, number: int, made: Mapping[int, str]) -> dict[int, str]:
         """Ask what became of positions at which an outdated owner made something."""
-        flat = [value for pair in made.items() for value in pair]
+        flat: list[str | int] = [value for pair in made.items() for value in pair]
         with unavailable(self.records.url):
             answers = self._disown(keys=[self.records.root], args=[pack, batch, number, *flat])
         return dict(zip(made, (str(answer) for answer in answers), strict=True))
@@ -272,7 +273,9 @@ class Books:
                 pause = min(2 * pause, 2.0)
 
     def _binary(self, *command: Any) -> bytes | None:
-        found = self.records.redis.execute_command(*command, NEVER_DECODE=True)
+        found = self.records.redis.execute_command(  # type: ignore[no-untyped-call]  # untyped
+            *command, NEVER_DECODE=True
+        )
         return cast("bytes | None", found)
 
 

@@ -112,7 +112,7 @@ def celery_message(task: str, queue: str, kwargs: dict[str, Any]) -> str:
     task_id = str(uuid.uuid4())
     links = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     body = base64.b64encode(json.dumps([[], kwargs, links]).encode()).decode()
-    headers = {
+    headers: dict[str, Any] = {
         "lang": "py",
         "task": task,
         "id": task_id,

@@ -7,7 +7,7 @@ queued, then lets the job rest (state `waiting`, reason `window`) until packs ar
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import NoReturn, cast
 
 from b2jobs.jobs import Job, Result
 from b2jobs_worker.batch.books import Books, Fenced
@@ -56,5 +56,5 @@ class PlannerWork:
         del result
         return None
 
-    def _close(self, request: Job, attempt: Fenced) -> None:
+    def _close(self, request: Job, attempt: Fenced) -> NoReturn:
         Visit(request, Closing(attempt), self._books(), self._make_plan, self._kept).close()

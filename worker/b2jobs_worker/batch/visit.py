@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import NoReturn
 
-from b2jobs.errors import Failure, InternalError, JobError
+from b2jobs.errors import InternalError, JobError
 from b2jobs.jobs import Job
 from b2jobs_worker.batch import again, ending, mending
 from b2jobs_worker.batch.books import Books, Entry, Fenced, NewPack, Orders, Step
