@@ -282,6 +282,10 @@ class Result(BaseModel):
     calls: dict[str, int] = Field(default_factory=lambda: {"a": 0, "b": 0, "c": 0})
     dollars: float = 0.0
 
+    def as_json(self) -> dict[str, Any]:
+        """The result as it stands in the record and in Celery's backend."""
+        return self.model_dump(mode="json")
+
 
 class TransferResult(Result):
     """The outcome of an upload, a download or a copy.
@@ -307,6 +311,10 @@ class TransferResult(Result):
     resumed_bytes: int = 0
     content: str | None = None
     encoding: Literal["utf-8", "base64"] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        inline = {"content", "encoding"} if self.content is None else set()
+        return self.model_dump(mode="json", exclude=inline)
 
 
 class DeleteResult(Result):

@@ -73,14 +73,20 @@ def test_a_credential_shows_stars() -> None:
 def test_stores_by_bucket_then_by_scheme(tmp_path: Path) -> None:
     secrets = written(
         tmp_path,
-        {**FLAT, "stores": {"s3://one": {"region": "a"}, "s3://": {"region": "b"}}},
+        {
+            **FLAT,
+            "stores": {"s3://one": {"region": "a"}, "s3://": {"region": "b"}, "azure://x": {}},
+        },
     )
     one, other = secrets.store("s3", "one"), secrets.store("s3", "other")
     assert one is not None
     assert other is not None
     assert (one["region"].get_secret_value(), other["region"].get_secret_value()) == ("a", "b")
     assert secrets.store("gs", "one") is None
-    assert SecretsFile(tmp_path / "none").store("s3", "one") is None
+    assert secrets.store("azure", "x") == {}
+    with pytest.raises(JobError) as caught:
+        SecretsFile(tmp_path / "none").store("s3", "one")
+    assert caught.value.code == "credentials_missing"
 
 
 @pytest.mark.parametrize(
@@ -109,6 +115,8 @@ def test_stores_by_bucket_then_by_scheme(tmp_path: Path) -> None:
         ({"accounts": {"default": KEY}}, 'the value of account "default" is not an object'),
         ({"accounts": {"archive": {"key_id": "a"}}}, '"application_key" of account "archive"'),
         ({"accounts": {"default": FLAT}, "key_id": "a"}, '"key_id" beside "accounts"'),
+        ({**FLAT, "stores": {"s3://x": {"endpoint": "a b"}}}, '"endpoint" of store "s3://x"'),
+        ({**FLAT, "stores": {"s3://x": {"endpoint": "host"}}}, '"endpoint" of store "s3://x"'),
         ({**FLAT, "stores": {"ftp://x": {}}}, 'the store "ftp://x" is not written'),
         ({**FLAT, "stores": {"s3://x": {"password": KEY}}}, '"password" of store "s3://x"'),
     ],

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from b2sdk.v3 import MetadataDirectiveMode
+<<<<<<< HEAD
 from b2sdk.v3.exception import FileAlreadyHidden, FileNotPresent, ResourceNotFound
+=======
+>>>>>>> main
 
-from b2jobs_worker.b2 import versions
+from b2jobs_worker.b2 import errors, versions
 from b2jobs_worker.b2.accounts import Account, BucketName
 from b2jobs_worker.b2.calls import Calls
 from b2jobs_worker.b2.versions import FileVersion
@@ -67,7 +70,7 @@ class CopyCalls(Calls):
         def delete(account: Account) -> bool:
             try:
                 account.session.delete_file_version(file_id, name)
-            except (FileNotPresent, ResourceNotFound):
+            except errors.NOT_FOUND:
                 return False
             return True
 

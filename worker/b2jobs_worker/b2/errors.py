@@ -30,6 +30,11 @@ _CAP = re.compile(r"\b(\w*cap_exceeded)\b")
 _CHECKSUM = re.compile(r"(sha1|checksum).{0,40}(did not match|mismatch)", re.IGNORECASE)
 _SECRET = re.compile(r"(token |Authorization[=:] ?)\S+")
 
+NOT_FOUND: type[Exception] = next(
+    kind for kind in b2.FileNotPresent.__mro__ if kind.__name__ == "ResourceNotFound"
+)
+"""The class of every 404; b2sdk does not export it."""
+
 Build = Callable[[b2.B2Error, str], JobError]
 
 
@@ -153,8 +158,9 @@ def _plain(error: b2.B2Error) -> str:
 
 def _build(error: b2.B2Error) -> Build:
     for kind in type(error).__mro__:
-        if kind in _TABLE:
-            return _TABLE[kind]
+        build = _TABLE.get(kind) or _BY_NAME.get(kind.__name__)
+        if build is not None:
+            return build
     return _internal
 
 
@@ -206,6 +212,16 @@ _unusable = _operator("account_unusable", "{}.", "See to the account on Backblaz
 _denied = _operator("access_denied", "{}.", "Use a key that may do this.")
 _name = _caller("name_refused", "{}.", "Choose another name for the file.")
 
+_BY_NAME: dict[str, Build] = {
+    # b2sdk raises these too but does not export them.
+    "CopySourceTooBig": _caller("copy_source_too_large", "{}."),
+    "FileOrBucketNotFound": _not_found,
+    "ResourceNotFound": _not_found,
+    "UploadTokenUsedConcurrently": lambda _, __: PassingError(
+        "upload_url_busy", "An upload URL was used twice at the same time."
+    ),
+}
+
 _TABLE: dict[type[BaseException], Build] = {
     # 4xx: the request
     b2.BadRequest: _caller("bad_request"),
@@ -216,7 +232,6 @@ _TABLE: dict[type[BaseException], Build] = {
     b2.WrongEncryptionModeForBucketDefault: _caller("bad_request"),
     b2.WrongEncryptionSettingForFileWrite: _caller("bad_request"),
     b2.MaxFileSizeExceeded: _caller("source_too_large", "{}."),
-    b2.CopySourceTooBig: _caller("copy_source_too_large", "{}."),
     b2.CopyArgumentsMismatch: _caller("bad_request"),
     b2.InvalidMetadataDirective: _caller("bad_request"),
     b2.SSECKeyIdMismatchInCopy: _caller("bad_request"),
@@ -226,7 +241,6 @@ _TABLE: dict[type[BaseException], Build] = {
         "bucket_name_taken", "{}.", "Bucket names are shared by all of B2: choose another."
     ),
     b2.FileNotPresent: _not_found,
-    b2.ResourceNotFound: _not_found,
     b2.FileAlreadyHidden: _caller("already_hidden", "{}."),
     b2.BucketIdNotFound: _no_bucket,
     b2.NonExistentBucket: _no_bucket,
@@ -269,7 +283,6 @@ _TABLE: dict[type[BaseException], Build] = {
     b2.UnknownHost: _broken,
     b2.TruncatedOutput: _broken,
     b2.BadUploadUrl: _passing("upload_url_refused"),
-    b2.UploadTokenUsedConcurrently: _passing("upload_url_busy"),
     b2.Conflict: _passing("conflict"),
     b2.ChecksumMismatch: _mismatch,
     b2.FileSha1Mismatch: _mismatch,

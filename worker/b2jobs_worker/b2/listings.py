@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from b2sdk.v3.exception import FileNotPresent, ResourceNotFound
-
-from b2jobs_worker.b2 import versions
+from b2jobs_worker.b2 import errors, versions
 from b2jobs_worker.b2.accounts import Account, BucketName
 from b2jobs_worker.b2.calls import Calls
 from b2jobs_worker.b2.versions import FileVersion
@@ -21,7 +19,7 @@ class ListingCalls(Calls):
         def look(account: Account) -> FileVersion | None:
             try:
                 return versions.from_json(account.session.get_file_info_by_id(file_id))
-            except (FileNotPresent, ResourceNotFound):
+            except errors.NOT_FOUND:
                 return None
 
         return self.call("get_file_info", look, needs=("readFiles",))
@@ -39,7 +37,7 @@ class ListingCalls(Calls):
         def look(account: Account) -> FileVersion | None:
             try:
                 headers = account.session.get_file_info_by_name(bucket.name, name)
-            except (FileNotPresent, ResourceNotFound):
+            except errors.NOT_FOUND:
                 return None
             return versions.from_headers(headers)
 

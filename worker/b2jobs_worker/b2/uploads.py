@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from b2sdk.v3.exception import FileNotPresent, ResourceNotFound
-
-from b2jobs_worker.b2 import versions
+from b2jobs_worker.b2 import errors, versions
 from b2jobs_worker.b2.accounts import Account, BucketName
 from b2jobs_worker.b2.http import Body
 from b2jobs_worker.b2.listings import ListingCalls
@@ -96,7 +94,7 @@ class UploadCalls(ListingCalls):
             account.session.info.clear_large_file_upload_urls(file_id)
             try:
                 account.session.cancel_large_file(file_id)
-            except (FileNotPresent, ResourceNotFound):
+            except errors.NOT_FOUND:
                 return False
             return True
 

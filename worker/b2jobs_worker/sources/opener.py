@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
-from b2jobs.locations import InlineData, InvalidLocation, LocalPath, Location, RootPath
+from b2jobs.locations import InlineData, InvalidLocation, LocalPath, Location, RootPath, WebFile
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.inline import InlineSource
 from b2jobs_worker.sources.local import LocalSource
 from b2jobs_worker.sources.port import Sink, Source
 from b2jobs_worker.sources.roots import StorePlace, place
 from b2jobs_worker.sources.sink import LocalSink
+from b2jobs_worker.sources.web import WebSource
 
 
 def open_source(location: str | Location, settings: Settings) -> Source:
@@ -26,6 +27,8 @@ def open_source(location: str | Location, settings: Settings) -> Source:
             if isinstance(target, StorePlace):
                 raise _not_served(location, "source")
             return LocalSource(target)
+        case WebFile():
+            return WebSource(location, settings)
         case InlineData():
             return InlineSource(location)
         case _:

@@ -8,7 +8,27 @@ foreign exceptions of each place are converted inside its own module.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a listing; *name* is relative to what was listed, with `/` between folders."""
+
+    name: str
+    size: int
+    modified_millis: int
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a listing passed over, and why. It went on behind it."""
+
+    name: str
+    code: str
+    message: str
 
 
 class Stream(Protocol):
