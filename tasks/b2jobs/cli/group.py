@@ -1,0 +1,46 @@
+"""A command group that imports a command when it is used, and lists its commands by section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+Table = Mapping[str, Mapping[str, str]]
+"""Section title -> command name -> `module:attribute`."""
+
+
+class LazyGroup(click.Group):
+    """The commands of *table*. `b2jobs upload` imports nothing of the other commands."""
+
+    def __init__(self, *arguments: Any, table: Table, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return [name for section in self.table.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        for section in self.table.values():
+            if cmd_name in section:
+                module, _, attribute = section[cmd_name].partition(":")
+                command = getattr(import_module(module), attribute)
+                assert isinstance(command, click.Command)
+                return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(len(name) for name in self.list_commands(ctx))
+        limit = formatter.width - 6 - width
+        for title, section in self.table.items():
+            rows = []
+            for name in section:
+                command = self.get_command(ctx, name)
+                assert command is not None
+                rows.append((name.ljust(width), command.get_short_help_str(limit)))
+            with formatter.section(title):
+                formatter.write_dl(rows)

@@ -1,0 +1,174 @@
+"""`b2jobs job`: look at jobs, follow them, stop them, run them again."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import get_args
+
+import click
+
+from b2jobs.cli import follow, show
+from b2jobs.cli.session import Duration, Session, common_options, pass_session
+from b2jobs.errors import WaitTimeout
+from b2jobs.handle import looks, outcome
+from b2jobs.jobs import State
+from b2jobs.records import Record
+
+_ORDER: tuple[State, ...] = ("running", "waiting", "queued", "failed", "succeeded", "cancelled")
+_EVERYTHING = 10_000_000
+
+
+@click.group()
+def job() -> None:
+    """List, show, follow, cancel and retry jobs."""
+
+
+@job.command(name="list")
+@click.option(
+    "--state",
+    type=click.Choice(get_args(State)),
+    multiple=True,
+    help="Only these; may be repeated.",
+)
+@click.option("--code", metavar="CODE", help="Only jobs that failed with this code.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Of each state at most."
+)
+@common_options
+@pass_session
+def list_(session: Session, state: tuple[State, ...], code: str | None, limit: int) -> None:
+    """Print jobs, the latest of each state first.
+
+    Ended jobs are listed as long as their records are kept: a day, failed ones a week.
+    """
+    records = session.client.records
+    found = [
+        record
+        for shelf in (state or (("failed",) if code else _ORDER))
+        for record in records.listed(shelf, limit=_EVERYTHING if code else limit)
+        if code is None or _failed_with(record, code)
+    ][: limit if code else None]
+    if session.json:
+        for record in found:
+            show.line(record.as_json())
+        return
+    show.table(
+        (
+            record.id,
+            record.state,
+            record.kind,
+            show.moment(record.ended or record.started or record.created),
+            show.why(record) if record.state != "queued" else records.waiting_for(record),
+            show.what(record),
+        )
+        for record in found
+    )
+
+
+@job.command(name="show")
+@click.argument("job_id", metavar="ID")
+@common_options
+@pass_session
+def show_(session: Session, job_id: str) -> None:
+    """Print all that is known of the job ID."""
+    record = session.client.records.get(job_id)
+    data = record.as_json()
+    reason = session.client.records.waiting_for(record)
+    if reason:
+        data["reason"] = reason
+    if session.json:
+        show.line(data)
+    else:
+        show.fields(data)
+
+
+@job.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--timeout", type=Duration(), help="Wait this long at most; then exit 4.")
+@common_options
+@pass_session
+def wait(session: Session, job_id: str, timeout: float | None) -> None:
+    """Wait for the end of the job ID and print its result."""
+    follow.finish(session, session.client.job(job_id), timeout)
+
+
+@job.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--timeout", type=Duration(), help="Watch this long at most; then exit 4.")
+@common_options
+@pass_session
+def watch(session: Session, job_id: str, timeout: float | None) -> None:
+    """Print a line whenever the job ID changes, until it ends.
+
+    On a terminal the line is drawn over. With --json each line is the record.
+    """
+    handle = session.client.job(job_id)
+    if not session.json and sys.stdout.isatty():
+        follow.finish(session, handle, timeout)
+        return
+    last: Record | None = None
+    for pause in looks(timeout):
+        record = handle.record()
+        if record != last:
+            last = record
+            if session.json:
+                show.line(record.as_json())
+            else:
+                ended = record.has_ended
+                click.echo(record.state if ended else follow.describe(record, handle.reason()))
+            sys.stdout.flush()
+        if record.has_ended:
+            outcome(record)
+            return
+        time.sleep(pause)
+    raise WaitTimeout(f"The job {job_id} has not ended after {timeout:g} s; it goes on.")
+
+
+@job.command()
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@common_options
+@pass_session
+def cancel(session: Session, job_ids: tuple[str, ...]) -> None:
+    """Cancel jobs; print each with its state.
+
+    One that has not started never will. A running one stops within two seconds and removes
+    what it has begun. One that has ended stays as it is.
+    """
+    for job_id in job_ids:
+        _say(session, job_id, session.client.records.cancel(job_id))
+
+
+@job.command()
+@click.argument("job_ids", metavar="[ID...]", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every job that failed.")
+@click.option("--code", metavar="CODE", help="Every job that failed with this code.")
+@common_options
+@pass_session
+def retry(session: Session, job_ids: tuple[str, ...], everything: bool, code: str | None) -> None:
+    """Queue failed or cancelled jobs again, with their time for retries anew.
+
+    Name them, or take all that failed, or all that failed with one code. Prints each with
+    its state; jobs that did not fail are left alone.
+    """
+    if sum(map(bool, (job_ids, everything, code))) != 1:
+        raise click.UsageError("Give job ids, or --all, or --code CODE.")
+    records = session.client.records
+    if not job_ids:
+        failed = records.listed("failed", limit=_EVERYTHING)
+        job_ids = tuple(
+            record.id for record in failed if code is None or _failed_with(record, code)
+        )
+    for job_id in job_ids:
+        _say(session, job_id, records.retry(job_id))
+
+
+def _failed_with(record: Record, code: str) -> bool:
+    return record.failure is not None and record.failure.code == code
+
+
+def _say(session: Session, job_id: str, state: State) -> None:
+    if session.json:
+        show.line({"job": job_id, "state": state})
+    else:
+        click.echo(f"{job_id}  {state}")

@@ -1,0 +1,108 @@
+"""`b2jobs`: the table of commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import NoReturn
+
+import click
+from click.exceptions import NoArgsIsHelpError
+
+from b2jobs.cli import exits
+from b2jobs.cli.group import LazyGroup
+from b2jobs.cli.session import common_options
+from b2jobs.errors import B2JobsError
+
+COMMANDS = {
+    "Transfers": {
+        "upload": "b2jobs.cli.transfer:upload",
+        "download": "b2jobs.cli.transfer:download",
+        "copy": "b2jobs.cli.transfer:copy",
+        "delete": "b2jobs.cli.transfer:delete",
+        "share": "b2jobs.cli.share:share",
+    },
+    "Follow and steer": {
+        "job": "b2jobs.cli.job:job",
+    },
+    "Accounts and buckets": {
+        "bucket": "b2jobs.cli.bucket:bucket",
+        "check": "b2jobs.cli.check:check",
+    },
+    "Run": {
+        "worker": "b2jobs.cli.worker:worker",
+        "up": "b2jobs.cli.up:up",
+        "demo": "b2jobs.cli.demo:demo",
+        "emulator": "b2jobs.cli.emulator:emulator",
+        "completion": "b2jobs.cli.completion:completion",
+    },
+}
+
+
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"max_content_width": 100})
+@click.version_option(version("b2jobs"), prog_name="b2jobs")
+@click.option(
+    "--traceback", is_flag=True, help="On a bug in b2jobs, show where it is, to report it."
+)
+@common_options
+def cli(traceback: bool) -> None:
+    """Move files into and out of Backblaze B2 as durable background jobs.
+
+    A command queues a job in Redis and prints its id; workers do the transfer. With --wait it
+    follows the job and prints the result.
+
+    \b
+    Locations:
+      b2://BUCKET/NAME       a file; with a trailing / everything below it
+      b2id://FILEID          one version of a file
+      data://ROOT/path       a root that the workers' config file names
+      https://host/path      a public host
+      data:;base64,...       the bytes themselves
+
+    \b
+    Exit: 0 done, 1 the job failed, 2 wrong usage, 3 the queue cannot be reached,
+    4 waited too long, 5 the job was cancelled, 130 interrupted.
+
+    Try it: `b2jobs demo`.
+    """
+    del traceback
+
+
+def main() -> NoReturn:
+    """Run the command line and exit. A failure is a sentence and a code, never a traceback."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        status = cli.main(arguments, prog_name="b2jobs", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else exits.DONE
+    except NoArgsIsHelpError as error:
+        error.show()
+        return exits.USAGE
+    except click.UsageError as error:
+        place = error.ctx.command_path if error.ctx else "b2jobs"
+        exits.complain(f"{error.format_message().rstrip('.')}. Try `{place} --help`. [usage]")
+        return exits.USAGE
+    except click.ClickException as error:
+        exits.complain(f"{error.format_message()} [usage]")
+        return exits.USAGE
+    except B2JobsError as error:
+        exits.complain(exits.sentence(error))
+        return exits.code_of(error)
+    except (click.Abort, KeyboardInterrupt):
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has enough (`| head`). Keep the interpreter from flushing again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.DONE
+    except Exception as error:
+        if "--traceback" in arguments:
+            raise
+        exits.complain(
+            f"A bug in b2jobs: {type(error).__name__}: {error}. "
+            "Run `b2jobs --traceback ...` and report what it shows. [internal_error]"
+        )
+        return exits.BUG

@@ -1,0 +1,121 @@
+"""`b2jobs upload`, `download`, `copy`, `delete`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from b2jobs.cli import follow
+from b2jobs.cli.session import Session, pass_session, submit_options
+
+_IF_EXISTS = ["version", "skip", "fail", "replace"]
+
+
+def _info(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]) -> Any:
+    """KEY=VALUE pairs as a dictionary; None when there are none."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{pair!r} is not KEY=VALUE", ctx, param)
+        found[name] = value
+    return found or None
+
+
+_info_option = click.option(
+    "--info",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_info,
+    help="File info to keep with the file; may be given up to 8 times.",
+)
+
+
+@click.command()
+@click.argument("source")
+@click.argument("destination")
+@click.option(
+    "--if-exists",
+    type=click.Choice(_IF_EXISTS),
+    help="version: add one, B2's way. skip: not when the same bytes are there. fail. "
+    "replace: remove the older versions afterwards.  [default: version]",
+)
+@click.option("--content-type", metavar="TYPE", help="[default: B2 goes by the name]")
+@_info_option
+@submit_options()
+@pass_session
+def upload(session: Session, /, **arguments: Any) -> None:
+    """Put SOURCE into a bucket as DESTINATION.
+
+    SOURCE is where a worker finds it: data://ROOT/path, https://host/path, s3://BUCKET/key, or
+    the bytes themselves as data:;base64,... A DESTINATION that ends in / keeps the source's
+    name. Uploading nothing to it makes the folder.
+
+    \b
+      b2jobs upload data://.my/somecollection/somefile.png \\
+                    b2://some-bucket/remotefolder/remotefile.png --wait
+      b2jobs upload data:, b2://some-bucket/new-folder/
+    """
+    follow.submit(session, "upload", **arguments)
+
+
+@click.command()
+@click.argument("source")
+@click.argument("destination", required=False)
+@click.option(
+    "--if-exists",
+    type=click.Choice(["replace", "skip", "fail"]),
+    help="What to do with a file that is there already.  [default: replace]",
+)
+@click.option("--range", metavar="FIRST-LAST", help="Only these bytes, both inclusive.")
+@submit_options()
+@pass_session
+def download(session: Session, /, **arguments: Any) -> None:
+    """Fetch SOURCE from B2 to DESTINATION, a place the worker can write.
+
+    Without DESTINATION up to 256 KiB come back in the result; with --wait they are printed.
+
+    \b
+      b2jobs download b2://some-bucket/remotefolder/remotefile.png data://.my/copy.png --wait
+      b2jobs download b2://some-bucket/notes.txt --wait
+    """
+    follow.submit(session, "download", **arguments)
+
+
+@click.command()
+@click.argument("source")
+@click.argument("destination")
+@click.option("--if-exists", type=click.Choice(_IF_EXISTS), help="As in upload.")
+@click.option("--content-type", metavar="TYPE", help="Replace the metadata, with --info.")
+@_info_option
+@submit_options()
+@pass_session
+def copy(session: Session, /, **arguments: Any) -> None:
+    """Copy SOURCE to DESTINATION inside B2; the bytes do not pass through the worker.
+
+    \b
+      b2jobs copy b2://some-bucket/remotefile.png b2://other-bucket/copy.png --wait
+    """
+    follow.submit(session, "copy", **arguments)
+
+
+@click.command()
+@click.argument("target")
+@click.option(
+    "--versions",
+    metavar="latest|all|ID",
+    help="The newest version, every one, or the one with this id.  [default: latest]",
+)
+@submit_options()
+@pass_session
+def delete(session: Session, /, **arguments: Any) -> None:
+    """Remove TARGET, a file or, with a trailing /, everything below it.
+
+    Deleting what is not there succeeds.
+
+    \b
+      b2jobs delete b2://some-bucket/remotefolder/remotefile.png --wait
+      b2jobs delete b2://some-bucket/remotefolder/ --versions all --wait
+    """
+    follow.submit(session, "delete", **arguments)

@@ -1,0 +1,101 @@
+"""What tests share: a real Redis, the local B2, installations with workers. See tests/README.md."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.emulator import LocalB2
+from support.fake import Fake
+from support.installation import Installation
+from support.redis_server import RedisServer
+
+pytest_plugins = ["b2jobs.testing"]
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis for the whole session: its own, or the one that B2JOBS_TEST_REDIS_URL names."""
+    given = os.environ.get("B2JOBS_TEST_REDIS_URL")
+    if given:
+        yield given
+        return
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server.url
+    server.close()
+
+
+@pytest.fixture
+def make_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """Starts Redis servers of the test's own, which it may kill: `make_redis(appendonly=True)`."""
+    servers: list[RedisServer] = []
+
+    def make(**config: Any) -> RedisServer:
+        servers.append(RedisServer(tmp_path / f"redis{len(servers)}", **config))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def local_b2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalB2]:
+    """One local B2 for the whole session. Use a bucket of your own; faults belong to `own_b2`."""
+    folder = tmp_path_factory.mktemp("b2")
+    emulator = LocalB2(folder, "--data", str(folder / "data"))
+    yield emulator
+    emulator.close()
+
+
+@pytest.fixture
+def own_b2(tmp_path: Path) -> Iterator[LocalB2]:
+    """A local B2 for this test alone, which may be given faults."""
+    emulator = LocalB2(tmp_path / "b2", "--data", str(tmp_path / "b2" / "data"))
+    yield emulator
+    emulator.close()
+
+
+@pytest.fixture
+def make_installation(tmp_path: Path, redis_url: str) -> Iterator[Callable[..., Installation]]:
+    """Makes installations that end with the test: `make_installation(redis_url=..., ...)`."""
+    made: list[Installation] = []
+
+    def make(redis_url: str = redis_url, **options: Any) -> Installation:
+        folder = tmp_path / f"installation{len(made)}"
+        folder.mkdir()
+        made.append(Installation(folder, redis_url, **options))
+        return made[-1]
+
+    yield make
+    for installation in made:
+        installation.close()
+
+
+@pytest.fixture
+def installation(make_installation: Callable[..., Installation]) -> Installation:
+    """An installation on the session's Redis, without workers and without B2."""
+    return make_installation()
+
+
+@pytest.fixture
+def fake(installation: Installation) -> Fake:
+    """An installation for jobs that move nothing; start its workers with `start_celery`."""
+    return Fake(installation)
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, redis_url: str, local_b2: LocalB2
+) -> Iterator[Installation]:
+    """The real thing for the whole session: workers that move files into the local B2."""
+    installation = Installation(
+        tmp_path_factory.mktemp("stack"), redis_url, account=local_b2.account
+    )
+    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_SLOTS="8")
+    yield installation
+    installation.close()

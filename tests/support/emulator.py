@@ -1,0 +1,55 @@
+"""The local B2 as a process: its credentials, faults and the journal of the calls it got."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from support.processes import Process
+from support.waiting import eventually
+
+
+class LocalB2:
+    """One `python -m b2emulator`. `admin` speaks to its control API."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._stderr = folder / "emulator.log"
+        self.process = Process(
+            [sys.executable, "-m", "b2emulator", "--port", "0", *options], log=self._stderr
+        )
+        self.ready: dict[str, Any] = eventually(self._announced, what=self.process.output)
+        self.realm = str(self.ready["realm"])
+
+    @property
+    def account(self) -> dict[str, str]:
+        """What stands in a secrets file."""
+        return {name: self.ready[name] for name in ("key_id", "application_key", "realm")}
+
+    def admin(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the control API; the answer, read from JSON."""
+        request = urllib.request.Request(
+            f"{self.ready['admin']}/{path.lstrip('/')}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def close(self) -> None:
+        if self.process.status is None:
+            self.process.stop()
+
+    def _announced(self) -> dict[str, Any] | None:
+        assert self.process.status is None, self.process.output()
+        for line in self.process.output().splitlines():
+            if line.startswith("{") and '"admin"' in line:
+                found: dict[str, Any] = json.loads(line)
+                return found
+        return None

@@ -1,0 +1,237 @@
+"""The secrets file: its form, who may read it, and that nothing of it ever leaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import traceback
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from b2jobs.errors import JobError
+from b2jobs_worker.credentials import Credential
+from b2jobs_worker.secrets import SecretsFile, exposed_to
+from unit.sources.places import as_nobody, open_folder
+
+KEY = "K004dOnOtShOwThIsSeCrEtAnYwHeRe"
+FLAT = {"key_id": "004abc", "application_key": KEY}
+
+
+def written(folder: Path, content: object, mode: int = 0o600) -> SecretsFile:
+    path = folder / "b2.json"
+    path.unlink(missing_ok=True)
+    text = content if isinstance(content, str) else json.dumps(content)
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    path.chmod(mode)
+    return SecretsFile(path)
+
+
+def refused(secrets: SecretsFile, account: str = "default") -> JobError:
+    """The error of asking for *account*, after looking for the key in all that it carries."""
+    with pytest.raises(JobError) as caught:
+        secrets.account(account)
+    error: BaseException | None = caught.value
+    seen: list[str] = [caught.value.hint, *traceback.format_exception(caught.value)]
+    while error is not None:
+        seen += [str(error), repr(error), repr(vars(error)), repr(getattr(error, "doc", ""))]
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if "b2jobs" in frame.f_code.co_filename and "tests" not in frame.f_code.co_filename:
+                seen.append(repr(frame.f_locals))
+        error = error.__cause__ or error.__context__
+    assert not [text for text in seen if KEY[5:] in text]
+    return caught.value
+
+
+def test_flat_form_is_the_default_account(tmp_path: Path) -> None:
+    credential = written(tmp_path, FLAT).account()
+    assert credential == Credential("default", "004abc", SecretStr(KEY), "production")
+    assert credential.application_key.get_secret_value() == KEY
+
+
+def test_several_accounts_with_realms(tmp_path: Path) -> None:
+    secrets = written(
+        tmp_path,
+        {"accounts": {"default": FLAT, "archive": {**FLAT, "realm": "http://127.0.0.1:9000/"}}},
+    )
+    assert secrets.accounts() == ["archive", "default"]
+    assert secrets.account("archive").realm == "http://127.0.0.1:9000"
+
+
+def test_a_credential_shows_stars() -> None:
+    credential = Credential("default", "004abc", SecretStr(KEY))
+    for text in (repr(credential), str(credential), f"{credential}", repr(vars(credential))):
+        assert KEY not in text
+        assert "***" in text
+
+
+def test_stores_by_bucket_then_by_scheme(tmp_path: Path) -> None:
+    secrets = written(
+        tmp_path,
+        {
+            **FLAT,
+            "stores": {"s3://one": {"region": "a"}, "s3://": {"region": "b"}, "azure://x": {}},
+        },
+    )
+    one, other = secrets.store("s3", "one"), secrets.store("s3", "other")
+    assert one is not None
+    assert other is not None
+    assert (one["region"].get_secret_value(), other["region"].get_secret_value()) == ("a", "b")
+    assert secrets.store("gs", "one") is None
+    assert secrets.store("azure", "x") == {}
+    with pytest.raises(JobError) as caught:
+        SecretsFile(tmp_path / "none").store("s3", "one")
+    assert caught.value.code == "credentials_missing"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        (f'{{"key_id": "{KEY}", oops}}', "not JSON"),
+        (f'{{"application_key": "{KEY}', "not JSON"),
+        ("[]", "not a JSON object"),
+        (f'"{KEY}"', "not a JSON object"),
+        ("\udcff", "not UTF-8"),
+        ("[" * 100_000, "JSON|deeply"),
+        (f'{{"key_id": "a", "application_key": "{KEY}", "key_id": "b"}}', '"key_id" twice'),
+        ({}, '"key_id" of account "default" is missing'),
+        ({"key_id": "a"}, '"application_key" of account "default" is missing'),
+        ({**FLAT, "key_id": 4}, '"key_id" of account "default" is not a string'),
+        ({**FLAT, "key_id": ""}, '"key_id" of account "default" is empty'),
+        ({**FLAT, "application_key": f"{KEY}\n"}, '"application_key" .* white space'),
+        ({**FLAT, "realm": "staging"}, '"realm" of account "default"'),
+        ({**FLAT, "realm": f"https://user:{KEY}@host"}, '"realm" of account "default"'),
+        ({**FLAT, "keyId": "x"}, '"keyId" of account "default" is not known'),
+        ({**FLAT, KEY: "x"}, "a key that is not shown here of account"),
+        ({"accounts": {}}, '"accounts" is empty'),
+        ({"accounts": [KEY]}, '"accounts" is not an object'),
+        ({"accounts": {"default": KEY}}, 'the value of account "default" is not an object'),
+        ({"accounts": {"archive": {"key_id": "a"}}}, '"application_key" of account "archive"'),
+        ({"accounts": {"default": FLAT}, "key_id": "a"}, '"key_id" beside "accounts"'),
+        ({**FLAT, "stores": {"s3://x": {"endpoint": "a b"}}}, '"endpoint" of store "s3://x"'),
+        ({**FLAT, "stores": {"s3://x": {"endpoint": "host"}}}, '"endpoint" of store "s3://x"'),
+        ({**FLAT, "stores": {"ftp://x": {}}}, 'the store "ftp://x" is not written'),
+        ({**FLAT, "stores": {"s3://x": {"password": KEY}}}, '"password" of store "s3://x"'),
+    ],
+)
+def test_malformed_is_refused_by_name(tmp_path: Path, content: object, told: str) -> None:
+    error = refused(written(tmp_path, content))
+    assert (error.code, error.act, error.wait) == ("credentials_invalid", "operator", None)
+    assert re.search(told, error.message)
+    assert str(tmp_path / "b2.json") in error.message
+
+
+def test_a_file_that_never_ends_is_not_read_whole(tmp_path: Path) -> None:
+    error = refused(written(tmp_path, json.dumps(FLAT) + " " * 2_000_000))
+    assert error.code == "credentials_invalid"
+
+
+def test_unknown_account_names_the_known_ones(tmp_path: Path) -> None:
+    error = refused(written(tmp_path, {"accounts": {"one": FLAT, "two": FLAT}}))
+    assert (error.code, error.act) == ("account_unknown", "caller")
+    assert "one, two" in error.hint
+
+
+def test_missing_and_not_a_file(tmp_path: Path) -> None:
+    assert refused(SecretsFile(tmp_path / "none")).code == "credentials_missing"
+    assert refused(SecretsFile(tmp_path)).code == "credentials_unreadable"
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    assert refused(SecretsFile(tmp_path / "pipe")).code == "credentials_unreadable"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o640, 0o660, 0o602, 0o444, 0o440])
+def test_a_file_that_others_can_read_or_change_is_refused(tmp_path: Path, mode: int) -> None:
+    error = refused(written(tmp_path, FLAT, mode))
+    assert (error.code, error.act) == ("credentials_exposed", "operator")
+    assert f"{mode:04o}" in error.message
+    assert "chmod 600" in error.hint
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
+def test_a_private_file_is_read(tmp_path: Path, mode: int) -> None:
+    assert written(tmp_path, FLAT, mode).account().key_id == "004abc"
+
+
+def test_a_group_may_read_only_what_root_hands_over() -> None:
+    def status(mode: int, user: int, group: int) -> os.stat_result:
+        return os.stat_result((0o100000 | mode, 1, 1, 1, user, group, 10, 0, 0, 0))
+
+    assert exposed_to(status(0o440, 0, 2000), 1000, {1000, 2000}) == ""
+    assert exposed_to(status(0o460, 0, 2000), 1000, {1000, 2000}) == "its group"
+    assert exposed_to(status(0o440, 0, 2000), 1000, {1000}) == "its group"
+    assert exposed_to(status(0o440, 1000, 2000), 1000, {2000}) == "its group"
+    assert exposed_to(status(0o444, 0, 2000), 1000, {2000}) != ""
+
+
+def test_another_user_cannot_read_it() -> None:
+    with open_folder() as folder:
+        written(folder, FLAT)
+        if os.getuid() != 0:
+            (folder / "b2.json").chmod(0)
+        told = as_nobody(
+            folder,
+            "from b2jobs_worker.secrets import SecretsFile\n"
+            "attempt(lambda: SecretsFile('b2.json').account())\n",
+        )
+    assert told == "credentials_unreadable operator"
+
+
+def test_it_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    secrets = written(tmp_path, FLAT)
+    assert secrets.account() is secrets.account()
+    written(tmp_path, {**FLAT, "key_id": "004new"})
+    assert secrets.account().key_id == "004new"
+    secrets.path.chmod(0o644)
+    assert refused(secrets).code == "credentials_exposed"
+    secrets.path.unlink()
+    assert refused(secrets).code == "credentials_missing"
+    written(tmp_path, FLAT)
+    assert secrets.account().key_id == "004abc"
+
+
+def test_a_change_of_the_same_size_and_time_behind_a_link_is_seen(tmp_path: Path) -> None:
+    """Kubernetes swaps a folder behind a symbolic link: only the inode need differ."""
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(json.dumps({**FLAT, "key_id": f"004{name}"}))
+        (tmp_path / name).chmod(0o600)
+        os.utime(tmp_path / name, ns=(1, 1))
+    link = tmp_path / "link"
+    link.symlink_to("one")
+    secrets = SecretsFile(link)
+    assert secrets.account().key_id == "004one"
+    link.unlink()
+    link.symlink_to("two")
+    assert secrets.account().key_id == "004two"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=8) | st.just(KEY),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["accounts", "stores", "default", "key_id", "application_key", "s3://"])
+            | st.text(max_size=5),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(document=JSON)
+@settings(deadline=None)
+def test_whatever_stands_in_it_is_used_or_refused_without_quoting_it(
+    tmp_path_factory: pytest.TempPathFactory, document: object
+) -> None:
+    secrets = written(tmp_path_factory.getbasetemp(), document)
+    try:
+        secrets.account()
+    except JobError:
+        assert refused(secrets).code in ("credentials_invalid", "account_unknown")

@@ -1,0 +1,176 @@
+"""One authorised client for each account and process.
+
+Built at first use, so after any fork; built anew when the credential in the secrets file
+has changed. A client costs one class C call to authorise, and one for each bucket whose
+id the key itself does not tell.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import SecretStr
+
+from b2jobs_worker.b2.concurrency import Concurrency
+from b2jobs_worker.b2.governor import Governor, LocalGovernor
+from b2jobs_worker.b2.http import Session
+from b2jobs_worker.b2.session import OneAuthorisation
+
+
+class Credential(Protocol):
+    """A key as the secrets file has it; equal while nothing has changed."""
+
+    @property
+    def key_id(self) -> str: ...
+    @property
+    def application_key(self) -> SecretStr: ...
+    @property
+    def realm(self) -> str: ...
+
+
+class Secrets(Protocol):
+    """Where credentials come from; `SecretsFile` in secrets.py."""
+
+    def account(self, name: str) -> Credential: ...
+
+
+@dataclass(frozen=True)
+class BucketName:
+    """A bucket's name and its id; `bucket_id` is what calls need."""
+
+    bucket_id: str
+    name: str
+
+
+class Account:
+    """One account's session and what is shared by all who use it in this process."""
+
+    def __init__(self, name: str, credential: Credential, http: Session) -> None:
+        self.name = name
+        self.credential = credential
+        self.session = OneAuthorisation(http)
+        self.concurrency = Concurrency()
+        self.asking_for_buckets = threading.Lock()
+        self._authorised = False
+        self._authorising = threading.Lock()
+        self._buckets: dict[str, BucketName] = {}
+
+    def authorise(self) -> None:
+        """Make sure the session is authorised; only the first call costs anything.
+
+        Raises b2sdk's exceptions.
+        """
+        if self._authorised:
+            return
+        with self._authorising:
+            if not self._authorised:
+                self.session.authorize_account(
+                    self.credential.realm,
+                    self.credential.key_id,
+                    self.credential.application_key.get_secret_value(),
+                )
+                self._authorised = True
+
+    @property
+    def is_authorised(self) -> bool:
+        return self._authorised
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What the key may do; call `authorise` first."""
+        return frozenset(self._allowed.get("capabilities") or ())
+
+    @property
+    def name_prefix(self) -> str | None:
+        """File names the key is restricted to."""
+        prefix: str | None = self._allowed.get("namePrefix")
+        return prefix
+
+    @property
+    def allowed_buckets(self) -> list[BucketName] | None:
+        """The buckets the key is restricted to; None for all."""
+        buckets = self._allowed.get("buckets")
+        if buckets is None:
+            return None
+        return [BucketName(each["id"], each["name"]) for each in buckets if each.get("name")]
+
+    @property
+    def recommended_part_bytes(self) -> int:
+        return int(self.session.info.get_recommended_part_size())
+
+    @property
+    def least_part_bytes(self) -> int:
+        return int(self.session.info.get_absolute_minimum_part_size())
+
+    def known_bucket(self, name: str) -> BucketName | None:
+        """The bucket, when its id is known without asking B2."""
+        bucket = self._buckets.get(name)
+        if bucket is not None:
+            return bucket
+        for each in self.allowed_buckets or ():
+            if each.name == name:
+                return each
+        return None
+
+    def remember_bucket(self, bucket: BucketName) -> None:
+        self._buckets[bucket.name] = bucket
+
+    def forget_bucket(self, name: str) -> None:
+        self._buckets.pop(name, None)
+
+    @property
+    def _allowed(self) -> dict[str, Any]:
+        allowed: dict[str, Any] = self.session.info.get_allowed()
+        return allowed
+
+
+class Accounts:
+    """The accounts this process has used. Make one for the worker; it follows forks itself."""
+
+    def __init__(
+        self,
+        secrets: Secrets,
+        *,
+        governor: Governor | None = None,
+        ca_file: Path | None = None,
+        getpid: Callable[[], int] = os.getpid,
+    ) -> None:
+        self.governor: Governor = governor or LocalGovernor()
+        self._secrets = secrets
+        self._ca_file = ca_file
+        self._getpid = getpid
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._http: Session | None = None
+        self._accounts: dict[str, Account] = {}
+
+    def get(self, name: str) -> Account:
+        """The account *name*, with the credential the secrets file has now.
+
+        Raises:
+            OperatorError: `credentials_missing`, `credentials_invalid`, ...
+            CallerError: `account_unknown`.
+        """
+        credential = self._secrets.account(name)
+        account = self._accounts.get(name)
+        if account is not None and account.credential == credential and self._is_ours():
+            return account
+        with self._lock:
+            if not self._is_ours():
+                # What a fork has copied is left alone: its sockets are the parent's.
+                self._accounts, self._http, self._pid = {}, None, self._getpid()
+            if self._http is None:
+                self._http = Session(ca_file=self._ca_file)
+            account = self._accounts.get(name)
+            if account is None or account.credential != credential:
+                account = Account(name, credential, self._http)
+                self._accounts[name] = account
+            return account
+
+    def _is_ours(self) -> bool:
+        return self._pid == self._getpid()

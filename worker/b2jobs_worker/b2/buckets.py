@@ -1,0 +1,101 @@
+"""Calls about buckets, and tokens that open what is in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from b2jobs_worker.b2 import errors
+from b2jobs_worker.b2.accounts import Account, BucketName
+from b2jobs_worker.b2.calls import Calls
+
+
+class BucketCalls(Calls):
+    """Buckets by name; see `Calls` for what every call does."""
+
+    def bucket(self, name: str) -> BucketName:
+        """The bucket's id; a class C call the first time, unless the key tells it.
+
+        Raises:
+            CallerError: `bucket_not_found`.
+            OperatorError: `bucket_not_allowed`, `capability_missing`.
+        """
+        account = self.account()
+        known = account.known_bucket(name)
+        if known is not None:
+            return known
+        if account.allowed_buckets is not None:
+            raise errors.bucket_not_allowed(name)
+        with account.asking_for_buckets:  # one thread asks, the others read its answer
+            known = account.known_bucket(name)
+            if known is not None:
+                return known
+            for document in self.list_buckets(name):
+                bucket = BucketName(document["bucketId"], document["bucketName"])
+                account.remember_bucket(bucket)
+                return bucket
+        raise errors.bucket_not_found(name)
+
+    def url(self, bucket: str, name: str) -> str:
+        """The file's stable address; it opens by itself in a public bucket only."""
+        return str(self.account().session.get_download_url_by_name(bucket, name))
+
+    def download_authorization(self, bucket: BucketName, prefix: str, seconds: int) -> str:
+        """A token that opens files of *bucket* whose names begin with *prefix*."""
+
+        def mint(account: Account) -> str:
+            document = account.session.get_download_authorization(bucket.bucket_id, prefix, seconds)
+            return str(document["authorizationToken"])
+
+        return self.call(
+            "get_download_authorization", mint, needs=("shareFiles",), bucket=bucket.name
+        )
+
+    def list_buckets(self, name: str | None = None) -> list[dict[str, Any]]:
+        """B2's documents of all buckets the key may see, or of the one called *name*."""
+
+        def look(account: Account) -> list[dict[str, Any]]:
+            document = account.session.list_buckets(
+                account.session.info.get_account_id(), bucket_name=name
+            )
+            found: list[dict[str, Any]] = document["buckets"]
+            return found
+
+        return self.call("list_buckets", look, needs=("listBuckets",))
+
+    def create_bucket(
+        self, name: str, bucket_type: str, lifecycle: list[dict[str, Any]] | None
+    ) -> dict[str, Any]:
+        def create(account: Account) -> dict[str, Any]:
+            document: dict[str, Any] = account.session.create_bucket(
+                account.session.info.get_account_id(), name, bucket_type, lifecycle_rules=lifecycle
+            )
+            return document
+
+        return self.call("create_bucket", create, needs=("writeBuckets",))
+
+    def update_bucket(
+        self,
+        bucket: BucketName,
+        bucket_type: str | None,
+        lifecycle: list[dict[str, Any]] | None,
+    ) -> dict[str, Any]:
+        def update(account: Account) -> dict[str, Any]:
+            document: dict[str, Any] = account.session.update_bucket(
+                account.session.info.get_account_id(),
+                bucket.bucket_id,
+                bucket_type=bucket_type,
+                lifecycle_rules=lifecycle,
+            )
+            return document
+
+        return self.call("update_bucket", update, needs=("writeBuckets",), bucket=bucket.name)
+
+    def delete_bucket(self, bucket: BucketName) -> dict[str, Any]:
+        def delete(account: Account) -> dict[str, Any]:
+            document: dict[str, Any] = account.session.delete_bucket(
+                account.session.info.get_account_id(), bucket.bucket_id
+            )
+            account.forget_bucket(bucket.name)
+            return document
+
+        return self.call("delete_bucket", delete, needs=("deleteBuckets",), bucket=bucket.name)

@@ -1,0 +1,57 @@
+"""Who is calling: the attempt and the meter behind the HTTP request that is being sent.
+
+b2sdk makes some calls on its own (an authorisation, an upload URL), deep below the one
+that was asked for. The HTTP session meets all of them, in the caller's thread, and
+looks here to know whose calls they are.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from b2jobs_worker.b2.meter import Meter
+
+
+class Interruptible(Protocol):
+    """What b2/ asks of the attempt it works for; `transfer.attempt.Attempt` is one."""
+
+    def checkpoint(self) -> None:
+        """Raise when the attempt must end."""
+
+    def on_interrupt(self, act: Callable[[], None]) -> AbstractContextManager[None]:
+        """While the context lasts, call *act* when the attempt must end."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One job's side of a call: what may interrupt it, and who pays."""
+
+    attempt: Interruptible
+    meter: Meter
+
+
+class _Local(threading.local):
+    caller: Caller | None = None
+
+
+_local = _Local()
+
+
+def current() -> Caller | None:
+    """Whose call this thread is making; None outside of `calling_as`."""
+    return _local.caller
+
+
+@contextmanager
+def calling_as(caller: Caller) -> Iterator[None]:
+    """Requests of this thread belong to *caller* while the context lasts. May be nested."""
+    before = _local.caller
+    _local.caller = caller
+    try:
+        yield
+    finally:
+        _local.caller = before

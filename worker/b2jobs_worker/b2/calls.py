@@ -1,0 +1,141 @@
+"""How every call to B2 is made for one job.
+
+Each waits for its turn (governor, concurrency), is metered, can be interrupted, is tried
+again for seconds where that helps (retry.py), and raises `JobError`s only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from b2sdk.v3.exception import B2Error
+
+from b2jobs.errors import JobError
+from b2jobs_worker.b2 import errors, retry
+from b2jobs_worker.b2.accounts import Account, Accounts
+from b2jobs_worker.b2.calling import Caller, Interruptible, calling_as
+from b2jobs_worker.b2.http import Carried
+from b2jobs_worker.b2.meter import Meter
+
+T = TypeVar("T")
+
+
+class Calls:
+    """How a call of one job is made, under one account. For many threads of one process."""
+
+    def __init__(
+        self, accounts: Accounts, account: str, attempt: Interruptible, meter: Meter
+    ) -> None:
+        self._accounts = accounts
+        self._name = account
+        self.attempt = attempt
+        self._caller = Caller(attempt, meter)
+        self.meter = meter
+        self._account: Account | None = None
+
+    def account(self) -> Account:
+        """The account, authorised; the same one for the whole job.
+
+        Raises:
+            OperatorError: `credentials_missing`, `credentials_invalid`, ...
+        """
+        account = self._account
+        if account is None:
+            account = self._accounts.get(self._name)
+            if not account.is_authorised:
+                self.once(account, "authorize_account", account.authorise, ())
+            self._account = account
+        return account
+
+    def require(self, *capabilities: str, name: str | None = None) -> Account:
+        """The account, when its key has *capabilities* and may use *name*. Costs no call.
+
+        Raises:
+            OperatorError: `capability_missing`, `name_not_allowed`.
+        """
+        account = self.account()
+        missing = set(capabilities) - account.capabilities
+        if missing:
+            raise errors.capability_missing(missing)
+        prefix = account.name_prefix
+        if name is not None and prefix and not name.startswith(prefix):
+            raise errors.name_not_allowed(name, prefix)
+        return account
+
+    def call(
+        self,
+        name: str,
+        act: Callable[[Account], T],
+        *,
+        needs: tuple[str, ...] = (),
+        moves: int = 0,
+        bucket: str | None = None,
+        in_doubt: Callable[[], T | None] | None = None,
+    ) -> T:
+        """Make the call *name* (b2sdk's word), trying again for seconds where that helps.
+
+        *needs* are the capabilities it takes, *moves* the bytes it sends, *bucket* what to
+        forget when B2 does not know it. *in_doubt* is asked when it may have taken effect
+        without an answer, before it is tried again or given up; what it returns is the
+        outcome.
+        """
+        tries = 0
+        while True:
+            self.attempt.checkpoint()
+            account = self.require(*needs)
+            self._accounts.governor.admit(account.name, moves, self.attempt.checkpoint)
+            account.concurrency.enter(self.attempt.checkpoint)
+            overloaded = False
+            tries += 1
+            try:
+                return self.once(account, name, partial(act, account), needs)
+            except JobError as error:
+                overloaded = error.code in retry.OVERLOADED
+                if error.code == "bucket_not_found" and bucket is not None:
+                    account.forget_bucket(bucket)
+                pause = retry.pause_before_next(error, tries)
+                if pause is None and (in_doubt is None or error.code not in retry.DOUBTFUL):
+                    raise
+                failed = error
+            finally:
+                account.concurrency.leave(moves, overloaded=overloaded)
+            if pause is not None:
+                self.sleep(pause)
+            if in_doubt is not None and failed.code in retry.DOUBTFUL:
+                outcome = in_doubt()
+                if outcome is not None:
+                    return outcome
+            if pause is None:
+                raise failed
+
+    def once(
+        self,
+        account: Account,
+        name: str,
+        act: Callable[[], T],
+        needs: tuple[str, ...],
+    ) -> T:
+        """Make the call *name* once, for this job, and raise `JobError`s only."""
+        try:
+            with calling_as(self._caller):
+                return act()
+        except Carried as carried:
+            raise carried.error from carried
+        except B2Error as error:
+            # An aborted connection looks like a broken one; the reason is the interruption.
+            self.attempt.checkpoint()
+            missing = () if name == "authorize_account" else set(needs) - account.capabilities
+            converted = errors.convert(error, name, missing=missing)
+            if converted.wait is not None and converted.wait.reason in ("rate_limited", "cap"):
+                self._accounts.governor.pause(account.name, converted)
+            raise converted from error
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, and raise `Interrupted` when the attempt must end meanwhile."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.attempt.checkpoint()
+            time.sleep(min(left, 0.1))

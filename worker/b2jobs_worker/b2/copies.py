@@ -1,0 +1,86 @@
+"""Calls that copy inside B2 and remove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from b2sdk.v3 import MetadataDirectiveMode
+from b2sdk.v3.exception import FileAlreadyHidden, FileNotPresent, ResourceNotFound
+
+from b2jobs_worker.b2 import errors, versions
+from b2jobs_worker.b2.accounts import Account, BucketName
+from b2jobs_worker.b2.calls import Calls
+from b2jobs_worker.b2.versions import FileVersion
+
+
+class CopyCalls(Calls):
+    """Copying and removing; see `Calls` for what every call does."""
+
+    def copy_file(
+        self,
+        source_id: str,
+        bucket: BucketName,
+        name: str,
+        *,
+        content_type: str | None,
+        info: Mapping[str, str] | None,
+        in_doubt: Callable[[], FileVersion | None],
+    ) -> FileVersion:
+        """Copy up to 5 GB inside B2. Metadata is replaced when *content_type* is given."""
+        replace = content_type is not None
+
+        def copy(account: Account) -> FileVersion:
+            document = account.session.copy_file(
+                source_id,
+                name,
+                metadata_directive=MetadataDirectiveMode.REPLACE
+                if replace
+                else MetadataDirectiveMode.COPY,
+                content_type=content_type,
+                file_info=dict(info or {}) if replace else None,
+                destination_bucket_id=bucket.bucket_id,
+            )
+            return versions.from_json(document)
+
+        return self.call(
+            "copy_file",
+            copy,
+            needs=("readFiles", "writeFiles"),
+            bucket=bucket.name,
+            in_doubt=in_doubt,
+        )
+
+    def copy_part(self, source_id: str, file_id: str, number: int, first: int, last: int) -> str:
+        """Copy bytes *first* to *last* (inclusive) as a part; returns its SHA-1."""
+
+        def copy(account: Account) -> str:
+            document = account.session.copy_part(
+                source_id, file_id, number, bytes_range=(first, last)
+            )
+            return str(document["contentSha1"])
+
+        return self.call("copy_part", copy, needs=("readFiles", "writeFiles"))
+
+    def delete_version(self, file_id: str, name: str) -> bool:
+        """Remove one version; false when it is not there (any more)."""
+
+        def delete(account: Account) -> bool:
+            try:
+                account.session.delete_file_version(file_id, name)
+            except errors.NOT_FOUND:
+                return False
+            return True
+
+        return self.call("delete_file_version", delete, needs=("deleteFiles",))
+
+    def hide_file(self, bucket: BucketName, name: str) -> FileVersion | None:
+        """Put a hide marker over *name*; None when it is not visible. Class A."""
+
+        def hide(account: Account) -> FileVersion | None:
+            try:
+                document = account.session.hide_file(bucket.bucket_id, name)
+            except (FileAlreadyHidden, FileNotPresent, ResourceNotFound):
+                return None
+            return versions.from_json(document)
+
+        return self.call("hide_file", hide, needs=("writeFiles",), bucket=bucket.name)

@@ -1,0 +1,88 @@
+"""Calls that bring bytes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import requests
+
+from b2jobs.errors import JobError
+from b2jobs_worker.b2 import errors, retry, versions
+from b2jobs_worker.b2.calling import Interruptible
+from b2jobs_worker.b2.calls import Calls
+from b2jobs_worker.b2.http import Carried, Response
+from b2jobs_worker.b2.versions import FileVersion
+
+_OPEN_END = 2**62
+"""b2sdk takes no range without an end; B2 cuts this one at the file's."""
+
+
+class Arriving:
+    """The body of a download while it arrives, and what its headers said."""
+
+    def __init__(self, response: Response, attempt: Interruptible) -> None:
+        self.version: FileVersion = versions.from_headers(response.headers)
+        self.is_partial = response.status_code == 206
+        self.received = 0
+        self._response = response
+        self._attempt = attempt
+
+    def readinto(self, target: memoryview) -> int:
+        """Some bytes into *target*; 0 at the end, which may come too early: compare sizes.
+
+        Raises:
+            PassingError: `connection_broken`, `timeout`.
+            Interrupted: the attempt has to end.
+        """
+        try:
+            count = self._response.readinto(target)
+        except requests.RequestException as error:
+            self._attempt.checkpoint()
+            code = "timeout" if isinstance(error, requests.Timeout) else "connection_broken"
+            raise errors.broken(code, str(error)) from error
+        except Carried as carried:
+            raise carried.error from carried
+        self.received += count
+        return count
+
+
+class DownloadCalls(Calls):
+    """Receiving; see `Calls` for what every call does."""
+
+    @contextlib.contextmanager
+    def download(
+        self, url: str, first: int | None = None, last: int | None = None
+    ) -> Iterator[Arriving]:
+        """Bytes *first* to *last* (inclusive) of the file behind *url*, as they arrive.
+
+        Tried once: what has arrived is the caller's, and so is going on behind it. Leaving
+        the context before the end drops the connection.
+
+        Raises:
+            CallerError: `file_not_found`, `range_not_satisfiable`.
+        """
+        account = self.require("readFiles")
+        range_ = None if first is None else (first, _OPEN_END if last is None else last)
+        expected = last - first + 1 if first is not None and last is not None else 0
+
+        def request() -> Response:
+            with account.session.download_file_from_url(url, range_=range_) as response:
+                found: Response = response
+            return found
+
+        self._accounts.governor.admit(account.name, expected, self.attempt.checkpoint)
+        account.concurrency.enter(self.attempt.checkpoint)
+        overloaded = False
+        arriving: Arriving | None = None
+        try:
+            response = self.once(account, "download_file", request, ("readFiles",))
+            with contextlib.closing(response):
+                arriving = Arriving(response, self.attempt)
+                yield arriving
+        except JobError as error:
+            overloaded = error.code in retry.OVERLOADED
+            raise
+        finally:
+            received = arriving.received if arriving else 0
+            account.concurrency.leave(received, overloaded=overloaded)

@@ -1,0 +1,270 @@
+"""The HTTP session below b2sdk: as much of requests.Session as b2sdk uses, leaner.
+
+b2sdk takes any "requests-compatible" session (`B2HttpApiConfig.http_session_factory`).
+This one costs 0.1 ms of CPU for a small call where requests takes 1.1 ms
+(docs/decisions/0005-http-layer.md), keeps connections, and registers each of them with
+the attempt that uses it, so that a cancel ends a read that would last minutes.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+from urllib.parse import urlencode, urlsplit
+
+import certifi
+import requests
+from b2sdk.v3.exception import B2Error
+from urllib3.exceptions import ProtocolError
+
+from b2jobs.errors import OperatorError
+from b2jobs_worker.b2 import calling
+from b2jobs_worker.b2.meter import class_of
+from b2jobs_worker.b2.pool import ConnectionPool, Origin
+from b2jobs_worker.b2.wire import BadResponse, BodyReader, Connection, Headers
+
+CONNECT_TIMEOUT_SECONDS = 15.0
+READ_TIMEOUT_SECONDS = 60.0
+_PATIENT = ("b2_copy_file", "b2_copy_part", "b2_finish_large_file")
+_PATIENT_SECONDS = 1200.0
+
+
+@runtime_checkable
+class Body(Protocol):
+    """What can be sent beside bytes. b2sdk rewinds it before each try."""
+
+    def seek(self, position: int) -> None: ...
+
+    def chunks(self) -> Iterable[bytes | memoryview]: ...
+
+
+class Carried(B2Error):
+    """Takes an exception that is not about HTTP unharmed through b2sdk's own conversion."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Response:
+    """As much of requests.Response as b2sdk uses, and `readinto` for the engine."""
+
+    def __init__(
+        self,
+        url: str,
+        head: tuple[int, str, Headers],
+        body: BodyReader,
+        exchange: _Exchange,
+    ) -> None:
+        self.url = url
+        self.status_code, self.reason, self.headers = head
+        self._body = body
+        self._exchange = exchange
+        self._content: bytes | None = None
+
+    @property
+    def content(self) -> bytes:
+        """The whole body; read when it is first asked for."""
+        if self._content is None:
+            try:
+                self._content = self._body.read_all()
+            except OSError as error:
+                self._exchange.drop()
+                raise _as_requests(error, self.url) from error
+            self._exchange.received(len(self._content))
+            self.close()
+        return self._content
+
+    def readinto(self, target: memoryview) -> int:
+        """Some bytes of the body into *target*; 0 at the end. Raises what requests would."""
+        try:
+            count = self._body.readinto(target)
+        except OSError as error:
+            self._exchange.drop()
+            raise _as_requests(error, self.url) from error
+        self._exchange.received(count)
+        return count
+
+    def iter_content(self, chunk_size: int = 65_536) -> Iterator[bytes]:
+        buffer = memoryview(bytearray(chunk_size))
+        while count := self.readinto(buffer):
+            yield bytes(buffer[:count])
+
+    def close(self) -> None:
+        """Give the connection back, or close it when the body was not read to its end."""
+        keep = self.headers.get("connection", "") or ""
+        self._exchange.end(reusable=self._body.is_reusable and keep.lower() != "close")
+
+
+class Session:
+    """A requests-compatible session: `request` is all that b2sdk calls. For many threads."""
+
+    def __init__(self, *, ca_file: Path | None = None) -> None:
+        tls = ssl.create_default_context()
+        tls.load_verify_locations(cafile=certifi.where())
+        if ca_file is not None:
+            tls.load_verify_locations(cafile=ca_file)
+        self._pool = ConnectionPool(tls, connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str],
+        data: bytes | Body | None = None,
+        params: dict[str, str] | None = None,
+        timeout: tuple[float, float] | None = None,
+        stream: bool = False,
+    ) -> Response:
+        """Send one request and return its answer. No redirects, no retries, no cookies.
+
+        b2sdk's *timeout* is not used: its 20 minutes for every JSON call would keep a slot
+        that long. Raises the exceptions of requests, which b2sdk converts.
+        """
+        del timeout
+        if params:
+            url = f"{url}?{urlencode(params)}"
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        origin = Origin(parts.scheme, parts.hostname or "", port)
+        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        seconds = _PATIENT_SECONDS if path.endswith(_PATIENT) else READ_TIMEOUT_SECONDS
+        exchange = _Exchange(self._pool, origin, path)
+        try:
+            answer = exchange.run(method, parts.netloc, headers, data, seconds)
+        except OSError as error:
+            exchange.drop()
+            raise _as_requests(error, url) from error
+        except B2Error:
+            exchange.drop()
+            raise
+        except Exception as error:
+            exchange.drop()
+            raise Carried(error) from error
+        empty = method == "HEAD" or answer[0] in (204, 304)
+        response = Response(url, answer, exchange.body(answer[2], empty), exchange)
+        if not stream:
+            _ = response.content
+        return response
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class _Exchange:
+    """One request and its answer, on one connection, for one caller."""
+
+    def __init__(self, pool: ConnectionPool, origin: Origin, path: str) -> None:
+        self._pool = pool
+        self._origin = origin
+        self._path = path
+        self._caller = calling.current()
+        self._connection: Connection | None = None
+        self._registration: AbstractContextManager[None] | None = None
+
+    def run(
+        self,
+        method: str,
+        netloc: str,
+        headers: dict[str, str],
+        data: bytes | Body | None,
+        seconds: float,
+    ) -> tuple[int, str, Headers]:
+        proxy = self._pool.proxy(self._origin)
+        connection = self._pool.take(self._origin)
+        if connection is None:
+            connection = self._pool.new(self._origin, proxy)
+        self._connection = connection
+        if self._caller is not None:
+            registration = self._caller.attempt.on_interrupt(connection.abort)
+            registration.__enter__()
+            self._registration = registration
+        if not connection.is_open:
+            connection.connect()
+        target = self._path
+        if proxy is not None and self._origin.scheme == "http":
+            target = f"http://{netloc}{self._path}"
+            headers = {**headers, **proxy.headers}
+        head = _head(method, target, netloc, headers, data)
+        body = data if data is None or isinstance(data, bytes) else data.chunks()
+        early: OSError | None = None
+        try:
+            connection.send(head, body, timeout_seconds=seconds)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            early = error  # a refusal may have come before all was sent
+        try:
+            answer = connection.receive_head()
+        except OSError as error:
+            raise early or error from error
+        if early is not None:
+            answer[2]["connection"] = "close"
+        if self._caller is not None:
+            self._caller.meter.called(class_of(method, self._path))
+            if data is not None and self._path.find("/b2_upload_") >= 0:
+                self._caller.meter.sent(int(headers.get("Content-Length", 0)))
+        return answer
+
+    def body(self, headers: Headers, empty: bool) -> BodyReader:
+        assert self._connection is not None
+        return BodyReader(self._connection.reader(), headers, empty=empty)
+
+    def received(self, count: int) -> None:
+        if self._caller is not None:
+            self._caller.meter.received(count)
+
+    def end(self, *, reusable: bool) -> None:
+        """The answer was read, or is not wanted any more."""
+        if not reusable:
+            self.drop()
+            return
+        connection, self._connection = self._connection, None
+        self._leave()
+        if connection is not None:
+            self._pool.give(self._origin, connection)
+
+    def drop(self) -> None:
+        """Close the connection; called twice it does nothing."""
+        connection, self._connection = self._connection, None
+        self._leave()
+        if connection is not None:
+            connection.close()
+
+    def _leave(self) -> None:
+        registration, self._registration = self._registration, None
+        if registration is not None:
+            registration.__exit__(None, None, None)
+
+
+def _head(
+    method: str, target: str, netloc: str, headers: dict[str, str], data: bytes | Body | None
+) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {netloc}", "Accept-Encoding: identity"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if isinstance(data, bytes) and "Content-Length" not in headers:
+        lines.append(f"Content-Length: {len(data)}")
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
+        raise ValueError("a line break in a header")
+    return f"{text}\r\n\r\n".encode("latin-1")
+
+
+def _as_requests(error: OSError, url: str) -> Exception:
+    """The exception requests would raise, with the host and never the query."""
+    host = urlsplit(url).netloc
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Carried(
+            OperatorError(
+                "tls_untrusted",
+                f"The certificate of {host} is not trusted: {error.verify_message}.",
+                hint="Set B2JOBS_CA_FILE to the certificate that signed it.",
+            )
+        )
+    if isinstance(error, TimeoutError):
+        return requests.ReadTimeout(f"{host} did not answer in time")
+    if isinstance(error, BadResponse):
+        return requests.ConnectionError(f"{host}: {error}")
+    return requests.ConnectionError(ProtocolError(f"{host}: {error}", error))

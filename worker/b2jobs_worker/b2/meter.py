@@ -1,0 +1,80 @@
+"""What one job used: calls by class, bytes in both directions, dollars."""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal
+
+from b2jobs_worker.b2.prices import Prices
+
+CallClass = Literal["a", "b", "c"]
+
+_CLASS_A = frozenset(
+    {
+        "b2_upload_file",
+        "b2_upload_part",
+        "b2_get_upload_url",
+        "b2_get_upload_part_url",
+        "b2_start_large_file",
+        "b2_finish_large_file",
+        "b2_cancel_large_file",
+        "b2_hide_file",
+        "b2_delete_file_version",
+        "b2_delete_bucket",
+        "b2_delete_key",
+    }
+)
+_CLASS_B = frozenset({"b2_download_file_by_id", "b2_download_file_by_name", "b2_get_file_info"})
+
+
+def class_of(method: str, path: str) -> CallClass:
+    """The price class of a request by its path; what is not known counts as the dearest."""
+    _, marker, rest = path.partition("/b2api/")
+    if not marker:
+        # Downloads by name (/file/BUCKET/NAME), and HEAD on them.
+        return "b" if method in ("GET", "HEAD") else "a"
+    call = rest.split("?", 1)[0].split("/")
+    name = call[1] if len(call) > 1 else ""
+    if name in _CLASS_A:
+        return "a"
+    return "b" if name in _CLASS_B else "c"
+
+
+class Meter:
+    """Counts for one job; all methods may be called from any thread."""
+
+    def __init__(self, prices: Prices | None = None) -> None:
+        self._prices = prices or Prices()
+        self._calls: dict[str, int] = {"a": 0, "b": 0, "c": 0}
+        self._sent = 0
+        self._received = 0
+        self._lock = threading.Lock()
+
+    def called(self, call_class: CallClass) -> None:
+        with self._lock:
+            self._calls[call_class] += 1
+
+    def sent(self, count: int) -> None:
+        with self._lock:
+            self._sent += count
+
+    def received(self, count: int) -> None:
+        with self._lock:
+            self._received += count
+
+    @property
+    def calls(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._calls)
+
+    @property
+    def bytes_sent(self) -> int:
+        return self._sent
+
+    @property
+    def bytes_received(self) -> int:
+        return self._received
+
+    @property
+    def dollars(self) -> float:
+        return round(self._prices.dollars(self.calls), 9)

@@ -1,0 +1,101 @@
+"""Idle connections, kept for the next request to the same place."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from b2jobs_worker.b2.proxies import Proxy, proxy_for
+from b2jobs_worker.b2.wire import Connection
+
+_IDLE_LIMIT = 192
+_IDLE_SECONDS = 55.0
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a URL leads: the key of the pool."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class ConnectionPool:
+    """Connections by origin, the last used one first; at most 192 idle ones are kept.
+
+    Each is used by one thread at a time. The pool belongs to one process: sockets that a
+    fork has copied must not be used by both sides, so accounts.py builds a new one.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, *, connect_timeout_seconds: float) -> None:
+        self._tls = tls
+        self._connect_timeout_seconds = connect_timeout_seconds
+        self._idle: OrderedDict[Origin, list[tuple[float, Connection]]] = OrderedDict()
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def take(self, origin: Origin) -> Connection | None:
+        """An open, idle connection that is still good, or None."""
+        while True:
+            with self._lock:
+                idle = self._idle.get(origin)
+                if not idle:
+                    return None
+                since, connection = idle.pop()
+                self._count -= 1
+            if time.monotonic() - since < _IDLE_SECONDS and not connection.has_gone_stale():
+                return connection
+            connection.close()
+
+    def give(self, origin: Origin, connection: Connection) -> None:
+        """Keep *connection* for the next request."""
+        surplus = None
+        with self._lock:
+            self._idle.setdefault(origin, []).append((time.monotonic(), connection))
+            self._idle.move_to_end(origin)
+            self._count += 1
+            if self._count > _IDLE_LIMIT:
+                surplus = self._oldest()
+        if surplus is not None:
+            surplus.close()
+
+    def new(self, origin: Origin, proxy: Proxy | None) -> Connection:
+        """A connection to *origin* that is not open yet."""
+        tls = self._tls if origin.scheme == "https" else None
+        tunnel = None
+        host, port = origin.host, origin.port
+        if proxy is not None:
+            host, port = proxy.host, proxy.port
+            if tls is not None:
+                tunnel = (origin.host, origin.port, proxy.headers)
+        return Connection(
+            host,
+            port,
+            tls=tls,
+            connect_timeout_seconds=self._connect_timeout_seconds,
+            tunnel=tunnel,
+        )
+
+    def proxy(self, origin: Origin) -> Proxy | None:
+        return proxy_for(origin.scheme, origin.host)
+
+    def close(self) -> None:
+        """Close what is idle; connections under way close themselves when given back."""
+        with self._lock:
+            idle, self._idle, self._count = self._idle, OrderedDict(), 0
+        for connections in idle.values():
+            for _, connection in connections:
+                connection.close()
+
+    def _oldest(self) -> Connection:
+        for origin, connections in self._idle.items():
+            if connections:
+                self._count -= 1
+                return connections.pop(0)[1]
+            del self._idle[origin]
+            break
+        return self._oldest()

@@ -1,0 +1,29 @@
+"""What B2 charges, as of one date. A user's own table replaces it (`[prices]` in the config).
+
+Source: https://www.backblaze.com/cloud-storage/transaction-pricing, read 2026-11.
+The free allowance (2,500 calls a day of class B and of class C, egress up to three times
+what is stored) belongs to the account and not to a job, so it is not subtracted.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Prices(BaseModel):
+    """US dollars for a thousand calls of each class."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    as_of: str = "2026-11-01"
+    class_a_per_thousand: float = Field(0.0, ge=0)
+    class_b_per_thousand: float = Field(0.0004, ge=0)
+    class_c_per_thousand: float = Field(0.004, ge=0)
+
+    def dollars(self, calls: dict[str, int]) -> float:
+        """What *calls* (by class: a, b, c) cost beyond the free allowance."""
+        return (
+            calls.get("a", 0) * self.class_a_per_thousand
+            + calls.get("b", 0) * self.class_b_per_thousand
+            + calls.get("c", 0) * self.class_c_per_thousand
+        ) / 1000

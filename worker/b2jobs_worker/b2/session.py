@@ -1,0 +1,105 @@
+"""b2sdk's session as b2jobs uses it: one try a call, one authorisation for all threads.
+
+b2sdk's own retries would sleep up to 683 s inside one call; retrying is `retry.py`'s and
+delivery's. And each thread that meets an expired token would authorise for itself, a
+class C call each; here the first one does and the others go on with its token.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from b2sdk.v3 import B2Http, B2HttpApiConfig, B2Session, DummyCache, InMemoryAccountInfo
+
+from b2jobs_worker.b2.http import Response, Session
+
+
+class OneTryHttp(B2Http):
+    """Tries each call once and never sleeps."""
+
+    def request(self, *args: Any, **kwargs: Any) -> Response:
+        """As `B2Http.request`, whatever its *try_count* says."""
+        if len(args) > 4:
+            args = (*args[:4], 1, *args[5:])
+        else:
+            kwargs["try_count"] = 1
+        response: Response = super().request(*args, **kwargs)
+        return response
+
+
+class _Last(threading.local):
+    token: str | None = None
+    bucket_id: str | None = None
+    file_id: str | None = None
+
+
+class AccountInfo(InMemoryAccountInfo):
+    """Remembers, for each thread, which token it took last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = _Last()
+
+    def get_account_auth_token(self) -> str:
+        token: str = super().get_account_auth_token()
+        self.last.token, self.last.bucket_id, self.last.file_id = token, None, None
+        return token
+
+    def take_bucket_upload_url(self, bucket_id: str) -> tuple[str | None, str | None]:
+        url, token = super().take_bucket_upload_url(bucket_id)
+        if url is not None:
+            self.last.token, self.last.bucket_id, self.last.file_id = None, bucket_id, None
+        return url, token
+
+    def take_large_file_upload_url(self, file_id: str) -> tuple[str | None, str | None]:
+        url, token = super().take_large_file_upload_url(file_id)
+        if url is not None:
+            self.last.token, self.last.bucket_id, self.last.file_id = None, None, file_id
+        return url, token
+
+
+class OneAuthorisation(B2Session):
+    """One account's session, for all threads of one process."""
+
+    B2HTTP_CLASS = staticmethod(OneTryHttp)
+
+    def __init__(self, http: Session) -> None:
+        self.info = AccountInfo()
+        self.authorisations = 0
+        self._authorising = threading.Lock()
+        config = B2HttpApiConfig(
+            http_session_factory=lambda: http,
+            install_clock_skew_hook=False,
+            user_agent_append="b2jobs",
+            decode_content=True,  # leaves the session as it is; ours never decodes
+        )
+        super().__init__(self.info, cache=DummyCache(), api_config=config)
+
+    def authorize_account(self, realm: str, key_id: str, application_key: str) -> None:
+        """Authorise now; for the first time, and when a token has expired."""
+        super().authorize_account(realm, key_id, application_key)
+        self.authorisations += 1
+
+    def authorize_automatically(self) -> bool:
+        """Called by b2sdk when B2 refused a token; true means try the call again.
+
+        Nothing is authorised when the token refused was that of an upload URL (the pool's
+        others are as old and are dropped), or when another thread has authorised since.
+        """
+        refused, bucket_id, file_id = (
+            self.info.last.token,
+            self.info.last.bucket_id,
+            self.info.last.file_id,
+        )
+        if bucket_id is not None:
+            self.info.clear_bucket_upload_data(bucket_id)
+            return True
+        if file_id is not None:
+            self.info.clear_large_file_upload_urls(file_id)
+            return True
+        with self._authorising:
+            if refused is not None and refused != self.info.get_account_auth_token():
+                return True
+            authorised: bool = super().authorize_automatically()
+            return authorised

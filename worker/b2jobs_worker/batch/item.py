@@ -1,0 +1,78 @@
+"""One line of a plan: what to do with one file, or why it cannot be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Action = Literal["upload", "download", "copy", "delete", "hide"]
+ACTIONS: tuple[Action, ...] = ("upload", "download", "copy", "delete", "hide")
+
+_NONE: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file of a plan.
+
+    source, destination: locations as a single job names them; `delete` and `hide` have only
+        a destination.
+    size: in bytes where the plan knows it; decides how items are packed and what a dry run
+        adds up. Not trusted for anything else.
+    sha1: 40 hex digits the bytes must have; an item with other bytes fails.
+    line: where the item stands in its manifest, from 1; 0 where there is none.
+    options: further arguments of the job of that kind (`if_exists`, `content_type`, `info`,
+        `versions`, ...); they win over the batch's own.
+    """
+
+    action: Action
+    source: str
+    destination: str
+    size: int | None = None
+    sha1: str | None = None
+    line: int = 0
+    options: Mapping[str, Any] = field(default_factory=lambda: _NONE)
+
+    def packed(self) -> list[Any]:
+        """As JSON, without what is at its default at the end."""
+        fields: list[Any] = [
+            self.action,
+            self.source,
+            self.destination,
+            self.size,
+            self.sha1,
+            self.line,
+            dict(self.options) or None,
+        ]
+        while fields[-1] in (None, 0):
+            fields.pop()
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A line of a plan that can never be done. It moves nothing and stands in the ledger."""
+
+    code: str
+    message: str
+    source: str = ""
+    destination: str = ""
+    line: int = 0
+
+    def packed(self) -> list[Any]:
+        """As JSON; told from an item by its first field."""
+        return ["refused", self.source, self.destination, self.code, self.message, self.line]
+
+
+Planned = Item | Refusal
+
+
+def unpacked(fields: list[Any]) -> Planned:
+    """The item or refusal that `packed` made."""
+    if fields[0] == "refused":
+        _, source, destination, code, message, line = fields
+        return Refusal(code, message, source, destination, line)
+    full = [*fields, *([None] * (7 - len(fields)))]
+    action, source, destination, size, sha1, line, options = full
+    return Item(action, source, destination, size, sha1, line or 0, options or _NONE)

@@ -1,0 +1,170 @@
+"""What the secrets file holds: accounts of B2 and credentials of other object stores.
+
+    {"key_id": "...", "application_key": "..."}                     one account
+    {"accounts": {"default": {...}, "archive": {..., "realm": "..."}},
+     "stores": {"s3://bucket": {"access_key_id": "...", ...}, "gs://": {...}}}
+
+Nothing here quotes a value: a message names the key and the file, never what stands there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import SecretStr
+
+PRODUCTION = "production"
+DEFAULT_ACCOUNT = "default"
+
+_ACCOUNT_KEYS = ("key_id", "application_key", "realm")
+_STORE_KEYS = {
+    "s3": ("access_key_id", "secret_access_key", "session_token", "region", "endpoint"),
+    "gs": ("service_account_key", "service_account_path", "endpoint"),
+    "azure": ("account_name", "account_key", "sas_token", "endpoint"),
+}
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]+(/[A-Za-z0-9_./~-]*)?\Z")
+# Shorter than an application key (31 characters), or a bucket behind a scheme.
+_TOLD = re.compile(r"(?:[A-Za-z0-9_.-]{1,24}|[a-z0-9]{1,8}://[a-z0-9.-]{0,63})\Z")
+
+
+class Malformed(ValueError):
+    """What is wrong, in words that hold no value of the file."""
+
+
+@dataclass(frozen=True)
+class Credential:
+    """One account's key. `repr` and `str` show `***`; two are equal when nothing changed."""
+
+    account: str
+    key_id: str
+    application_key: SecretStr = field(repr=False)
+    realm: str = PRODUCTION
+
+    def __repr__(self) -> str:
+        return (
+            f"Credential(account={self.account!r}, key_id='***', application_key='***', "
+            f"realm={self.realm!r})"
+        )
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A secrets file that was read and checked."""
+
+    accounts: Mapping[str, Credential]
+    stores: Mapping[str, Mapping[str, SecretStr]] = field(repr=False)
+
+
+def read(raw: bytes) -> Contents:
+    """Check the bytes of a secrets file.
+
+    Raises:
+        Malformed: says which key of which account is wrong. Neither the exception nor its
+            context holds any of the bytes.
+    """
+    document, problem = _decode(raw)
+    del raw
+    if problem:
+        raise Malformed(problem)
+    if not isinstance(document, dict):
+        raise Malformed("it is not a JSON object")
+    sections: dict[str, Any] = {
+        name: document[name] for name in ("accounts", "stores") if name in document
+    }
+    flat = {name: value for name, value in document.items() if name not in sections}
+    del document
+    for name, section in sections.items():
+        if not isinstance(section, dict):
+            raise Malformed(f'"{name}" is not an object')
+    if "accounts" in sections:
+        if flat:
+            raise Malformed(
+                f'it has {_told(next(iter(flat)))} beside "accounts"; an account\'s keys stand '
+                'inside of it, as "accounts": {"default": {...}}'
+            )
+        accounts = sections["accounts"]
+        if not accounts:
+            raise Malformed('"accounts" is empty')
+    else:
+        accounts = {DEFAULT_ACCOUNT: flat}
+    return Contents(
+        {name: _account(name, value) for name, value in accounts.items()},
+        {name: _store(name, value) for name, value in sections.get("stores", {}).items()},
+    )
+
+
+def _decode(raw: bytes) -> tuple[Any, str]:
+    """The document and what is wrong with it.
+
+    A problem is returned, not raised: a `JSONDecodeError` carries the whole text, and would
+    travel on as the context of whatever is raised while it is handled.
+    """
+    twice: list[str] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        twice.extend(name for name in names if names.count(name) > 1)
+        return dict(pairs)
+
+    try:
+        document = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=unique)
+    except UnicodeDecodeError as error:
+        return None, f"it is not UTF-8 at byte {error.start}"
+    except json.JSONDecodeError as error:
+        return None, f"it is not JSON: {error.msg}, line {error.lineno} column {error.colno}"
+    except RecursionError:
+        return None, "it is nested too deeply"
+    if twice:
+        return None, f"it has {_told(twice[0])} twice"
+    return document, ""
+
+
+def _account(name: str, value: object) -> Credential:
+    where = f"of account {_told(name)}"
+    fields = _strings(value, where, _ACCOUNT_KEYS)
+    for key in ("key_id", "application_key"):
+        if key not in fields:
+            raise Malformed(f'"{key}" {where} is missing')
+    realm = fields.get("realm", PRODUCTION).rstrip("/")
+    if realm != PRODUCTION and not _BASE_URL.match(realm):
+        raise Malformed(f'"realm" {where} is neither "production" nor a URL such as https://host')
+    return Credential(name, fields["key_id"], SecretStr(fields["application_key"]), realm)
+
+
+def _store(name: str, value: object) -> dict[str, SecretStr]:
+    scheme, separator, bucket = name.partition("://")
+    if not separator or scheme not in _STORE_KEYS or "/" in bucket:
+        raise Malformed(
+            f"the store {_told(name)} is not written as s3://BUCKET, gs://BUCKET or "
+            "azure://CONTAINER (without a name: for all of them)"
+        )
+    fields = _strings(value, f"of store {_told(name)}", _STORE_KEYS[scheme])
+    if "endpoint" in fields and not _BASE_URL.match(fields["endpoint"]):
+        raise Malformed(f'"endpoint" of store {_told(name)} is not a URL such as https://host')
+    return {key: SecretStr(text) for key, text in fields.items()}
+
+
+def _strings(value: object, where: str, known: tuple[str, ...]) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise Malformed(f"the value {where} is not an object")
+    for key, text in value.items():
+        if key not in known:
+            raise Malformed(f"{_told(key)} {where} is not known; known are {', '.join(known)}")
+        if not isinstance(text, str):
+            raise Malformed(f'"{key}" {where} is not a string')
+        if not text:
+            raise Malformed(f'"{key}" {where} is empty')
+        if key != "service_account_key" and not re.match(r"[!-~]+\Z", text):
+            raise Malformed(f'"{key}" {where} has white space or characters that are not ASCII')
+    return value
+
+
+def _told(name: str) -> str:
+    """A key as it may stand in a message: not when it could be a secret in the wrong place."""
+    return f'"{name}"' if _TOLD.match(name) else "a key that is not shown here"

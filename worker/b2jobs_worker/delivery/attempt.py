@@ -1,0 +1,137 @@
+"""One attempt of a real job, as the engine sees it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from b2jobs_worker.delivery import shutdown
+from b2jobs_worker.delivery.leases import Claim, Leases, until_redis_answers
+from b2jobs_worker.transfer.attempt import Interrupted
+
+logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+
+class JobAttempt:
+    """Implements `transfer.attempt.Attempt` over a lease.
+
+    One that does not heed a cancellation is for removing what a cancelled job left.
+    """
+
+    def __init__(self, claim: Claim, leases: Leases, *, heeds_cancel: bool = True) -> None:
+        self.claim = claim
+        self.job_id = claim.job_id
+        self.number = claim.attempt
+        self.journal = _FencedJournal(self)
+        self._leases = leases
+        self._heeds_cancel = heeds_cancel
+        self._interrupted: Interrupted | None = None
+        self._acts: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self._progress: tuple[str, int, int | None] | None = None
+        self._told: tuple[str, int, int | None] | None = None
+        self._began = self._told_at = time.monotonic()
+
+    @property
+    def fence(self) -> str:
+        """The fencing number of the claim: a script given an outdated one does nothing."""
+        return self.claim.fence
+
+    def checkpoint(self) -> None:
+        if self._interrupted is not None:
+            raise self._interrupted
+
+    def guard(self) -> None:
+        self.checkpoint()
+        self.heed(self.until_redis_answers(lambda: self._leases.still_holds(self.claim)))
+        self.checkpoint()
+
+    def heed(self, answer: str) -> None:
+        """Act on what Redis said of the lease: `ok`, `cancel`, `lost` or `gone`."""
+        match answer:
+            case "cancel" if self._heeds_cancel:
+                self.interrupt("cancelled", keep=False)
+            case "lost":
+                self.interrupt("lease_lost", keep=True)
+            case "gone":
+                # Redis lost the job: nobody will go on with what is unfinished.
+                self.interrupt("record_lost", keep=False)
+
+    def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
+        self._progress = (phase, done_bytes, total_bytes)
+
+    @contextmanager
+    def on_interrupt(self, act: Callable[[], None]) -> Iterator[None]:
+        with self._lock:
+            self._acts.append(act)
+        try:
+            self.checkpoint()
+            yield
+        finally:
+            with self._lock:
+                self._acts.remove(act)
+
+    def interrupt(self, reason: str, *, keep: bool) -> None:
+        """Ask the attempt to end; the first reason counts."""
+        with self._lock:
+            if self._interrupted is not None:
+                return
+            self._interrupted = Interrupted(reason, keep=keep)
+            acts = list(self._acts)
+        for act in acts:
+            try:
+                act()
+            except Exception:
+                logger.exception("job %s: an interruption failed", self.job_id)
+
+    def seconds(self) -> float:
+        """Since the claim."""
+        return time.monotonic() - self._began
+
+    def news(self) -> str:
+        """Progress as JSON for the record, or nothing when nothing moved since the last call."""
+        now, latest = time.monotonic(), self._progress
+        if latest is None or latest == self._told:
+            return ""
+        phase, done, total = latest
+        before = self._told[1] if self._told and self._told[0] == phase else 0
+        rate = max(0, done - before) / max(now - self._told_at, 1e-3)
+        self._told, self._told_at = latest, now
+        return json.dumps({"phase": phase, "done": done, "total": total, "rate": round(rate)})
+
+    def until_redis_answers(self, act: Callable[[], Answer]) -> Answer:
+        return until_redis_answers(act, give_up=self._must_give_up)
+
+    def _must_give_up(self) -> bool:
+        if self._interrupted is not None:
+            raise self._interrupted
+        return shutdown.grace_is_over()
+
+
+class _FencedJournal:
+    """The journal in Redis; a write under an outdated lease interrupts the attempt."""
+
+    def __init__(self, attempt: JobAttempt) -> None:
+        self._attempt = attempt
+
+    def load(self) -> dict[str, str]:
+        leases, job_id = self._attempt._leases, self._attempt.job_id
+        return self._attempt.until_redis_answers(lambda: leases.read_journal(job_id))
+
+    def record(self, fields: dict[str, str]) -> None:
+        self._write(fields)
+
+    def clear(self) -> None:
+        self._write(None)
+
+    def _write(self, fields: dict[str, str] | None) -> None:
+        attempt = self._attempt
+        leases, claim = attempt._leases, attempt.claim
+        while not attempt.until_redis_answers(lambda: leases.journal(claim, fields)):
+            attempt.guard()

@@ -1,0 +1,289 @@
+"""A job's way through one worker: claim, attempt, and what becomes of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from b2jobs.errors import (
+    Failure,
+    InternalError,
+    InvalidJob,
+    JobError,
+    PassingError,
+    QueueUnavailable,
+)
+from b2jobs.jobs import Job, Result, build
+from b2jobs_worker.delivery import retry, shutdown
+from b2jobs_worker.delivery.alone import run_alone
+from b2jobs_worker.delivery.attempt import JobAttempt
+from b2jobs_worker.delivery.leases import (
+    LOSSES_THAT_FAIL,
+    Claim,
+    Leases,
+    leases,
+    until_redis_answers,
+)
+from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Settled
+
+logger = logging.getLogger(__name__)
+
+
+class Work(Protocol):
+    """What a kind of job does, apart from how it is delivered."""
+
+    def run(self, request: Job, attempt: Attempt) -> Result:
+        """Take effect once, however often it is called for the same job.
+
+        Raises:
+            JobError: what went wrong, and whether it can heal.
+            Interrupted: the attempt was told to end.
+            Settled: the work has written the job's end, or how it waits, itself.
+        """
+
+    def abandon(self, request: Job, attempt: Attempt) -> None:
+        """Remove what attempts left unfinished; the job ends without its effect.
+
+        Raises:
+            JobError: something is left; the journal still knows what.
+        """
+
+    def undo(self, request: Job, made: str) -> None:
+        """Remove what an outdated owner made; *made* is from `traces`. Twice does nothing."""
+
+    def traces(self, result: Result) -> str | None:
+        """What this attempt newly made, to be undone if it turns out outdated; None for nothing."""
+
+
+def deliver(job_id: str, work: Work, *, module: str) -> None:
+    """Answer a doorbell. Does nothing for a job that is held, ended, or not due.
+
+    A suspect runs in a process of its own, which finds the same work in *module*.
+
+    Raises:
+        QueueUnavailable: Redis went away before the job was claimed; the keeper rings again.
+    """
+    if shutdown.has_begun():
+        leases().ring_again(job_id)
+        return
+    claim = leases().claim(job_id)
+    if claim is None:
+        return
+    delivery = Delivery(claim, leases(), work)
+    if claim.is_suspect and not claim.is_cancelled:
+        with delivery.held():
+            run_alone(claim, module, started=delivery.let_go)
+    else:
+        delivery.run()
+
+
+class Delivery:
+    """One attempt from its claim to what is written about it."""
+
+    def __init__(self, claim: Claim, held: Leases, work: Work) -> None:
+        self.claim = claim
+        self.leases = held
+        self.work = work
+        self.attempt = JobAttempt(claim, held)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Renew the lease while the context lasts, or until `let_go`."""
+        self.leases.hold(self.attempt)
+        try:
+            yield
+        finally:
+            self.let_go()
+
+    def let_go(self) -> None:
+        self.leases.release(self.attempt)
+
+    def run(self) -> None:
+        """Make the attempt and note how it ended."""
+        with self.held():
+            self._run()
+
+    def _run(self) -> None:
+        logger.info("job %s: attempt %d starts", self.claim.job_id, self.claim.attempt)
+        try:
+            request = build(self.claim.kind, self.claim.arguments)
+            if self.claim.is_poison:
+                self._give_up(request, _worker_lost(self.claim))
+            elif self.claim.is_cancelled:
+                self._cancelled(request)
+            else:
+                self._try(request)
+        except Settled:
+            logger.debug("job %s: settled by its own work", self.claim.job_id)
+        except InvalidJob as error:
+            self._note_failure(invalid(error, self.claim.attempt))
+        except QueueUnavailable as error:
+            # The worker is stopping and Redis does not answer: the lease will run out.
+            logger.warning("job %s: its outcome is not noted: %s", self.claim.job_id, error)
+
+    def _try(self, request: Job) -> None:
+        try:
+            result = self.work.run(request, self.attempt)
+        except Settled:
+            raise
+        except Interrupted as interrupted:
+            self._interrupted(request, interrupted)
+        except QueueUnavailable as error:
+            self._failed(request, PassingError(error.code, str(error)))
+        except JobError as error:
+            self._failed(request, error)
+        except Exception as error:
+            logger.exception(
+                "job %s: a bug ended attempt %d", self.claim.job_id, self.claim.attempt
+            )
+            found = InternalError("internal_error", f"{type(error).__name__}: {error}")
+            self._failed(request, found)
+        else:
+            self._succeeded(request, result)
+
+    def _succeeded(self, request: Job, result: Result) -> None:
+        said = result.model_copy(
+            update={
+                "job": self.claim.job_id,
+                "kind": self.claim.kind,
+                "attempts": self.claim.attempt,
+            }
+        ).as_json()
+        made = self.work.traces(result)
+        # What an outdated owner made may be what this attempt found and returns.
+        kept = {str(value) for value in (made, *said.values())}
+        self._remove_strays(request, kept)
+        strays = self._note(lambda: self.leases.succeed(self.claim, said))
+        if strays is None:
+            self._disown(request, made)
+        else:
+            logger.info("job %s: succeeded", self.claim.job_id)
+            self._remove(request, [stray for stray in strays if stray not in kept])
+
+    def _failed(self, request: Job, error: JobError) -> None:
+        decision = self._decide(error)
+        failure = error.failure(self.claim.attempt)
+        if isinstance(decision, retry.Again):
+            self._park(decision, failure)
+        else:
+            self._give_up(request, failure)
+
+    def _decide(self, error: JobError) -> retry.Again | retry.End:
+        return retry.decide(
+            error,
+            attempt=self.claim.attempt,
+            elapsed_seconds=self.claim.elapsed_seconds + self.attempt.seconds(),
+            budget_seconds=self.claim.retry_seconds,
+        )
+
+    def _park(self, again: retry.Again, failure: Failure) -> None:
+        claim, delay = self.claim, again.delay_seconds
+        logger.info("job %s: %s; again in %.1f s", claim.job_id, failure.code, delay)
+        self._note(lambda: self.leases.park(claim, again.reason, delay, failure) or None)
+
+    def _give_up(self, request: Job, failure: Failure) -> None:
+        """Remove what is unfinished, then end the job; the failure counts, not the removing."""
+        if self.claim.losses <= LOSSES_THAT_FAIL:  # else removing it is what kills workers
+            self._clean_up(request)
+        self._note_failure(failure)
+
+    def _cancelled(self, request: Job) -> None:
+        """Remove what is unfinished, again later where that can heal, then end the job."""
+        error = self._clean_up(request)
+        decision = self._decide(error) if error is not None else retry.End()
+        if error is not None and isinstance(decision, retry.Again):
+            self._park(decision, error.failure(self.claim.attempt))
+        else:
+            self._note_cancelled()
+
+    def _clean_up(self, request: Job) -> JobError | None:
+        """Remove what attempts left unfinished and outdated owners made; why it could not be."""
+        # An attempt of its own, which the cancellation that led here does not interrupt.
+        remover = JobAttempt(self.claim, self.leases, heeds_cancel=False)
+        try:
+            self.work.abandon(request, remover)
+            self._remove_strays(request, set())
+        except Settled:
+            raise
+        except Interrupted:
+            logger.warning("job %s: somebody else removes its leftovers", self.claim.job_id)
+        except JobError as error:
+            logger.warning("job %s: leftovers not removed: %s", self.claim.job_id, error)
+            return error
+        except QueueUnavailable:
+            raise
+        except Exception:
+            logger.exception("job %s: a bug kept leftovers from being removed", self.claim.job_id)
+        return None
+
+    def _interrupted(self, request: Job, interrupted: Interrupted) -> None:
+        logger.info("job %s: %s", self.claim.job_id, interrupted.reason)
+        if interrupted.reason == "handed_back":
+            self._note(lambda: self.leases.hand_back(self.claim) or None)
+        elif interrupted.reason == "cancelled":
+            self._cancelled(request)
+
+    def _note_cancelled(self) -> None:
+        claim = self.claim
+        failure = Failure(
+            code="cancelled",
+            message="The job was cancelled.",
+            act="caller",
+            attempts=claim.attempt,
+        )
+        self._note(lambda: self.leases.cancelled(claim, failure))
+
+    def _note_failure(self, failure: Failure) -> None:
+        logger.warning("job %s: failed: %s", self.claim.job_id, failure)
+        self._note(lambda: self.leases.fail(self.claim, failure))
+
+    def _note(self, act: Any) -> Any:
+        """Write to the record, as long as Redis needs to answer; None: not ours any more."""
+        said = until_redis_answers(act, give_up=shutdown.grace_is_over)
+        if said is None:
+            logger.warning("job %s: somebody else has it by now", self.claim.job_id)
+        return said
+
+    def _disown(self, request: Job, made: str | None) -> None:
+        if made is None:
+            return
+        state, result = self._note(lambda: self.leases.disown(self.claim.job_id, made))
+        if state in ("succeeded", "failed", "cancelled"):
+            kept = {str(value) for value in (result or {}).values()}
+            self._remove(request, [] if made in kept else [made])
+
+    def _remove_strays(self, request: Job, kept: set[str]) -> None:
+        """Remove what outdated owners made, all but *kept*, while the job is still ours.
+
+        Done before the job ends, so that another attempt does it should this one die.
+        """
+        if self.claim.attempt > 1:
+            strays = self._note(lambda: self.leases.strays(self.claim.job_id))
+            self._remove(request, [stray for stray in strays if stray not in kept])
+
+    def _remove(self, request: Job, strays: list[str]) -> None:
+        for stray in strays:
+            try:
+                self.work.undo(request, stray)
+            except JobError as error:
+                logger.warning("job %s: stray %s not removed: %s", self.claim.job_id, stray, error)
+
+
+def invalid(error: InvalidJob, attempt: int = 0) -> Failure:
+    """What a request that can never succeed looks like as a failure."""
+    return Failure(
+        code=error.code, message=str(error), hint=error.hint, act="caller", attempts=attempt
+    )
+
+
+def _worker_lost(claim: Claim) -> Failure:
+    return Failure(
+        code="worker_lost",
+        message=f"{claim.losses} workers in a row died while they ran this job, the last of them "
+        "a process that ran nothing else.",
+        hint="Look for out-of-memory kills or crashes in the workers' logs, then retry the job.",
+        act="operator",
+        attempts=claim.attempt,
+    )

@@ -1,0 +1,149 @@
+"""The keeper: rings again for lost and waiting jobs. A part of every worker; one leads.
+
+Each round it gives the jobs of dead workers to others, queues those whose waiting time is
+over, rings for those whose doorbell vanished (a worker that dies between taking a message
+and noting it loses it: 3 to 6 in 10,000 under fire), and forgets what has expired.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from celery import bootsteps
+
+from b2jobs.errors import QueueUnavailable
+from b2jobs.records import Records, unavailable
+from b2jobs_worker.delivery import scripts
+from b2jobs_worker.settings import Settings, current
+
+ROUND_SECONDS = 1.0
+LEAD_SECONDS = 5.0
+MOST_PER_ROUND = 500
+FORWARD_MOST = 200
+
+logger = logging.getLogger(__name__)
+
+
+CHORES: list[Callable[[Settings, Records], Callable[[], None]]] = []
+"""What else a leading keeper does each round: makers of chores, filled in by celery_app."""
+
+
+class Keeper:
+    """One worker's keeper. `round` is all it does; a thread calls it every second."""
+
+    def __init__(self, settings: Settings, worker: str) -> None:
+        self.settings = settings
+        self.worker = f"{worker}|{settings.queues}"
+        self.records = Records(settings.redis_url, settings.key_prefix)
+        self.chores = [make(settings, self.records) for make in CHORES]
+        self._token = uuid.uuid4().hex
+        self._judge_from = 0.0
+        redis = self.records.redis
+        self._lead = redis.register_script(scripts.LEAD)
+        self._sweep = redis.register_script(scripts.SWEEP)
+        self._forward = redis.register_script(scripts.FORWARD)
+
+    def round(self) -> bool:
+        """Show that this worker lives and, when leading, do what is due. Whether it leads.
+
+        Raises:
+            QueueUnavailable
+        """
+        with unavailable(self.settings.redis_url):
+            self._show_life()
+            if not self._call(self._lead, self._token, LEAD_SECONDS):
+                return False
+            lost, due, rung, _ = self._call(
+                self._sweep,
+                int(self._may_judge()),
+                MOST_PER_ROUND,
+                self.settings.keep_results_seconds,
+                self.settings.keep_failures_seconds,
+            )
+            if self.settings.foreign_queue:
+                self._call(self._forward, self.settings.foreign_queue, FORWARD_MOST)
+        if lost or rung:
+            logger.warning("keeper: %d jobs taken from lost workers, %d rung again", lost, rung)
+        elif due:
+            logger.debug("keeper: %d waiting jobs are due", due)
+        for chore in self.chores:
+            try:
+                chore()
+            except QueueUnavailable:
+                raise
+            except Exception:
+                logger.exception("keeper: a chore failed")
+        return True
+
+    def redis_was_away(self) -> None:
+        """Give the owners of leases time to renew them before they are judged."""
+        self._judge_from = time.monotonic() + self.settings.lease_seconds / 2
+
+    def resign(self) -> None:
+        """Leave the lead to another worker at once."""
+        with unavailable(self.settings.redis_url):
+            self.records.redis.zrem(f"{self.records.prefix}workers", self.worker)
+            if self.records.redis.get(f"{self.records.prefix}keeper") == self._token:
+                self.records.redis.delete(f"{self.records.prefix}keeper")
+
+    def _may_judge(self) -> bool:
+        """Whether leases can be trusted: after a restart of Redis owners come back first."""
+        if time.monotonic() < self._judge_from:
+            return False
+        info = self.records.redis.info("server")
+        return int(info["uptime_in_seconds"]) >= self.settings.lease_seconds / 2
+
+    def _show_life(self) -> None:
+        seconds, _ = self.records.redis.time()
+        pipe = self.records.redis.pipeline(transaction=False)
+        pipe.zadd(f"{self.records.prefix}workers", {self.worker: seconds})
+        pipe.zremrangebyscore(f"{self.records.prefix}workers", "-inf", seconds - 120)
+        pipe.execute()
+
+    def _call(self, script: Callable[..., Any], *arguments: Any) -> Any:
+        return script(keys=[self.records.root], args=list(arguments))
+
+
+class KeeperStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types
+    """Runs a keeper beside the worker, in a thread of its own."""
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, parent: Any) -> None:
+        keeper = Keeper(current(), str(parent.hostname))
+        self._thread = threading.Thread(
+            target=self._keep, args=(keeper,), name="b2jobs-keeper", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self, parent: Any) -> None:
+        del parent
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=2 * ROUND_SECONDS)
+
+    def terminate(self, parent: Any) -> None:
+        self.stop(parent)
+
+    def _keep(self, keeper: Keeper) -> None:
+        while not self._stop.is_set():
+            try:
+                keeper.round()
+            except QueueUnavailable as error:
+                keeper.redis_was_away()
+                logger.warning("keeper: %s", error)
+            except Exception:
+                logger.exception("keeper: a round failed")
+            self._stop.wait(ROUND_SECONDS)
+        try:
+            keeper.resign()
+        except QueueUnavailable as error:
+            logger.info("keeper: could not resign: %s", error)

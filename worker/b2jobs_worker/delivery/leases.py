@@ -1,0 +1,267 @@
+"""Claims: which jobs this process holds, and keeping hold of them.
+
+One `Leases` and one thread a process, made after any fork, renew all leases it holds,
+carry progress to Redis and cancellations back, in one call twice a second.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from b2jobs.errors import Failure, QueueUnavailable
+from b2jobs.records import Records, failed_meta, revoked_meta, succeeded_meta, unavailable
+from b2jobs_worker.delivery import scripts, shutdown
+from b2jobs_worker.settings import Settings, current
+
+if TYPE_CHECKING:
+    from b2jobs_worker.delivery.attempt import JobAttempt
+
+BEAT_SECONDS = 0.5
+LOSSES_THAT_FAIL = 3
+
+logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that is ours until its fencing number is outdated."""
+
+    job_id: str
+    fence: str
+    attempt: int
+    kind: str
+    arguments: dict[str, Any]
+    elapsed_seconds: float
+    retry_seconds: float
+    losses: int
+    is_cancelled: bool
+
+    @property
+    def is_suspect(self) -> bool:
+        """Its worker died under it twice in a row, without progress in between."""
+        return self.losses == LOSSES_THAT_FAIL - 1
+
+    @property
+    def is_poison(self) -> bool:
+        """It has killed enough workers: it is not run again."""
+        return self.losses >= LOSSES_THAT_FAIL
+
+
+class Leases:
+    """The jobs this process holds. Thread-safe."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.records = Records(settings.redis_url, settings.key_prefix)
+        self.worker = f"{socket.gethostname()}:{os.getpid()}"
+        redis = self.records.redis
+        self._claim = redis.register_script(scripts.CLAIM)
+        self._beat = redis.register_script(scripts.BEAT)
+        self._journal = redis.register_script(scripts.JOURNAL)
+        self._end = redis.register_script(scripts.END)
+        self._disown = redis.register_script(scripts.DISOWN)
+        self._park = redis.register_script(scripts.PARK)
+        self._hand_back = redis.register_script(scripts.HAND_BACK)
+        self._ring_again = redis.register_script(scripts.RING_AGAIN)
+        self._held: dict[str, JobAttempt] = {}
+        self._lock = threading.Lock()
+        self._has_work = threading.Event()
+        threading.Thread(target=self._beat_for_ever, name="b2jobs-leases", daemon=True).start()
+
+    def claim(self, job_id: str) -> Claim | None:
+        """Take the job, or None where there is nothing to do: held, ended, not due, unknown."""
+        expired = Failure(
+            code="expired",
+            message="The job was not started before it expired.",
+            hint="Submit it again, or give it more time with `expires`.",
+            act="caller",
+        )
+        answer = self._call(
+            self._claim,
+            job_id,
+            self.worker,
+            self.settings.lease_seconds,
+            secrets.token_hex(4),
+            expired.model_dump_json(),
+            failed_meta(expired),
+            self.settings.keep_failures_seconds,
+        )
+        if answer[0] != "claimed":
+            logger.debug("doorbell of %s: the job is %s", job_id, answer[0])
+            return None
+        _, fence, attempt, kind, request, elapsed, retry, losses, cancel = answer
+        return Claim(
+            job_id=job_id,
+            fence=fence,
+            attempt=int(attempt),
+            kind=kind,
+            arguments=json.loads(request),
+            elapsed_seconds=float(elapsed),
+            retry_seconds=float(retry),
+            losses=int(losses),
+            is_cancelled=cancel == "1",
+        )
+
+    def hold(self, attempt: JobAttempt) -> None:
+        """Renew the attempt's lease from now on."""
+        with self._lock:
+            self._held[attempt.claim.fence + attempt.job_id] = attempt
+        self._has_work.set()
+
+    def release(self, attempt: JobAttempt) -> None:
+        """Stop renewing; called twice it does nothing."""
+        with self._lock:
+            self._held.pop(attempt.claim.fence + attempt.job_id, None)
+            if not self._held:
+                self._has_work.clear()
+
+    def still_holds(self, claim: Claim) -> str:
+        """Ask Redis now, and renew: `ok`, `cancel`, `lost` or `gone`."""
+        answer = self._call(self._beat, self.settings.lease_seconds, claim.job_id, claim.fence, "")
+        return str(answer[0])
+
+    def journal(self, claim: Claim, fields: dict[str, str] | None) -> bool:
+        """Add *fields* to the journal, or clear it with None. False: not ours any more."""
+        flat = [text for pair in (fields or {}).items() for text in pair]
+        return bool(self._call(self._journal, claim.job_id, claim.fence, *flat))
+
+    def read_journal(self, job_id: str) -> dict[str, str]:
+        with unavailable(self.settings.redis_url):
+            return cast(
+                "dict[str, str]",
+                self.records.redis.hgetall(f"{self.records.prefix}journal:{job_id}"),
+            )
+
+    def strays(self, job_id: str) -> list[str]:
+        """What outdated owners of the job made and nobody has removed yet."""
+        with unavailable(self.settings.redis_url):
+            found = self.records.redis.smembers(f"{self.records.prefix}strays:{job_id}")
+        return sorted(str(stray) for stray in found)
+
+    def succeed(self, claim: Claim, result: dict[str, Any]) -> list[str] | None:
+        """End the job with *result*: the strays to remove, or None where it is ours no more."""
+        return self._finish(
+            claim,
+            "succeeded",
+            "result",
+            json.dumps(result),
+            succeeded_meta(result),
+            self.settings.keep_results_seconds,
+        )
+
+    def fail(self, claim: Claim, failure: Failure) -> list[str] | None:
+        """End the job with *failure*; answers as `succeed`."""
+        return self._finish(
+            claim,
+            "failed",
+            "failure",
+            failure.model_dump_json(),
+            failed_meta(failure),
+            self.settings.keep_failures_seconds,
+        )
+
+    def cancelled(self, claim: Claim, failure: Failure) -> list[str] | None:
+        """End the job as cancelled; answers as `succeed`."""
+        return self._finish(
+            claim,
+            "cancelled",
+            "failure",
+            failure.model_dump_json(),
+            revoked_meta(),
+            self.settings.keep_results_seconds,
+        )
+
+    def park(self, claim: Claim, reason: str, delay_seconds: float, failure: Failure) -> bool:
+        """Let the job wait; the keeper rings when it is due. False: not ours any more."""
+        arguments = (claim.job_id, claim.fence, reason, delay_seconds, failure.model_dump_json())
+        return bool(self._call(self._park, *arguments))
+
+    def hand_back(self, claim: Claim) -> bool:
+        """Queue the job again, in front, for another worker. False: not ours any more."""
+        return bool(self._call(self._hand_back, claim.job_id, claim.fence))
+
+    def ring_again(self, job_id: str) -> None:
+        """Pass a doorbell on that this process does not answer."""
+        self._call(self._ring_again, job_id)
+
+    def disown(self, job_id: str, made: str) -> tuple[str, dict[str, Any] | None]:
+        """Leave *made* to whoever ends the job; its state and, where it has ended, its result."""
+        state, result = self._call(self._disown, job_id, made)
+        return str(state), json.loads(result) if result else None
+
+    def _finish(self, claim: Claim, *arguments: Any) -> list[str] | None:
+        answer = self._call(self._end, claim.job_id, claim.fence, *arguments)
+        return None if answer[0] == "lost" else [str(stray) for stray in answer[1:]]
+
+    def _call(self, script: Callable[..., Any], *arguments: Any) -> Any:
+        with unavailable(self.settings.redis_url):
+            return script(keys=[self.records.root], args=list(arguments))
+
+    def _all_held(self) -> list[JobAttempt]:
+        with self._lock:
+            return list(self._held.values())
+
+    def _beat_for_ever(self) -> None:
+        while True:
+            self._has_work.wait()
+            started = time.monotonic()
+            attempts = self._all_held()
+            if shutdown.grace_is_over():
+                for attempt in attempts:
+                    attempt.interrupt("handed_back", keep=True)
+            try:
+                self._renew(attempts)
+            except QueueUnavailable as error:
+                logger.warning("leases not renewed: %s", error)
+            except Exception:
+                logger.exception("leases not renewed")
+            time.sleep(max(0.05, BEAT_SECONDS - (time.monotonic() - started)))
+
+    def _renew(self, attempts: list[JobAttempt]) -> None:
+        if not attempts:
+            return
+        flat: list[str] = []
+        for attempt in attempts:
+            flat += [attempt.job_id, attempt.claim.fence, attempt.news()]
+        answers = self._call(self._beat, self.settings.lease_seconds, *flat)
+        for attempt, answer in zip(attempts, answers, strict=True):
+            attempt.heed(answer)
+
+
+@cache
+def _leases_of(process_id: int) -> Leases:
+    del process_id
+    return Leases(current())
+
+
+def leases() -> Leases:
+    """The leases of this process, made at their first use, after any fork."""
+    return _leases_of(os.getpid())
+
+
+def until_redis_answers(act: Callable[[], Answer], *, give_up: Callable[[], bool]) -> Answer:
+    """Call *act* until Redis confirms it; the work is done, only the note is missing.
+
+    Raises:
+        QueueUnavailable: *give_up* said so in between.
+    """
+    pause = 0.1
+    while True:
+        try:
+            return act()
+        except QueueUnavailable:
+            if give_up():
+                raise
+            time.sleep(pause)
+            pause = min(pause * 2, 2.0)

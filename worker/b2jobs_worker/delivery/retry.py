@@ -1,0 +1,52 @@
+"""What becomes of a job after an attempt failed: a pure decision."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from b2jobs.errors import JobError, WaitReason
+
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Again:
+    """Try again after *delay_seconds*; until then the job waits for *reason*."""
+
+    delay_seconds: float
+    reason: WaitReason
+
+
+@dataclass(frozen=True)
+class End:
+    """The job fails."""
+
+
+def decide(
+    error: JobError,
+    *,
+    attempt: int,
+    elapsed_seconds: float,
+    budget_seconds: float,
+    jitter: Callable[[], float] = random.random,
+) -> Again | End:
+    """Decide from the failure, the number of this attempt, and the time used and allowed.
+
+    A failure that cannot heal ends the job. One that names its time waits exactly that
+    long, and up to a tenth more, so that a fleet does not come back in one instant. Else
+    the wait is exponential with full jitter (`jitter` gives 0 to 1): anything from zero
+    to 1, 2, 4, ... 300 seconds. A wait that would end behind the budget is not begun.
+    """
+    if error.wait is None:
+        return End()
+    if error.wait.seconds is not None:
+        delay = error.wait.seconds * (1 + jitter() / 10)
+    else:
+        ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(attempt - 1, 16))
+        delay = ceiling * jitter()
+    if elapsed_seconds + delay > budget_seconds:
+        return End()
+    return Again(delay, error.wait.reason)

@@ -1,0 +1,222 @@
+"""Every setting of a worker, with its unit, its consequence and its cost.
+
+The only reader of the environment and of the config file: values come from
+`B2JOBS_...` variables first, then from the TOML file that `B2JOBS_CONFIG` names.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from b2jobs import schedules
+from b2jobs.errors import OperatorError
+
+CONFIG_VARIABLE = "B2JOBS_CONFIG"
+
+
+class Root(BaseModel):
+    """A named place, reached as `data://NAME/path`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    access: Literal["read", "read-write"] = "read"
+
+
+class Settings(BaseSettings):
+    """One frozen object; `Settings()` reads and checks everything at once."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="B2JOBS_", frozen=True, extra="ignore", env_nested_delimiter="__"
+    )
+
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Broker, result backend and records: redis://, rediss:// or "
+        "sentinel://HOST:PORT,HOST:PORT/SERVICE/DB.",
+    )
+    key_prefix: str = Field(
+        "",
+        description="Put before every Redis key, so that two installations share one Redis. "
+        "Producers need the same.",
+    )
+    secrets_file: Path = Field(
+        Path("/run/secrets/b2.json"),
+        description="The B2 credentials. Refused when others can read it; re-read when it changes.",
+    )
+    roots: dict[str, Root] = Field(
+        default_factory=dict,
+        description="Named places for data:// and file://; only in the config file.",
+    )
+    schedules: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Jobs submitted by cron expression or interval (docs/schedules.md); only in "
+        "the config file, which should say the same on every worker: the leading keeper's counts.",
+    )
+    queues: str = Field(
+        "high,normal,low",
+        description="Priorities this worker serves, comma separated. A priority nobody serves "
+        "waits for ever.",
+    )
+    foreign_queue: str = Field(
+        "celery",
+        description="Queue in which b2jobs.* messages of other Celery applications are looked "
+        "for once a second; other messages in it are left alone. Empty turns it off.",
+    )
+    processes: int = Field(
+        0,
+        ge=0,
+        description="Worker processes; 0 means one for each core. About 70 MB each.",
+    )
+    slots: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Jobs at a time in each process. Memory: slots x part size x parallel parts.",
+    )
+    part_size_bytes: int = Field(
+        0,
+        ge=0,
+        description="Size of a large file's parts; 0 takes what B2 recommends (100 MB), "
+        "streamed, so it is not held in memory.",
+    )
+    parallel_parts: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Most parts or ranges of one large file under way at once. Memory: 1 MiB each.",
+    )
+    lease_seconds: float = Field(
+        15.0,
+        ge=3,
+        le=300,
+        description="How long a dead worker's job lies still. Shorter means faster recovery and "
+        "more renewals; a worker frozen longer loses its jobs.",
+    )
+    grace_seconds: float = Field(
+        5.0,
+        ge=0,
+        description="How long a job may go on after SIGTERM before it is handed back.",
+    )
+    keep_results_seconds: float = Field(
+        24 * 3600.0,
+        ge=60,
+        description="How long records and results of jobs that succeeded or were cancelled are "
+        "kept. About 2 KB each.",
+    )
+    keep_failures_seconds: float = Field(
+        7 * 24 * 3600.0,
+        ge=60,
+        description="How long failed jobs are kept to be understood and tried again. "
+        "About 2 KB each.",
+    )
+    reserved_slots: int = Field(
+        2,
+        ge=0,
+        le=64,
+        description="Slots in one more process that serves only `high`, so that an urgent job "
+        "never waits for a long one. 0 saves that process, about 70 MB.",
+    )
+    private_hosts: str = Field(
+        "",
+        description="Hosts, comma separated, that https:// sources may name although they are "
+        "private, loopback or link-local.",
+    )
+    ca_file: Path | None = Field(
+        None, description="Certificates to trust for https:// sources besides the system's."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        path = os.environ.get(CONFIG_VARIABLE)
+        if not path:
+            return init_settings, env_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(path))
+
+    @model_validator(mode="after")
+    def _served(self) -> Self:
+        unknown = set(self.priorities()) - {"high", "normal", "low"}
+        if unknown or not self.priorities():
+            raise ValueError(f"queues is {self.queues!r}; write any of high,normal,low")
+        return self
+
+    @model_validator(mode="after")
+    def _scheduled(self) -> Self:
+        for name, values in self.schedules.items():
+            schedules.define(name, values)
+        return self
+
+    def priorities(self) -> list[str]:
+        return [name.strip() for name in self.queues.split(",") if name.strip()]
+
+    def process_count(self) -> int:
+        return self.processes or os.cpu_count() or 1
+
+
+def load() -> Settings:
+    """Read the settings.
+
+    Raises:
+        OperatorError: `config_invalid`, naming the file or variable, the field and the value.
+    """
+    path = os.environ.get(CONFIG_VARIABLE)
+    if path:
+        _check_file(Path(path))
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise OperatorError(
+            "config_invalid",
+            f"The setting {field} is refused: {first['msg']} (given: {first['input']!r}).",
+            hint=f"Set B2JOBS_{field.upper().replace('.', '__')} or correct {path or 'it'}.",
+        ) from error
+
+
+@cache
+def current() -> Settings:
+    """The settings of this process, read once."""
+    return load()
+
+
+def _check_file(path: Path) -> None:
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise OperatorError(
+            "config_invalid",
+            f"The config file {path} cannot be read: {error.strerror}.",
+            hint=f"Correct {CONFIG_VARIABLE} or the file's permissions.",
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise OperatorError(
+            "config_invalid", f"The config file {path} is not TOML: {error}."
+        ) from error
+    unknown = set(content) - set(Settings.model_fields)
+    if unknown:
+        raise OperatorError(
+            "config_invalid",
+            f"The config file {path} has unknown settings: {', '.join(sorted(unknown))}.",
+            hint=f"Known are {', '.join(sorted(Settings.model_fields))}.",
+        )

@@ -1,0 +1,170 @@
+"""What the operating system said about a file, as an error of b2jobs: who must act, and how.
+
+source                                  destination
+source_missing         caller           destination_missing      caller
+source_is_directory    caller           destination_is_directory caller
+source_not_a_file      caller           destination_not_a_file   caller
+source_unreadable      operator         destination_unwritable   operator
+source_read_failed     nobody           disk_full                operator, tried again
+too_many_open_files    operator, tried again
+                                        destination_write_failed nobody
+"""
+
+from __future__ import annotations
+
+import errno
+
+from b2jobs.errors import CallerError, JobError, OperatorError, PassingError, Wait
+from b2jobs_worker.sources.port import Problem
+
+DISK_FULL_WAIT_SECONDS = 60.0
+
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+_NO_SUCH_NAME = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ELOOP}
+
+
+def source_error(error: OSError, uri: str) -> JobError:
+    """The error of b2jobs for *error*, met while reading *uri*."""
+    reason = error.strerror or str(error)
+    match error.errno:
+        case errno.ENOENT | errno.ENOTDIR:
+            return source_missing(uri)
+        case errno.EISDIR:
+            return source_is_directory(uri)
+        case errno.ENXIO | errno.ENODEV:
+            return source_not_a_file(uri)
+        case number if number in _NO_SUCH_NAME:
+            return CallerError(
+                "source_missing", f"{uri} does not exist: {reason}.", hint="Check the path."
+            )
+        case number if number in _DENIED:
+            return OperatorError(
+                "source_unreadable",
+                f"The worker must not read {uri}: {reason}.",
+                hint="Give the worker's user the right to read it and to enter its folders.",
+            )
+        case number if number in _NO_DESCRIPTORS:
+            return _too_many_open_files(uri, reason)
+        case _:
+            return PassingError("source_read_failed", f"Reading {uri} failed: {reason}.")
+
+
+def destination_error(error: OSError, uri: str) -> JobError:
+    """The error of b2jobs for *error*, met while writing *uri*."""
+    reason = error.strerror or str(error)
+    match error.errno:
+        case errno.EISDIR:
+            return destination_is_directory(uri)
+        case errno.ENOTDIR | errno.EEXIST:
+            return CallerError(
+                "destination_missing",
+                f"{uri} cannot be made: a part of its path is a file.",
+                hint="Choose another destination.",
+            )
+        case errno.ENOENT:
+            return CallerError("destination_missing", f"{uri} cannot be made: {reason}.")
+        case number if number in _NO_SUCH_NAME:
+            return CallerError(
+                "destination_name_refused",
+                f"The file system refuses the name of {uri}: {reason}.",
+                hint="Choose a shorter or simpler name.",
+            )
+        case number if number in _DENIED:
+            return OperatorError(
+                "destination_unwritable",
+                f"The worker must not write {uri}: {reason}.",
+                hint="Give the worker's user the right to write in that folder.",
+            )
+        case number if number in _FULL:
+            return disk_full(uri, f"{reason}")
+        case errno.EFBIG:
+            return OperatorError(
+                "destination_unwritable",
+                f"{uri} would be larger than its file system or limit allows.",
+                hint="Use another root, or raise the worker's file size limit.",
+            )
+        case number if number in _NO_DESCRIPTORS:
+            return _too_many_open_files(uri, reason)
+        case _:
+            return PassingError("destination_write_failed", f"Writing {uri} failed: {reason}.")
+
+
+def source_missing(uri: str) -> CallerError:
+    return CallerError(
+        "source_missing", f"{uri} does not exist.", hint="Check the path; case matters."
+    )
+
+
+def source_is_directory(uri: str) -> CallerError:
+    return CallerError(
+        "source_is_directory",
+        f"{uri} is a directory.",
+        hint="Name one file, or use a batch or a sync for a whole folder.",
+    )
+
+
+def source_not_a_file(uri: str) -> CallerError:
+    return CallerError(
+        "source_not_a_file",
+        f"{uri} is not a regular file.",
+        hint="Pipes, sockets and devices cannot be uploaded; write a file first.",
+    )
+
+
+def source_changed(uri: str) -> PassingError:
+    """The transfer starts anew: what was sent so far belongs to other bytes."""
+    return PassingError(
+        "source_changed",
+        f"{uri} changed while it was read.",
+        hint="It is read anew. Upload files only once they are complete.",
+    )
+
+
+def destination_is_directory(uri: str) -> CallerError:
+    return CallerError(
+        "destination_is_directory", f"{uri} is a directory.", hint="Add a file name."
+    )
+
+
+def destination_not_a_file(uri: str) -> CallerError:
+    return CallerError(
+        "destination_not_a_file",
+        f"{uri} is there and is not a regular file.",
+        hint="Choose another destination.",
+    )
+
+
+def disk_full(uri: str, reason: str) -> OperatorError:
+    return OperatorError(
+        "disk_full",
+        f"There is no room for {uri}: {reason}.",
+        hint="Free some space or raise the quota; the job then goes on by itself.",
+        wait=Wait("backoff", DISK_FULL_WAIT_SECONDS),
+    )
+
+
+def outside_root(uri: str, root: str) -> CallerError:
+    return CallerError(
+        "outside_root",
+        f"{uri} leads out of the root {root!r}.",
+        hint="Name a path that stays inside; symbolic links that leave a root are not followed.",
+    )
+
+
+def folder_with_content(name: str, uri: str) -> Problem:
+    return Problem(
+        name,
+        "source_name_unsupported",
+        f"{uri}: the object {name!r} ends in '/' and has content; B2 has no such names.",
+    )
+
+
+def _too_many_open_files(uri: str, reason: str) -> OperatorError:
+    return OperatorError(
+        "too_many_open_files",
+        f"{uri} cannot be opened: {reason}.",
+        hint="Raise the worker's limit of open files (ulimit -n) or lower its slots.",
+        wait=Wait(),
+    )

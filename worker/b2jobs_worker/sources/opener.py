@@ -1,0 +1,79 @@
+"""From a location to the source or sink that serves it."""
+
+from __future__ import annotations
+
+from b2jobs import locations
+from b2jobs.errors import CallerError
+from b2jobs.locations import (
+    InlineData,
+    InvalidLocation,
+    LocalPath,
+    Location,
+    RootPath,
+    StoreObject,
+    WebFile,
+)
+from b2jobs_worker.settings import Settings
+from b2jobs_worker.sources.inline import InlineSource
+from b2jobs_worker.sources.local import LocalSource
+from b2jobs_worker.sources.port import Sink, Source
+from b2jobs_worker.sources.roots import StorePlace, place
+from b2jobs_worker.sources.sink import LocalSink
+from b2jobs_worker.sources.stores import open_object
+from b2jobs_worker.sources.web import WebSource
+
+
+def open_source(location: str | Location, settings: Settings) -> Source:
+    """Open what *location* names for reading; the caller closes it.
+
+    Raises:
+        JobError: whatever the place says; see docs/sources.md for the codes.
+    """
+    location = _parsed(location)
+    match location:
+        case RootPath() | LocalPath():
+            target = place(location, settings)
+            if isinstance(target, StorePlace):
+                return open_object(target, settings)
+            return LocalSource(target)
+        case StoreObject():
+            return open_object(StorePlace(location, str(location)), settings)
+        case WebFile():
+            return WebSource(location, settings)
+        case InlineData():
+            return InlineSource(location)
+        case _:
+            raise _not_served(location, "source")
+
+
+def open_sink(
+    location: str | Location, settings: Settings, job_id: str, *, durable: bool = True
+) -> Sink:
+    """Prepare a download to *location*; the disk is touched when the sink is opened.
+
+    Raises:
+        JobError: whatever `LocalSink` raises, or `destination_unsupported`.
+    """
+    location = _parsed(location)
+    if isinstance(location, RootPath | LocalPath):
+        target = place(location, settings)
+        if not isinstance(target, StorePlace):
+            return LocalSink(target, job_id, durable=durable)
+    raise _not_served(location, "destination")
+
+
+def _parsed(location: str | Location) -> Location:
+    if not isinstance(location, str):
+        return location
+    try:
+        return locations.parse(location)
+    except InvalidLocation as error:
+        raise CallerError(error.code, str(error), hint=error.hint) from error
+
+
+def _not_served(location: Location, end: str) -> CallerError:
+    return CallerError(
+        f"{end}_unsupported",
+        f"{str(location)[:120]} cannot be the {end} of this kind of job.",
+        hint="docs/sources.md lists what can.",
+    )

@@ -1,0 +1,135 @@
+"""The two ports of sources/: where bytes are read from, and where downloads are put.
+
+One implementation a kind of place (local files, https, object stores, inline data);
+tests/contract runs one suite over all of them. Errors are raised as `JobError`s: the
+foreign exceptions of each place are converted inside its own module.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+
+class Entry(NamedTuple):
+    """One file of a listing; *name* is relative to what was listed, with `/` between folders.
+
+    A tuple, since a listing makes one for each of millions of files.
+    """
+
+    name: str
+    size: int
+    modified_millis: int
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a listing passed over, and why. It went on behind it."""
+
+    name: str
+    code: str
+    message: str
+
+
+class Stream(Protocol):
+    """Bytes in order."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to *size* bytes, empty at the end."""
+
+    def close(self) -> None:
+        """End it; from another thread too, where it wakes a blocked `read` with an error."""
+
+
+class Source(Protocol):
+    """Something to upload. Opening it again gives the same bytes while `identity` is the same."""
+
+    @property
+    def uri(self) -> str:
+        """As the job named it."""
+
+    @property
+    def size(self) -> int | None:
+        """In bytes; None where it is only known at the end."""
+
+    @property
+    def modified_millis(self) -> int | None:
+        """Last modification, milliseconds since the epoch."""
+
+    @property
+    def identity(self) -> str:
+        """Differs when the content may differ: inode, size and time, or an ETag."""
+
+    @property
+    def content_type(self) -> str | None:
+        """What the place says it is, where it says so."""
+
+    @property
+    def ranged(self) -> bool:
+        """Whether `open` can begin at any offset without reading what is before it."""
+
+    def open(self, offset: int = 0) -> AbstractContextManager[Stream]:
+        """Read from *offset* on. May be called many times, also at once."""
+
+    def check_unchanged(self) -> None:
+        """Ask the place again.
+
+        Raises:
+            PassingError: `source_changed`; the transfer starts anew.
+        """
+
+    def close(self) -> None:
+        """Give back what is held. Called twice it does nothing."""
+
+
+@runtime_checkable
+class Descriptor(Protocol):
+    """A source that is a file of this machine: parts of it can be read with `os.pread`."""
+
+    def fileno(self) -> int: ...
+
+
+class Sink(Protocol):
+    """The target of one download: written beside it, renamed into place when it is right."""
+
+    @property
+    def uri(self) -> str: ...
+
+    @property
+    def part_path(self) -> str:
+        """The file beside the target that holds what has arrived so far."""
+
+    @property
+    def part_identity(self) -> str:
+        """After `open`: the same exactly when an earlier attempt's part file was kept.
+
+        Write it to the journal; when it differs, nothing in the journal is on this disk.
+        """
+
+    def exists(self) -> bool:
+        """Whether the target is there already."""
+
+    def sha1(self) -> str | None:
+        """Of the target as it is now; None when there is none."""
+
+    def open(self, size: int) -> int:
+        """Make room for *size* bytes and return a file descriptor to write with `os.pwrite`.
+
+        An existing part file of the same job is kept: what it holds may be resumed. The
+        descriptor stays the sink's. An `OSError` met while writing to it becomes a JobError
+        with `failures.destination_error`.
+
+        Raises:
+            OperatorError: `disk_full`, `destination_unwritable`, ...
+        """
+
+    def commit(self, modified_millis: int | None) -> None:
+        """Flush, set the time, rename over the target: all or nothing."""
+
+    def discard(self) -> None:
+        """Remove the part file; called twice it does nothing."""
+
+    def close(self) -> None:
+        """Let go of the part file and keep it for the next attempt."""

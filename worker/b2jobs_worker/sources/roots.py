@@ -1,0 +1,124 @@
+"""Roots: which place a location names, and whether it may be written.
+
+A producer names a root; only the worker's configuration knows where that is.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from b2jobs.errors import CallerError, OperatorError
+from b2jobs.locations import InvalidLocation, LocalPath, RootPath, StoreObject, parse
+from b2jobs_worker.settings import Root, Settings
+
+
+@dataclass(frozen=True)
+class FolderRoot:
+    """A root that is a folder of this machine."""
+
+    name: str
+    folder: str
+    writable: bool
+
+
+@dataclass(frozen=True)
+class LocalPlace:
+    """A path below a folder root; not yet known to stay in it (see `beneath`)."""
+
+    root: FolderRoot
+    path: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class StorePlace:
+    """An object of another store, and the URI the job named it by."""
+
+    target: StoreObject
+    uri: str
+
+
+def place(location: RootPath | LocalPath, settings: Settings) -> LocalPlace | StorePlace:
+    """Where *location* is on this worker.
+
+    Raises:
+        CallerError: `root_unknown`, `outside_root`.
+        OperatorError: `root_invalid`, when the configured URL of the root cannot be one.
+    """
+    if isinstance(location, LocalPath):
+        return _covering(location, settings)
+    root = settings.roots.get(location.root)
+    if root is None:
+        known = ", ".join(sorted(settings.roots)) or "none"
+        raise CallerError(
+            "root_unknown",
+            f"This worker has no root {location.root!r}.",
+            hint=f"Configured roots: {known}. Add it to the file that B2JOBS_CONFIG names.",
+        )
+    target = _target(location.root, root)
+    if isinstance(target, FolderRoot):
+        return LocalPlace(target, location.path, str(location))
+    if {"..", "."} & set(location.path.split("/")):
+        raise CallerError(
+            "outside_root",
+            f"{location} has '.' or '..' in its path, which object stores do not resolve.",
+            hint="Name the object by its plain key.",
+        )
+    prefix = target.key.rstrip("/")
+    key = f"{prefix}/{location.path}" if prefix else location.path
+    return StorePlace(StoreObject(target.scheme, target.bucket, key), str(location))
+
+
+def folder_roots(settings: Settings) -> list[FolderRoot]:
+    """Every configured root that is a folder."""
+    targets = [_target(name, root) for name, root in settings.roots.items()]
+    return [target for target in targets if isinstance(target, FolderRoot)]
+
+
+def _target(name: str, root: Root) -> FolderRoot | StoreObject:
+    try:
+        target = parse(root.url)
+    except InvalidLocation as error:
+        raise _root_invalid(name, str(error)) from error
+    if isinstance(target, LocalPath):
+        return FolderRoot(name, os.path.normpath(target.path), root.access == "read-write")
+    if isinstance(target, StoreObject):
+        return target
+    raise _root_invalid(name, "a root is a folder (file:///path) or a store (s3://bucket/prefix)")
+
+
+def _root_invalid(name: str, reason: str) -> OperatorError:
+    return OperatorError(
+        "root_invalid",
+        f"The root {name!r} cannot be used: {reason.rstrip('.')}.",
+        hint=f'Correct url under [roots."{name}"] in the config file.',
+    )
+
+
+def _covering(location: LocalPath, settings: Settings) -> LocalPlace:
+    """The innermost folder root that *location* is written below, by path alone.
+
+    `..` is left for the walk to judge, so `/root/../etc` is found here and refused there.
+    """
+    best: tuple[FolderRoot, str] | None = None
+    for root in folder_roots(settings):
+        for folder in {root.folder, os.path.realpath(root.folder)}:
+            inside = below(folder, location.path)
+            if inside is not None and (best is None or len(root.folder) > len(best[0].folder)):
+                best = root, inside
+    if best is None:
+        raise CallerError(
+            "outside_root",
+            f"{location} is not inside a root of this worker.",
+            hint="file:// serves only what is below a configured root.",
+        )
+    return LocalPlace(best[0], best[1], str(location))
+
+
+def below(folder: str, path: str) -> str | None:
+    """*path* relative to *folder*, or None when it is not written below it."""
+    prefix = folder.rstrip("/") + "/"
+    if path.startswith(prefix):
+        return path[len(prefix) :]
+    return "" if path == folder else None

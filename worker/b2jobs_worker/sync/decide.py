@@ -1,0 +1,126 @@
+"""What happens to one name: a pure decision from both sides' entries.
+
+Follows `b2 sync` (b2sdk's sync policies); docs/sync.md lists where it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from b2jobs_worker.sync.compare import difference
+from b2jobs_worker.sync.entries import Entry
+from b2jobs_worker.sync.rules import Rules
+
+DAY_MILLIS = 24 * 3600 * 1000
+
+Reason = Literal["new", "newer", "older", "size", "sha1"]
+
+
+class Transfer(NamedTuple):
+    """Make the destination's file like the source's."""
+
+    source: Entry
+    reason: Reason
+
+
+class Remove(NamedTuple):
+    """Delete a version in B2, or a local file (without an id).
+
+    follows: the name's transfer, which must have succeeded first.
+    """
+
+    name: str
+    file_id: str
+    reason: Literal["gone", "old", "hide marker"]
+    follows: bool
+
+
+class Hide(NamedTuple):
+    """Put a hide marker over a file in B2."""
+
+    name: str
+
+
+class Problem(NamedTuple):
+    """A name that is left alone, and why."""
+
+    name: str
+    code: str
+    message: str
+
+
+Action = Transfer | Remove | Hide | Problem
+
+
+def decide(source: Entry | None, destination: Entry | None, rules: Rules) -> Iterator[Action]:
+    """What to do with one name that at least one side has; nothing when it is in step."""
+    reason: Reason | Literal[""] = ""
+    if source is not None:
+        if destination is None or not destination.is_visible:
+            reason = "new"
+        else:
+            reason = difference(source, destination, rules.compare)
+            if reason == "older" and rules.newer != "replace":
+                if rules.newer == "fail":
+                    yield Problem(
+                        source.name,
+                        "destination_newer",
+                        "The destination's file is newer than the source's.",
+                    )
+                    return
+                reason = ""
+        if reason:
+            yield Transfer(source, reason)
+    if destination is None:
+        return
+    match rules.deletion:
+        case "hide" if source is None and destination.is_visible:
+            yield Hide(destination.name)
+        case "remove":
+            yield from _removed(source, destination, bool(reason), rules)
+        case "keep_days" if rules.direction != "down":
+            yield from _aged(source, destination, rules)
+
+
+def _removed(
+    source: Entry | None, destination: Entry, transferred: bool, rules: Rules
+) -> Iterator[Action]:
+    if rules.direction == "down":
+        if source is None:
+            yield Remove(destination.name, "", "gone", follows=False)
+        return
+    for index, version in enumerate(destination.versions):
+        if index == 0 and source is not None and not transferred:
+            continue
+        is_old = transferred or index > 0
+        yield Remove(
+            destination.name,
+            version.file_id,
+            "hide marker" if version.is_hide else "old" if is_old else "gone",
+            follows=transferred,
+        )
+
+
+def _aged(source: Entry | None, destination: Entry, rules: Rules) -> Iterator[Action]:
+    """Keep all that was visible at some time in the last `keep_days` days.
+
+    A version was visible until the next one came, so the first one that is too old is
+    kept and those below it go; a hide marker that old goes with them.
+    """
+    deleting = False
+    for index, version in enumerate(destination.versions):
+        is_old = (rules.now_millis - version.modified_millis) / DAY_MILLIS > rules.keep_days
+        if index == 0 and source is None and not version.is_hide:
+            yield Hide(destination.name)
+        if version.is_hide and is_old:
+            deleting = True
+        if deleting:
+            yield Remove(
+                destination.name,
+                version.file_id,
+                "hide marker" if version.is_hide else "old",
+                follows=False,
+            )
+        if is_old:
+            deleting = True

@@ -1,0 +1,27 @@
+"""Removing what a job that will not go on has left behind."""
+
+from __future__ import annotations
+
+from b2jobs import locations
+from b2jobs.jobs import Copy, Download, Job, Upload
+from b2jobs_worker.transfer import checkpoint
+from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.transfer.context import Context
+
+
+def abandon(request: Job, attempt: Attempt, context: Context) -> None:
+    """Remove the unfinished large file or part file of a job that has ended without success.
+
+    For a job that ends while no attempt is running: cancelled while it waited, out of
+    budget, expired. Called twice it does nothing; so it does for a job that left nothing.
+
+    Raises:
+        JobError: B2 or the disk did not answer; the journal still knows what is left.
+    """
+    if isinstance(request, Upload | Copy):
+        left = checkpoint.load(attempt.journal)
+        if left is not None:
+            context.door(request.account, attempt).cancel_large_file(left.file.file_id)
+    elif isinstance(request, Download) and request.destination is not None:
+        context.open_sink(locations.parse(request.destination), attempt.job_id).discard()
+    attempt.journal.clear()

@@ -1,0 +1,174 @@
+"""What a transfer may ask of the attempt it is part of.
+
+The engine knows nothing of Celery, leases or Redis: it is handed an `Attempt`. The
+delivery side implements it for real jobs; `DetachedAttempt` serves benches and tests.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Interrupted(Exception):
+    """This attempt must end now: cancelled, handed back, or its lease is gone.
+
+    Raised by `Attempt.checkpoint` and `Attempt.guard`; nothing but delivery/ catches it for good.
+    `keep` says whether what is unfinished will be gone on with (handed back) or must be
+    removed before leaving (cancelled). With a lost lease `keep` is true too, since the new
+    owner goes on with the journal: a late owner removes only what it alone knows of.
+    """
+
+    def __init__(self, reason: str, *, keep: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.keep = keep
+
+
+class Settled(Exception):
+    """The work has itself written what became of its job, in one step with its effect.
+
+    For works that keep their books in Redis (batches): delivery has nothing left to write.
+    """
+
+
+class Journal(Protocol):
+    """What of a large transfer is done, so that any worker can go on.
+
+    Small string fields, written in one round trip each and fenced: a write under an
+    outdated lease raises `Interrupted`.
+    """
+
+    def load(self) -> dict[str, str]:
+        """Everything recorded so far; empty for a fresh job."""
+
+    def record(self, fields: dict[str, str]) -> None:
+        """Add or overwrite *fields*; durable as far as Redis is when this returns."""
+
+    def clear(self) -> None:
+        """Forget everything: the transfer starts anew or is over."""
+
+
+class Attempt(Protocol):
+    """One try of a job by one worker. All methods may be called from any thread."""
+
+    @property
+    def job_id(self) -> str:
+        """Also the tag an upload carries in its file info."""
+
+    @property
+    def number(self) -> int:
+        """1 for the first attempt; above it an earlier one may have committed already."""
+
+    @property
+    def journal(self) -> Journal:
+        """Survives this attempt and this worker."""
+
+    def checkpoint(self) -> None:
+        """Raise `Interrupted` when the attempt must end. No I/O: call it for every chunk."""
+
+    def guard(self) -> None:
+        """Ask Redis whether the lease still holds; call it right before what commits.
+
+        Raises:
+            Interrupted: the job is cancelled or belongs to somebody else by now.
+        """
+
+    def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
+        """Tell how far the transfer is. Cheap; published at most four times a second.
+
+        Phases: hashing, sending, receiving, copying, finishing, verifying.
+        """
+
+    def on_interrupt(self, act: Callable[[], None]) -> AbstractContextManager[None]:
+        """While the context lasts, call *act* (from another thread) when the attempt must end.
+
+        For closing a socket that a blocked read is waiting on.
+        """
+
+
+class Uninterrupted:
+    """An attempt for cleaning up after *attempt*: same job, same journal, not to be stopped."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.job_id = attempt.job_id
+        self.number = attempt.number
+        self.journal = attempt.journal
+
+    def checkpoint(self) -> None:
+        """Goes on."""
+
+    def guard(self) -> None:
+        """Goes on: only what this job made is ever cleaned up."""
+
+    def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
+        """Says nothing."""
+
+    def on_interrupt(self, act: Callable[[], None]) -> AbstractContextManager[None]:
+        del act
+        return nullcontext()
+
+
+class MemoryJournal:
+    """A journal for one process."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, str] = {}
+
+    def load(self) -> dict[str, str]:
+        return dict(self.fields)
+
+    def record(self, fields: dict[str, str]) -> None:
+        self.fields.update(fields)
+
+    def clear(self) -> None:
+        self.fields.clear()
+
+
+class DetachedAttempt:
+    """An attempt that belongs to no queue: for benches and for tests of the engine alone."""
+
+    def __init__(
+        self, job_id: str = "detached", *, number: int = 1, journal: Journal | None = None
+    ) -> None:
+        self.job_id = job_id
+        self.number = number
+        self.journal: Journal = journal if journal is not None else MemoryJournal()
+        self.published: list[dict[str, Any]] = []
+        self._interrupted: Interrupted | None = None
+        self._acts: set[Callable[[], None]] = set()
+        self._lock = threading.Lock()
+
+    def checkpoint(self) -> None:
+        if self._interrupted is not None:
+            raise self._interrupted
+
+    def guard(self) -> None:
+        self.checkpoint()
+
+    def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
+        self.published.append({"phase": phase, "done": done_bytes, "total": total_bytes})
+
+    @contextmanager
+    def on_interrupt(self, act: Callable[[], None]) -> Iterator[None]:
+        with self._lock:
+            self._acts.add(act)
+        try:
+            self.checkpoint()
+            yield
+        finally:
+            with self._lock:
+                self._acts.discard(act)
+
+    def interrupt(self, reason: str = "cancelled", *, keep: bool = False) -> None:
+        """Ask the attempt to end, as delivery would."""
+        with self._lock:
+            self._interrupted = Interrupted(reason, keep=keep)
+            acts = list(self._acts)
+        for act in acts:
+            act()

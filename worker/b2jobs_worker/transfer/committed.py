@@ -1,0 +1,48 @@
+"""What earlier attempts of this job have left in B2: a version, found by its tag, or strays.
+
+B2 has no "put if absent". A job writes its id into the file info of what it makes, and an
+attempt after the first looks for that before it adds anything.
+"""
+
+from __future__ import annotations
+
+from b2jobs_worker.b2.accounts import BucketName
+from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.versions import FileVersion
+
+
+def find(
+    door: Door, bucket: BucketName, name: str, job_id: str, *, keep: str | None = None
+) -> FileVersion | None:
+    """The version of *name* that the job has committed; its strays are removed.
+
+    Strays are unfinished large files of the job, except *keep*, and further versions. One
+    class C call; with a key that may not list, one class B that sees the newest version
+    only and no strays.
+    """
+    capabilities = door.account().capabilities
+    if "listFiles" not in capabilities:
+        latest = door.latest(bucket, name) if "readFiles" in capabilities else None
+        return latest if latest is not None and latest.job == job_id else None
+    found: FileVersion | None = None
+    for version in door.versions_of(bucket, name):
+        if version.job != job_id or version.file_id == keep:
+            continue
+        if version.action == "start":
+            door.cancel_large_file(version.file_id)
+        elif version.action == "upload":
+            if found is not None and "deleteFiles" in capabilities:
+                door.delete_version(version.file_id, name)
+            found = found or version
+    return found
+
+
+def remove_older(door: Door, bucket: BucketName, version: FileVersion) -> int:
+    """Remove the versions of the same name that are older than *version*; how many."""
+    removed = 0
+    for other in list(door.versions_of(bucket, version.name)):
+        if other.file_id == version.file_id or other.uploaded_millis > version.uploaded_millis:
+            continue
+        if other.action != "start":
+            removed += door.delete_version(other.file_id, version.name)
+    return removed

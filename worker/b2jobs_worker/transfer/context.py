@@ -1,0 +1,78 @@
+"""What all transfers of one process share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from b2jobs.locations import Location
+from b2jobs_worker.b2.accounts import Accounts
+from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.governor import Governor
+from b2jobs_worker.b2.meter import Meter
+from b2jobs_worker.b2.prices import Prices
+from b2jobs_worker.secrets import SecretsFile
+from b2jobs_worker.settings import Settings
+from b2jobs_worker.sources.opener import open_sink, open_source
+from b2jobs_worker.sources.port import Sink, Source
+from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.transfer.buffers import Buffers
+from b2jobs_worker.transfer.crew import Crew
+
+
+@dataclass(frozen=True)
+class Context:
+    """The accounts, the places, the threads and the memory of one process.
+
+    Make one with `build` when the worker starts; it may be made before a fork, since what
+    must not cross one (connections, threads) is made at first use in the process using it.
+    """
+
+    accounts: Accounts
+    settings: Settings
+    open_source: Callable[[Location], Source]
+    open_sink: Callable[[Location, str], Sink]
+    prices: Prices = field(default_factory=Prices)
+    crew: Crew = field(default_factory=Crew)
+    buffers: Buffers = field(default_factory=Buffers)
+
+    def door(self, account: str, attempt: Attempt) -> Door:
+        """The way into B2 for *attempt*, with a meter of its own."""
+        return Door(self.accounts, account, attempt, Meter(self.prices))
+
+
+def build(settings: Settings, *, governor: Governor | None = None, durable: bool = True) -> Context:
+    """The context of a worker with *settings*. Reads no secrets yet.
+
+    *durable*: downloads are flushed to the disk before they take their name; see `LocalSink`.
+    """
+    return Context(
+        accounts=Accounts(
+            SecretsFile(settings.secrets_file), governor=governor, ca_file=settings.ca_file
+        ),
+        settings=settings,
+        open_source=partial(open_source, settings=settings),
+        open_sink=lambda location, job_id: open_sink(location, settings, job_id, durable=durable),
+    )
+
+
+class Usage:
+    """What one job has used since this was made, as fields of its result."""
+
+    def __init__(self, door: Door, attempt: Attempt) -> None:
+        self._meter = door.meter
+        self._attempt = attempt
+        self._since = time.monotonic()
+
+    def fields(self, kind: str) -> dict[str, Any]:
+        return {
+            "job": self._attempt.job_id,
+            "kind": kind,
+            "attempts": self._attempt.number,
+            "seconds": round(time.monotonic() - self._since, 3),
+            "calls": self._meter.calls,
+            "dollars": self._meter.dollars,
+        }

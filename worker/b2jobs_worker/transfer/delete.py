@@ -1,0 +1,133 @@
+"""Remove one version, a file, or all below a prefix."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from b2jobs import locations
+from b2jobs.jobs import Delete, DeleteResult
+from b2jobs.locations import B2File, B2Version
+from b2jobs_worker.b2.accounts import BucketName
+from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.transfer.context import Context, Usage
+
+_AT_ONCE = 32
+_PAGE = 500
+_Position = tuple[str, str | None]
+
+
+def delete(request: Delete, attempt: Attempt, context: Context) -> DeleteResult:
+    """Remove what the request names; what is not there counts as removed.
+
+    `latest` means the newest version as it is when the job first looks: the ids to be
+    removed are in the journal before the first is, so that a later attempt does not remove
+    the next one. Below a prefix, `latest` removes the newest version of each name. An
+    unfinished large file is removed by `all`.
+
+    Raises:
+        JobError: docs/errors.md lists the codes.
+    """
+    door = context.door(request.account, attempt)
+    usage = Usage(door, attempt)
+    work = _Deleting(door, attempt, context)
+    location = locations.parse(request.target)
+    if isinstance(location, B2Version):
+        door.require("readFiles", "deleteFiles")
+        version = door.version(location.file_id)
+        if version is not None:
+            work.remove([version])
+    else:
+        assert isinstance(location, B2File)
+        one_id = request.versions not in ("latest", "all")
+        capabilities = ("deleteFiles",) if one_id else ("deleteFiles", "listFiles")
+        door.require(*capabilities, name=location.name)
+        bucket = door.bucket(location.bucket)
+        if one_id:
+            work.remove([FileVersion(request.versions, location.name)])
+        else:
+            work.remove_listed(bucket, location, newest_only=request.versions == "latest")
+    return DeleteResult(
+        **usage.fields("delete"),
+        uri=request.target,
+        deleted=work.deleted,
+        status="deleted" if work.deleted else "unchanged",
+    )
+
+
+class _Deleting:
+    """Removes page by page. The journal has each page before it is removed."""
+
+    def __init__(self, door: Door, attempt: Attempt, context: Context) -> None:
+        self.deleted = 0
+        self._door = door
+        self._attempt = attempt
+        self._context = context
+
+    def remove(self, found: list[FileVersion]) -> None:
+        """Remove these versions, many at once."""
+        self._attempt.guard()
+        outcomes: list[bool] = []
+
+        def one(version: FileVersion) -> None:
+            if version.action == "start":
+                outcomes.append(self._door.cancel_large_file(version.file_id))
+            else:
+                outcomes.append(self._door.delete_version(version.file_id, version.name))
+
+        if len(found) == 1:
+            one(found[0])
+        else:
+            self._context.crew.each(one, found, width=_AT_ONCE)
+        self.deleted += sum(outcomes)
+
+    def remove_listed(self, bucket: BucketName, target: B2File, *, newest_only: bool) -> None:
+        """Remove what the listing shows, from where the journal says."""
+        start: _Position | None = (target.name, None) if not target.is_prefix else ("", None)
+        done_name = ""
+        if self._attempt.number > 1 and (left := self._attempt.journal.load().get("page")):
+            page = json.loads(left)
+            self.deleted = page["deleted"]
+            self.remove([FileVersion(i, name, action=act) for i, name, act in page["versions"]])
+            start = tuple(page["next"]) if page["next"] else None
+            done_name = page["name"]
+        for found, position in self._pages(bucket, target, start):
+            chosen: list[FileVersion] = []
+            for version in found:
+                if not newest_only:
+                    chosen.append(version)
+                elif version.action != "start" and version.name != done_name:
+                    chosen.append(version)
+                    done_name = version.name
+            self._note(chosen, position, done_name)
+            self.remove(chosen)
+            if not target.is_prefix and newest_only and chosen:
+                return
+
+    def _pages(
+        self, bucket: BucketName, target: B2File, start: _Position | None
+    ) -> Iterator[tuple[list[FileVersion], _Position | None]]:
+        count = _PAGE if target.is_prefix else 100
+        while start is not None:
+            at = None if start == ("", None) else start
+            page, start = self._door.list_versions(
+                bucket, prefix=target.name, start=at, count=count
+            )
+            if not target.is_prefix:
+                page = [version for version in page if version.name == target.name]
+                if start is not None and start[0] != target.name:
+                    start = None
+            yield page, start
+
+    def _note(self, chosen: list[FileVersion], position: _Position | None, done_name: str) -> None:
+        if not chosen:
+            return
+        page = {
+            "versions": [(each.file_id, each.name, each.action) for each in chosen],
+            "next": position,
+            "name": done_name,
+            "deleted": self.deleted,
+        }
+        self._attempt.journal.record({"page": json.dumps(page, separators=(",", ":"))})

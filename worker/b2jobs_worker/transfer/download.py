@@ -1,0 +1,177 @@
+"""Fetch one file, or look into a small one."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+from typing import Any
+
+from b2jobs import locations
+from b2jobs.errors import CallerError
+from b2jobs.jobs import Download, TransferResult
+from b2jobs.locations import INLINE_LIMIT_BYTES, B2File, B2Version
+from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.sources.port import Sink
+from b2jobs_worker.transfer.attempt import Attempt, Interrupted
+from b2jobs_worker.transfer.context import Context, Usage
+from b2jobs_worker.transfer.fetch import Fetch, Fetched
+from b2jobs_worker.transfer.ranges import Window, checksum_mismatch, opened, thread_buffer
+
+
+def download(request: Download, attempt: Attempt, context: Context) -> TransferResult:
+    """Download the request's file and return what it was.
+
+    The bytes are written beside the target, compared with the file's SHA-1 where B2 has
+    one, and renamed into place. Without one (a large file by a tool that gave none, or a
+    range) the result says verified false, with the digest of what has arrived. Called
+    again for the same job on the same disk, it goes on behind what was verified to be there.
+
+    Raises:
+        JobError: docs/errors.md lists the codes; `checksum_mismatch` is tried again.
+        Interrupted: with `keep` false the part file has been removed.
+    """
+    door = context.door(request.account, attempt)
+    usage = Usage(door, attempt)
+    location = locations.parse(request.source)
+    assert isinstance(location, B2File | B2Version)
+    name = location.name if isinstance(location, B2File) else None
+    account = door.require("readFiles", name=name)
+    if isinstance(location, B2File):
+        allowed = account.allowed_buckets
+        if allowed is not None:
+            door.bucket(location.bucket)
+        url = door.url(location.bucket, location.name)
+    else:
+        url = str(account.session.get_download_url_by_id(location.file_id))
+    window = Window(*(request.byte_range() or (0, None)))
+    if request.destination is None:
+        version, content = _inline(door, url, window, request)
+        return _result(door, usage, version, _inline_fields(content, version, window), location)
+    sink = context.open_sink(locations.parse(request.destination), attempt.job_id)
+    with contextlib.closing(sink):
+        fetched = _into(sink, request, door, attempt, context, url, window)
+    fields = {
+        "uri": sink.uri,
+        "size": fetched.size,
+        "sha1": fetched.sha1,
+        "verified": fetched.verified,
+        "resumed_bytes": fetched.resumed_bytes,
+        "status": "unchanged" if fetched.is_unchanged else "transferred",
+    }
+    return _result(door, usage, fetched.version, fields, location)
+
+
+def _into(
+    sink: Sink,
+    request: Download,
+    door: Door,
+    attempt: Attempt,
+    context: Context,
+    url: str,
+    window: Window,
+) -> Fetched:
+    standing = _standing(sink, request, door, attempt, url, window)
+    if standing is not None:
+        return standing
+    try:
+        fetched = Fetch(door, attempt, context, sink, window).run(url)
+        attempt.guard()
+        modified = None if request.range else fetched.version.modified_millis
+        sink.commit(modified)
+    except Interrupted as error:
+        if not error.keep:
+            sink.discard()
+        raise
+    except CallerError:
+        sink.discard()
+        raise
+    return fetched
+
+
+def _standing(
+    sink: Sink, request: Download, door: Door, attempt: Attempt, url: str, window: Window
+) -> Fetched | None:
+    """What is at the target already, when that ends the job."""
+    if request.if_exists == "replace" or not sink.exists():
+        return None
+    if request.if_exists == "fail" and attempt.number == 1:
+        raise _exists(sink)
+    with opened(door, url, window.first, window.first) as arriving:
+        version = arriving.version
+    own = sink.sha1()
+    if own is not None and own == version.sha1 and request.range is None:
+        return Fetched(version, own, version.size, verified=True, is_unchanged=True)
+    if request.if_exists == "fail":
+        raise _exists(sink)
+    return None
+
+
+def _exists(sink: Sink) -> CallerError:
+    return CallerError(
+        "destination_exists",
+        f"{sink.uri} exists already.",
+        hint="Choose another destination, or another if_exists.",
+    )
+
+
+def _inline(door: Door, url: str, window: Window, request: Download) -> tuple[FileVersion, bytes]:
+    with opened(door, url, window.first, window.last) as arriving:
+        version = arriving.version
+        length = window.length(version.size)
+        if length > INLINE_LIMIT_BYTES:
+            raise CallerError(
+                "too_large_inline",
+                f"{request.source} would give {length} bytes; {INLINE_LIMIT_BYTES} can be "
+                "returned in a result.",
+                hint="Give a destination, or a range.",
+            )
+        buffer = thread_buffer()
+        content = bytearray()
+        while count := arriving.readinto(buffer):
+            content += buffer[:count]
+    return version, bytes(content)
+
+
+def _inline_fields(content: bytes, version: FileVersion, window: Window) -> dict[str, Any]:
+    sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    whole = window.first == 0 and len(content) == version.size
+    if whole and version.sha1 not in (None, sha1):
+        raise checksum_mismatch(version.name)
+    try:
+        text, encoding = content.decode(), "utf-8"
+    except UnicodeDecodeError:
+        text, encoding = base64.b64encode(content).decode(), "base64"
+    return {
+        "size": len(content),
+        "sha1": sha1,
+        "verified": whole and version.sha1 is not None,
+        "content": text,
+        "encoding": encoding,
+    }
+
+
+def _result(
+    door: Door,
+    usage: Usage,
+    version: FileVersion,
+    fields: dict[str, Any],
+    location: B2File | B2Version,
+) -> TransferResult:
+    bucket = location.bucket if isinstance(location, B2File) else ""
+    url = (
+        door.url(bucket, version.name)
+        if bucket
+        else str(door.account().session.get_download_url_by_id(version.file_id))
+    )
+    return TransferResult(
+        **usage.fields("download"),
+        url=url,
+        file_id=version.file_id,
+        bucket=bucket,
+        name=version.name,
+        content_type=version.content_type,
+        uploaded_at=version.uploaded_at,
+        **{"uri": str(location), **fields},
+    )

@@ -1,0 +1,186 @@
+"""Uploads in parts: sent in parallel, journalled, gone on with by any worker.
+
+The source is read once, in order, into buffers of one part each; the digest of the whole
+is taken while reading, that of a part by the lane that sends it. After each part the
+journal knows its SHA-1 and the state of the whole digest, so that whoever goes on neither
+asks B2 what it has nor reads what was sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from b2jobs.errors import CallerError, JobError
+from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, FileVersion
+from b2jobs_worker.sources.port import Source
+from b2jobs_worker.transfer import checkpoint, parts, small
+from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Uninterrupted
+from b2jobs_worker.transfer.body import source_changed
+from b2jobs_worker.transfer.checkpoint import Checkpoint, LargeFile
+from b2jobs_worker.transfer.context import Context
+from b2jobs_worker.transfer.parts import PartPlan
+from b2jobs_worker.transfer.pump import Pump
+from b2jobs_worker.transfer.target import NewFile
+
+_GONE = frozenset({"file_not_found", "bad_request"})
+
+
+class LargeUpload:
+    """The large file of one upload job, new or begun by an earlier attempt."""
+
+    def __init__(self, door: Door, attempt: Attempt, context: Context, source: Source) -> None:
+        self.resumed_bytes = 0
+        self._door = door
+        self._attempt = attempt
+        self._context = context
+        self._source = source
+        self._left = checkpoint.load(attempt.journal) if attempt.number > 1 else None
+        self._file: LargeFile | None = self._left.file if self._left else None
+
+    @property
+    def file_id(self) -> str | None:
+        """The file an earlier attempt has begun."""
+        return self._file.file_id if self._file else None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether an earlier attempt has begun a file and cannot have finished it."""
+        return self._left is not None and not self._left.is_finishing
+
+    @property
+    def known_sha1(self) -> str | None:
+        """Of the whole source, when an earlier attempt has read all of it."""
+        return self._left.sha1 if self._left else None
+
+    def send(self, new: NewFile) -> tuple[FileVersion, str]:
+        """Upload the source as *new*; returns its SHA-1 too.
+
+        Interrupted for good or failed for good, the unfinished file is removed; else it
+        stays for the next attempt.
+        """
+        left = self._resumable(new)
+        try:
+            return self._send(new, left)
+        except CallerError as error:
+            if left is None or error.code not in _GONE:
+                self._remove(error)
+                raise
+        except Interrupted as error:
+            if not error.keep:
+                self._remove(error)
+            raise
+        except JobError as error:
+            if error.wait is None or error.code == "source_changed":
+                self._remove(error)
+            raise
+        # The file an earlier attempt had begun is not there any more.
+        self._anew()
+        return self.send(new)
+
+    def _send(self, new: NewFile, left: Checkpoint | None) -> tuple[FileVersion, str]:
+        if left is not None and left.is_finishing and left.sha1:
+            version = self._door.version(left.file.file_id)
+            if version is not None and version.action == "upload":
+                return version, left.sha1
+        plan = self._plan(left)
+        wanted = self._context.settings.parallel_parts + 1
+        with self._context.buffers.reserve(plan.part_bytes, wanted) as buffers:
+            pump = Pump(self._door, self._attempt, self._source, plan, buffers, left)
+            with self._context.crew.lanes(buffers.count - 1) as lanes, pump.reading() as reading:
+                if left is None:
+                    whole = reading.short_content() if plan.size is None else None
+                    if whole is not None:
+                        return small.send_content(self._door, self._attempt, whole, new)
+                    self._begin(new, plan)
+                assert self._file is not None
+                self.resumed_bytes = pump.resumed_bytes
+                reading.send_all(self._file.file_id, lanes)
+            return self._finish(new, pump)
+
+    def _finish(self, new: NewFile, pump: Pump) -> tuple[FileVersion, str]:
+        assert self._file is not None
+        sha1 = pump.sha1
+        if new.info.get(LARGE_FILE_SHA1, sha1) != sha1:
+            raise source_changed(self._source)
+        self._attempt.progress("finishing", pump.done_bytes, self._source.size)
+        self._source.check_unchanged()
+        self._attempt.guard()
+        self._attempt.journal.record({"sha1": sha1, "finishing": "1"})
+        try:
+            return self._door.finish_large_file(self._file.file_id, pump.part_sha1s()), sha1
+        except JobError as error:
+            if error.code == "parts_incomplete":
+                self._reconcile(pump)
+            raise
+
+    def _reconcile(self, pump: Pump) -> None:
+        """Make the journal agree with what B2 says it has: the next attempt sends the rest."""
+        assert self._file is not None
+        there = self._door.list_parts(self._file.file_id)
+        lost = {
+            number: ""
+            for number, sha1 in enumerate(pump.part_sha1s(), start=1)
+            if there.get(number) != sha1
+        }
+        fields = {"finishing": "0"}
+        for number, nothing in lost.items():
+            fields |= checkpoint.part_done(number, nothing)
+        self._attempt.journal.record(fields)
+
+    def _plan(self, left: Checkpoint | None) -> PartPlan:
+        if left is not None:
+            return PartPlan(left.file.part_bytes, left.file.size)
+        return parts.plan(
+            self._source.size,
+            chosen_bytes=self._context.settings.part_size_bytes,
+            least_bytes=self._door.account().least_part_bytes,
+        )
+
+    def _begin(self, new: NewFile, plan: PartPlan) -> None:
+        file_id = self._door.start_large_file(new.bucket, new.name, new.content_type, new.info)
+        self._file = LargeFile(
+            file_id=file_id,
+            bucket_id=new.bucket.bucket_id,
+            name=new.name,
+            identity=self._source.identity,
+            size=self._source.size,
+            part_bytes=plan.part_bytes,
+        )
+        self._attempt.journal.record(checkpoint.begun(self._file))
+
+    def _resumable(self, new: NewFile) -> Checkpoint | None:
+        """The checkpoint to go on from; one of another source or target is removed."""
+        left = self._left
+        if left is None:
+            return None
+        same = (
+            left.file.identity == self._source.identity
+            and left.file.size == self._source.size
+            and left.file.name == new.name
+            and left.file.bucket_id == new.bucket.bucket_id
+        )
+        if same:
+            return left
+        self._door.cancel_large_file(left.file.file_id)
+        self._anew()
+        return None
+
+    def _anew(self) -> None:
+        self._left = self._file = None
+        self._attempt.journal.clear()
+
+    def _remove(self, why: Exception) -> None:
+        """Cancel the unfinished file; should B2 not answer, the journal still knows it."""
+        if self._file is None:
+            return
+        try:
+            self._door.on_behalf_of(Uninterrupted(self._attempt)).cancel_large_file(
+                self._file.file_id
+            )
+        except JobError as error:
+            why.add_note(f"The unfinished file {self._file.file_id} stays: {error.message}")
+            return
+        # Somebody else's by now: then it is theirs to clear.
+        with contextlib.suppress(Interrupted):
+            self._attempt.journal.clear()

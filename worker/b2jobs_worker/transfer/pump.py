@@ -1,0 +1,200 @@
+"""From the source into buffers, from buffers into lanes: how the parts of an upload flow."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from b2jobs_worker.b2.door import Door
+from b2jobs_worker.sources.port import Source, Stream
+from b2jobs_worker.transfer import checkpoint, digest
+from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.transfer.body import BufferBody, source_changed
+from b2jobs_worker.transfer.buffers import BufferSet
+from b2jobs_worker.transfer.checkpoint import Checkpoint
+from b2jobs_worker.transfer.crew import Lanes
+from b2jobs_worker.transfer.parts import MOST_PARTS, PartPlan, too_large
+
+_READ_BYTES = 1024 * 1024
+
+
+class Pump:
+    """The parts of one upload, those an earlier attempt has sent included."""
+
+    def __init__(
+        self,
+        door: Door,
+        attempt: Attempt,
+        source: Source,
+        plan: PartPlan,
+        buffers: BufferSet,
+        left: Checkpoint | None,
+    ) -> None:
+        self.door = door
+        self.attempt = attempt
+        self.source = source
+        self.plan = plan
+        self.buffers = buffers
+        self.sha1 = ""
+        self.parts = {number: sha1 for number, sha1 in (left.parts if left else {}).items() if sha1}
+        self.resumed_bytes = sum(plan.length(number) for number in self.parts)
+        self._left = left
+        self._snapshot: dict[str, str] = {}
+        self._under_way: dict[int, int] = {}
+        self._done = self.resumed_bytes
+        self._lock = threading.Lock()
+
+    @property
+    def done_bytes(self) -> int:
+        return self._done
+
+    def part_sha1s(self) -> list[str]:
+        """Of all parts, in order."""
+        return [self.parts[number] for number in sorted(self.parts)]
+
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """The source from where its digest is known, opened."""
+        reading = Reading(self, *self._where_to_begin())
+        try:
+            yield reading
+        finally:
+            reading.close()
+
+    def reached(self, offset: int, state: str | None) -> None:
+        """The source was read up to *offset*, where a part ends."""
+        self._snapshot = checkpoint.digest_at(offset, state)
+
+    def send_part(self, file_id: str, number: int, view: memoryview, buffer: memoryview) -> None:
+        """Send one part, note it in the journal, give the buffer back. Runs in a lane."""
+        try:
+            sha1 = hashlib.sha1(view, usedforsecurity=False).hexdigest()
+            body = BufferBody(view, self.attempt, lambda sent: self._sent(number, sent))
+            self.door.upload_part(file_id, number, body, length=len(view), sha1=sha1)
+            with self._lock:
+                self.parts[number] = sha1
+                self._done += len(view)
+                self._under_way.pop(number, None)
+            self.attempt.journal.record(checkpoint.part_done(number, sha1) | self._snapshot)
+        finally:
+            self.buffers.give(buffer)
+
+    def _sent(self, number: int, count: int) -> None:
+        with self._lock:
+            self._under_way[number] = count
+            done = self._done + sum(self._under_way.values())
+        self.attempt.progress("sending", done, self.plan.size)
+
+    def _where_to_begin(self) -> tuple[int, digest.Digest]:
+        """The first part to be read in order, and the digest of what is before it."""
+        left = self._left
+        if left is None or not self.source.ranged:
+            return 1, digest.new()
+        number = 1
+        while self.plan.offset(number) < left.digest_offset:
+            number += 1
+        known = digest.resume(left.digest_state)
+        return (number, known) if known is not None else (1, digest.new())
+
+
+class Reading:
+    """The one pass over the source."""
+
+    def __init__(self, pump: Pump, number: int, known: digest.Digest) -> None:
+        self._pump = pump
+        self._number = number
+        self._digest = known
+        self._stack = ExitStack()
+        self._stream: Stream | None = None
+        self._first: tuple[memoryview, memoryview] | None = None
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def short_content(self) -> bytes | None:
+        """The whole source, when it ends inside of the first part; else that part is kept."""
+        limit = self._pump.plan.length(1)
+        buffer = self._pump.buffers.take(limit, self._pump.attempt.checkpoint)
+        view = self._fill(self._open(), buffer, limit)
+        if len(view) < limit:
+            return bytes(view)
+        self._first = view, buffer
+        return None
+
+    def send_all(self, file_id: str, lanes: Lanes) -> None:
+        """Read to the end, and send every part that B2 does not have yet."""
+        self._send_gaps(file_id, lanes)
+        pump = self._pump
+        size = pump.plan.size
+        offset = pump.plan.offset(self._number)
+        while size is None or offset < size:
+            if self._number > MOST_PARTS:
+                raise too_large(offset)
+            view, buffer = self._next()
+            if not view:
+                pump.buffers.give(buffer)
+                break
+            offset += len(view)
+            self._digest.update(view)
+            pump.reached(offset, self._digest.state())
+            if self._number in pump.parts:
+                pump.buffers.give(buffer)
+            else:
+                lanes.submit(pump.send_part, file_id, self._number, view, buffer)
+            ended = len(view) < pump.plan.length(self._number)
+            self._number += 1
+            if size is None and ended:
+                break
+        if size is not None and (offset < size or self._open().read(1)):
+            raise source_changed(pump.source)
+        lanes.join()
+        pump.sha1 = self._digest.hexdigest()
+
+    def _next(self) -> tuple[memoryview, memoryview]:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        pump = self._pump
+        length = pump.plan.length(self._number)
+        buffer = pump.buffers.take(length, pump.attempt.checkpoint)
+        view = self._fill(self._open(), buffer, length)
+        if pump.plan.size is not None and len(view) < length:
+            pump.buffers.give(buffer)
+            raise source_changed(pump.source)
+        return view, buffer
+
+    def _send_gaps(self, file_id: str, lanes: Lanes) -> None:
+        """Parts before the known digest that were under way when the earlier attempt ended."""
+        pump = self._pump
+        for number in range(1, self._number):
+            if number in pump.parts:
+                continue
+            length = pump.plan.length(number)
+            buffer = pump.buffers.take(length, pump.attempt.checkpoint)
+            with (
+                pump.source.open(pump.plan.offset(number)) as stream,
+                pump.attempt.on_interrupt(stream.close),
+            ):
+                view = self._fill(stream, buffer, length)
+            lanes.submit(pump.send_part, file_id, number, view, buffer)
+
+    def _open(self) -> Stream:
+        if self._stream is None:
+            pump = self._pump
+            offset = pump.plan.offset(self._number)
+            self._stream = self._stack.enter_context(pump.source.open(offset))
+            self._stack.enter_context(pump.attempt.on_interrupt(self._stream.close))
+        return self._stream
+
+    def _fill(self, stream: Stream, buffer: memoryview, length: int) -> memoryview:
+        filled = 0
+        while filled < length:
+            self._pump.attempt.checkpoint()
+            chunk = stream.read(min(_READ_BYTES, length - filled))
+            if not chunk:
+                break
+            buffer[filled : filled + len(chunk)] = chunk
+            filled += len(chunk)
+        return buffer[:filled]

@@ -1,0 +1,75 @@
+"""Which bytes of a file are wanted, and opening them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from b2jobs.errors import CallerError, JobError, PassingError
+from b2jobs_worker.b2 import retry
+from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.downloads import Arriving
+
+BUFFER_BYTES = 256 * 1024
+_local = threading.local()
+
+
+@dataclass(frozen=True)
+class Window:
+    """Bytes *first* to *last*, both inclusive; no last means the end of the file."""
+
+    first: int = 0
+    last: int | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        return self.first == 0 and self.last is None
+
+    def length(self, size: int) -> int:
+        """How many bytes of a file of *size* are inside."""
+        end = size - 1 if self.last is None else min(self.last, size - 1)
+        return max(end - self.first + 1, 0)
+
+
+def thread_buffer() -> memoryview:
+    """256 KiB of this thread's own, for bytes on their way. Never keep it across calls."""
+    buffer: memoryview | None = getattr(_local, "buffer", None)
+    if buffer is None:
+        buffer = _local.buffer = memoryview(bytearray(BUFFER_BYTES))
+    return buffer
+
+
+@contextlib.contextmanager
+def opened(door: Door, url: str, first: int, last: int | None) -> Iterator[Arriving]:
+    """Bytes *first* to *last* of the file behind *url*; tried again while none have come.
+
+    An empty file has no range at all: then it is opened without one.
+    """
+    with contextlib.ExitStack() as stack:
+        tries = 0
+        range_: tuple[int, int | None] | tuple[None, None] = (
+            (first, last) if (first, last) != (0, None) else (None, None)
+        )
+        while True:
+            tries += 1
+            try:
+                arriving = stack.enter_context(door.download(url, *range_))
+                break
+            except CallerError as error:
+                if error.code != "range_not_satisfiable" or first > 0 or range_ == (None, None):
+                    raise
+                range_ = None, None
+            except JobError as error:
+                pause = retry.pause_before_next(error, tries)
+                if pause is None:
+                    raise
+                door.sleep(pause)
+        yield arriving
+
+
+def checksum_mismatch(name: str) -> PassingError:
+    return PassingError(
+        "checksum_mismatch", f"What arrived of {name} is not what its SHA-1 says; it was dropped."
+    )

@@ -1,0 +1,40 @@
+"""Mint a URL that opens a private file for a while."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from b2jobs import locations
+from b2jobs.jobs import Share, ShareResult
+from b2jobs.locations import B2File
+from b2jobs_worker.b2.errors import file_not_found
+from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.transfer.context import Context, Usage
+
+
+def share(request: Share, attempt: Attempt, context: Context) -> ShareResult:
+    """Return a URL that opens the file until `expires_at`, whatever the bucket's type.
+
+    The token in it is for names that begin with the file's name: B2 knows no narrower one.
+    Whoever has the URL can read the file; it cannot be called back before it expires.
+
+    Raises:
+        CallerError: `file_not_found` (with a key that may read), `bucket_not_found`.
+        OperatorError: `capability_missing`, shareFiles above all.
+    """
+    door = context.door(request.account, attempt)
+    usage = Usage(door, attempt)
+    file = locations.parse(request.source)
+    assert isinstance(file, B2File)
+    account = door.require("shareFiles", name=file.name)
+    bucket = door.bucket(file.bucket)
+    if "readFiles" in account.capabilities and door.latest(bucket, file.name) is None:
+        raise file_not_found(request.source)
+    expires_at = datetime.now(UTC) + timedelta(seconds=request.seconds)
+    token = door.download_authorization(bucket, file.name, request.seconds)
+    return ShareResult(
+        **usage.fields("share"),
+        url=f"{door.url(file.bucket, file.name)}?Authorization={token}",
+        uri=request.source,
+        expires_at=expires_at,
+    )

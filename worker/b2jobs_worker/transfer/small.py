@@ -1,0 +1,80 @@
+"""Uploads in one call: the whole file in memory, or streamed with its digest at the end."""
+
+from __future__ import annotations
+
+import hashlib
+
+from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.sources.port import Source
+from b2jobs_worker.transfer import committed
+from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.transfer.body import DIGITS_AT_END, DIGITS_BYTES, SourceBody, source_changed
+from b2jobs_worker.transfer.target import NewFile
+
+WHOLE_BYTES = 256 * 1024
+"""Up to this size a file is read at once and sent with its headers."""
+
+
+def send(
+    door: Door, attempt: Attempt, source: Source, size: int, new: NewFile
+) -> tuple[FileVersion, str]:
+    """Upload *source*, which has *size* bytes, in one call; returns its SHA-1 too."""
+    if size <= WHOLE_BYTES:
+        content = _read_whole(source, size, attempt)
+        source.check_unchanged()
+        return send_content(door, attempt, content, new)
+
+    def before_commit() -> None:
+        source.check_unchanged()
+        attempt.guard()
+
+    body = SourceBody(source, size, attempt, before_commit)
+    version = door.upload_file(
+        new.bucket,
+        new.name,
+        body,
+        length=size + DIGITS_BYTES,
+        sha1=DIGITS_AT_END,
+        content_type=new.content_type,
+        info=new.info,
+        in_doubt=lambda: _committed(door, attempt, new) if body.is_complete else None,
+    )
+    return version, body.sha1
+
+
+def send_content(
+    door: Door, attempt: Attempt, content: bytes, new: NewFile
+) -> tuple[FileVersion, str]:
+    """Upload *content*; returns its SHA-1 too."""
+    sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    attempt.guard()
+    version = door.upload_file(
+        new.bucket,
+        new.name,
+        content,
+        length=len(content),
+        sha1=sha1,
+        content_type=new.content_type,
+        info=new.info,
+        in_doubt=lambda: _committed(door, attempt, new),
+    )
+    attempt.progress("sending", len(content), len(content))
+    return version, sha1
+
+
+def _committed(door: Door, attempt: Attempt, new: NewFile) -> FileVersion | None:
+    return committed.find(door, new.bucket, new.name, attempt.job_id)
+
+
+def _read_whole(source: Source, size: int, attempt: Attempt) -> bytes:
+    pieces: list[bytes] = []
+    got = 0
+    with source.open() as stream, attempt.on_interrupt(stream.close):
+        # One byte more than there should be: the end is seen, or the source has grown.
+        while got <= size and (piece := stream.read(size + 1 - got)):
+            pieces.append(piece)
+            got += len(piece)
+    if got != size:
+        raise source_changed(source)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -1,0 +1,111 @@
+"""The file an upload or a copy makes, and what `if_exists` says about one that is there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from b2jobs.errors import CallerError
+from b2jobs.jobs import IfExists
+from b2jobs_worker.b2.accounts import BucketName
+from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.sources.port import Source
+from b2jobs_worker.transfer import committed
+from b2jobs_worker.transfer.attempt import Attempt
+
+_CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """What a version is to be; *info* carries the job's tag."""
+
+    bucket: BucketName
+    name: str
+    content_type: str
+    info: Mapping[str, str]
+
+    @property
+    def uri(self) -> str:
+        return f"b2://{self.bucket.name}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is there before anything is sent.
+
+    *ours*: an earlier attempt's version, the job is done. *same*: the same bytes by
+    somebody else, nothing is to be sent. *sha1*: the source's digest, when it had to be read.
+    """
+
+    ours: FileVersion | None = None
+    same: FileVersion | None = None
+    sha1: str | None = None
+
+
+def capabilities_for(if_exists: IfExists) -> tuple[str, ...]:
+    """What a key needs beside writeFiles."""
+    return {
+        "version": (),
+        "skip": ("readFiles",),
+        "fail": ("readFiles",),
+        "replace": ("listFiles", "deleteFiles"),
+    }[if_exists]
+
+
+def look(
+    door: Door,
+    attempt: Attempt,
+    bucket: BucketName,
+    name: str,
+    if_exists: IfExists,
+    *,
+    size: int | None,
+    sha1: Callable[[], str | None],
+    keep: str | None = None,
+    began: bool = False,
+) -> Standing:
+    """Decide by what is there. *sha1* reads the source; it is called for `skip` only.
+
+    *began*: the journal shows a large transfer under way that was never told to finish, so
+    nothing can have been committed and no call is spent on looking. *keep* is its file.
+
+    Raises:
+        CallerError: `file_exists`, with if_exists="fail".
+    """
+    if attempt.number > 1 and not began:
+        ours = committed.find(door, bucket, name, attempt.job_id, keep=keep)
+        if ours is not None:
+            return Standing(ours=ours)
+    if if_exists not in ("skip", "fail"):
+        return Standing()
+    there = door.latest(bucket, name)
+    if there is None:
+        return Standing()
+    if there.job == attempt.job_id:
+        return Standing(ours=there)
+    if if_exists == "fail":
+        raise CallerError(
+            "file_exists",
+            f"b2://{bucket.name}/{name} exists already.",
+            hint="Choose another name, or another if_exists.",
+        )
+    if there.sha1 is None or (size is not None and there.size != size):
+        return Standing()
+    own = sha1()
+    return Standing(same=there if own == there.sha1 else None, sha1=own)
+
+
+def read_digest(source: Source, attempt: Attempt) -> str:
+    """SHA-1 of *source*, by reading it."""
+    sha1 = hashlib.sha1(usedforsecurity=False)
+    done = 0
+    with source.open() as stream, attempt.on_interrupt(stream.close):
+        while chunk := stream.read(_CHUNK_BYTES):
+            attempt.checkpoint()
+            sha1.update(chunk)
+            done += len(chunk)
+            attempt.progress("hashing", done, source.size)
+    return sha1.hexdigest()

@@ -1,0 +1,131 @@
+"""Put one file into a bucket."""
+
+from __future__ import annotations
+
+import contextlib
+
+from b2jobs import locations
+from b2jobs.jobs import TransferResult, Upload
+from b2jobs_worker.b2.accounts import BucketName
+from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.versions import JOB_TAG, LARGE_FILE_SHA1, MODIFIED_MILLIS, FileVersion
+from b2jobs_worker.sources.port import Source
+from b2jobs_worker.transfer import committed, small, target
+from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.transfer.context import Context, Usage
+from b2jobs_worker.transfer.large import LargeUpload
+from b2jobs_worker.transfer.target import NewFile
+
+AUTOMATIC = "b2/x-auto"
+
+
+def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResult:
+    """Upload the request's source and return the version it made.
+
+    The source is read once; with if_exists="skip" once more where the target exists or the
+    file is large, for its digest. Called again for the same job (a later attempt, on any
+    worker) it goes on behind the last finished part of a large file, and returns an
+    earlier attempt's version when there is one.
+
+    Raises:
+        JobError: whatever the source and B2 say; docs/errors.md lists the codes. With a
+            `wait`, an unfinished large file is kept for the next attempt, else removed.
+        Interrupted: with `keep` false what is unfinished has been removed.
+    """
+    door = context.door(request.account, attempt)
+    usage = Usage(door, attempt)
+    file = request.target()
+    door.require("writeFiles", *target.capabilities_for(request.if_exists), name=file.name)
+    bucket = door.bucket(file.bucket)
+    with contextlib.closing(context.open_source(locations.parse(request.source))) as source:
+        large = LargeUpload(door, attempt, context, source)
+        standing = target.look(
+            door,
+            attempt,
+            bucket,
+            file.name,
+            request.if_exists,
+            size=source.size,
+            sha1=lambda: target.read_digest(source, attempt),
+            keep=large.file_id,
+            began=large.has_begun,
+        )
+        if standing.ours is not None or standing.same is not None:
+            version = standing.ours or standing.same
+            assert version is not None
+            sha1 = standing.sha1 or large.known_sha1 or version.sha1
+            unchanged = standing.ours is None
+        else:
+            version, sha1 = _send(
+                request, door, attempt, source, large, (bucket, file.name), standing.sha1
+            )
+            unchanged = False
+    if request.if_exists == "replace":
+        committed.remove_older(door, bucket, version)
+    return result(
+        door,
+        usage,
+        version,
+        sha1,
+        kind="upload",
+        bucket=bucket,
+        unchanged=unchanged,
+        resumed_bytes=large.resumed_bytes,
+    )
+
+
+def _send(
+    request: Upload,
+    door: Door,
+    attempt: Attempt,
+    source: Source,
+    large: LargeUpload,
+    place: tuple[BucketName, str],
+    known_sha1: str | None,
+) -> tuple[FileVersion, str]:
+    info = {**request.info, JOB_TAG: attempt.job_id}
+    if source.modified_millis is not None:
+        info.setdefault(MODIFIED_MILLIS, str(source.modified_millis))
+    content_type = request.content_type
+    if content_type == AUTOMATIC and source.content_type:
+        content_type = source.content_type
+    new = NewFile(*place, content_type, info)
+    limit = door.account().recommended_part_bytes
+    if source.size is not None and source.size <= limit:
+        return small.send(door, attempt, source, source.size, new)
+    if request.if_exists == "skip" and known_sha1 is None:
+        # Without it in the file's info, a later skip could not know this file again.
+        known_sha1 = target.read_digest(source, attempt)
+    if known_sha1 is not None:
+        info[LARGE_FILE_SHA1] = known_sha1
+    return large.send(new)
+
+
+def result(
+    door: Door,
+    usage: Usage,
+    version: FileVersion,
+    sha1: str | None,
+    *,
+    kind: str,
+    bucket: BucketName,
+    unchanged: bool,
+    resumed_bytes: int = 0,
+    verified: bool = True,
+) -> TransferResult:
+    """What a job that made (or found) *version* says."""
+    return TransferResult(
+        **usage.fields(kind),
+        url=door.url(bucket.name, version.name),
+        uri=f"b2://{bucket.name}/{version.name}",
+        file_id=version.file_id,
+        bucket=bucket.name,
+        name=version.name,
+        size=version.size,
+        sha1=sha1,
+        verified=verified and sha1 is not None,
+        content_type=version.content_type,
+        uploaded_at=version.uploaded_at,
+        status="unchanged" if unchanged else "transferred",
+        resumed_bytes=resumed_bytes,
+    )
