@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from b2sdk.v3 import B2Api, Bucket
-from emulator_process import PART_BYTES, Running, emulator
+
+from support.emulator_process import PART_BYTES, Running, emulator
 
 
 @pytest.fixture(scope="session")

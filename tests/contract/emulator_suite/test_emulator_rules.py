@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from b2sdk import v3 as b2sdk
 from b2sdk._internal.exception import CopySourceTooBig, UploadTokenUsedConcurrently
-from emulator_process import Running, emulator
-from raw_client import RawClient
 
 from b2emulator.access import capabilities
+from support.emulator_process import Running, emulator
+from support.raw_client import RawClient
 
 
 @pytest.fixture
