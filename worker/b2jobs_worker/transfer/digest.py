@@ -19,9 +19,11 @@ from typing import Protocol
 class Digest(Protocol):
     """SHA-1 of what has been passed to `update`, in order."""
 
-    def update(self, data: memoryview, /) -> None: ...
+    def update(self, data: memoryview | bytes, /) -> None: ...
 
     def hexdigest(self) -> str: ...
+
+    def copy(self) -> Digest: ...
 
     def state(self) -> str | None:
         """Everything needed to go on elsewhere, as hex; None where that is not possible."""
@@ -44,12 +46,19 @@ class PortableSha1:
         else:
             ctypes.memmove(ctypes.byref(self._state), bytes.fromhex(state), ctypes.sizeof(_State))
 
-    def update(self, data: memoryview, /) -> None:
-        """*data* must be writable: its address is taken without a copy."""
+    def update(self, data: memoryview | bytes, /) -> None:
+        """A memoryview must be writable: its address is taken without a copy."""
         length = len(data)
-        if length:
+        if not length:
+            return
+        if isinstance(data, bytes):
+            self._library.SHA1_Update(ctypes.byref(self._state), data, ctypes.c_size_t(length))
+        else:
             address = ctypes.byref((ctypes.c_char * length).from_buffer(data))
             self._library.SHA1_Update(ctypes.byref(self._state), address, ctypes.c_size_t(length))
+
+    def copy(self) -> PortableSha1:
+        return PortableSha1(self.state())
 
     def hexdigest(self) -> str:
         copy = _State.from_buffer_copy(self._state)
@@ -57,7 +66,7 @@ class PortableSha1:
         self._library.SHA1_Final(digest, ctypes.byref(copy))
         return digest.raw.hex()
 
-    def state(self) -> str | None:
+    def state(self) -> str:
         return bytes(self._state).hex()
 
 
@@ -67,8 +76,13 @@ class HashlibSha1:
     def __init__(self) -> None:
         self._hash = hashlib.sha1(usedforsecurity=False)
 
-    def update(self, data: memoryview, /) -> None:
+    def update(self, data: memoryview | bytes, /) -> None:
         self._hash.update(data)
+
+    def copy(self) -> HashlibSha1:
+        other = HashlibSha1()
+        other._hash = self._hash.copy()
+        return other
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()
