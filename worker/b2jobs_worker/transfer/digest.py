@@ -12,8 +12,12 @@ from __future__ import annotations
 import _hashlib
 import ctypes
 import hashlib
+import re
+import sys
 from functools import cache
 from typing import Protocol
+
+_HEX = re.compile(r"[0-9a-f]{192}")
 
 
 class Digest(Protocol):
@@ -36,15 +40,13 @@ class _State(ctypes.Structure):
 class PortableSha1:
     """OpenSSL's low-level SHA-1: as fast as hashlib's, and its state can be read."""
 
-    def __init__(self, state: str | None = None) -> None:
+    def __init__(self, state: _State | None = None) -> None:
         library = _library()
         assert library is not None
         self._library = library
-        self._state = _State()
+        self._state = _State() if state is None else state
         if state is None:
             library.SHA1_Init(ctypes.byref(self._state))
-        else:
-            ctypes.memmove(ctypes.byref(self._state), bytes.fromhex(state), ctypes.sizeof(_State))
 
     def update(self, data: memoryview | bytes, /) -> None:
         """A memoryview must be writable: its address is taken without a copy."""
@@ -58,7 +60,7 @@ class PortableSha1:
             self._library.SHA1_Update(ctypes.byref(self._state), address, ctypes.c_size_t(length))
 
     def copy(self) -> PortableSha1:
-        return PortableSha1(self.state())
+        return PortableSha1(_State.from_buffer_copy(self._state))
 
     def hexdigest(self) -> str:
         copy = _State.from_buffer_copy(self._state)
@@ -67,7 +69,7 @@ class PortableSha1:
         return digest.raw.hex()
 
     def state(self) -> str:
-        return bytes(self._state).hex()
+        return f"{sys.byteorder}:{bytes(self._state).hex()}"
 
 
 class HashlibSha1:
@@ -98,9 +100,12 @@ def new() -> Digest:
 
 def resume(state: str | None) -> Digest | None:
     """The digest whose `state` this is; None where it cannot be gone on with."""
-    if not state or _library() is None or len(state) != 2 * ctypes.sizeof(_State):
+    order, _, words = (state or "").partition(":")
+    if _library() is None or order != sys.byteorder or not _HEX.fullmatch(words):
         return None
-    return PortableSha1(state)
+    known = _State.from_buffer_copy(bytes.fromhex(words))
+    # The last word says how much of a 64-byte block is pending: OpenSSL trusts it.
+    return PortableSha1(known) if known.words[-1] < 64 else None
 
 
 @cache
