@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from b2jobs_worker.b2 import http, proxies
+from b2jobs_worker.b2 import proxies
 from b2jobs_worker.b2.calling import Caller, calling_as
 from b2jobs_worker.b2.http import Carried, Session
 from b2jobs_worker.b2.meter import Meter
