@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from b2jobs.errors import JobError
-from b2jobs_worker.b2.credentials import Credential
-from b2jobs_worker.b2.secrets import SecretsFile, exposed_to
+from b2jobs_worker.credentials import Credential
+from b2jobs_worker.secrets import SecretsFile, exposed_to
 from unit.sources.places import as_nobody, open_folder
 
 KEY = "K004dOnOtShOwThIsSeCrEtAnYwHeRe"
@@ -176,7 +176,7 @@ def test_another_user_cannot_read_it() -> None:
             (folder / "b2.json").chmod(0)
         told = as_nobody(
             folder,
-            "from b2jobs_worker.b2.secrets import SecretsFile\n"
+            "from b2jobs_worker.secrets import SecretsFile\n"
             "attempt(lambda: SecretsFile('b2.json').account())\n",
         )
     assert told == "credentials_unreadable operator"

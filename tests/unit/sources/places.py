@@ -42,7 +42,7 @@ def as_nobody(folder: Path, code: str) -> str:
         "import os, resource, signal\n"
         "from b2jobs.errors import JobError\n"
         "from b2jobs_worker.settings import Root, Settings\n"
-        "import b2jobs_worker.b2.secrets, b2jobs_worker.sources.listing\n"
+        "import b2jobs_worker.secrets, b2jobs_worker.sources.listing\n"
         "from b2jobs_worker.sources import open_sink, open_source\n"
         "root = Root(url='file://' + os.getcwd(), access='read-write')\n"
         "settings = Settings(roots={'.my': root})\n"

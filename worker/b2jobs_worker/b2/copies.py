@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from b2sdk.v3 import MetadataDirectiveMode
-<<<<<<< HEAD
 from b2sdk.v3.exception import FileAlreadyHidden, FileNotPresent, ResourceNotFound
-=======
->>>>>>> main
 
 from b2jobs_worker.b2 import errors, versions
 from b2jobs_worker.b2.accounts import Account, BucketName
