@@ -16,7 +16,11 @@ def table() -> str:
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        shown = f"{default:g}" if isinstance(default, float) else str(default or "")
+        shown = (
+            f"{default:g}"
+            if isinstance(default, float)
+            else str("" if default is None or default == {} else default)
+        )
         only_in_file = isinstance(default, dict)
         variable = f"`[{name}]`" if only_in_file else f"`B2JOBS_{name.upper()}`"
         lines.append(f"| {variable} | {shown and f'`{shown}`'} | {field.description} |")
