@@ -15,7 +15,7 @@ from celery.signals import worker_init, worker_shutting_down
 
 from b2jobs.connection import sentinel_address
 from b2jobs.lua import QUEUES
-from b2jobs_worker.delivery import shutdown
+from b2jobs_worker.delivery import broker, shutdown
 from b2jobs_worker.delivery.keeper import KeeperStep
 from b2jobs_worker.delivery.startup import warn_about_redis
 from b2jobs_worker.settings import Settings, current
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 def make_app(settings: Settings) -> Celery:
     """A Celery app for *settings*. Messages are acknowledged when taken; results are ours."""
+    broker.install()
     url, options = _broker(settings)
     app = Celery(__name__, broker=url, backend=url, include=["b2jobs_worker.handlers.tasks"])
     app.conf.update(
@@ -53,6 +54,8 @@ def make_app(settings: Settings) -> Celery:
         worker_send_task_events=False,
     )
     app.steps["worker"].add(KeeperStep)
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # delivery/ says what becomes of jobs
     return app
 
 
