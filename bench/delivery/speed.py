@@ -1,6 +1,6 @@
 """Jobs a second that delivery alone can do: submit, claim, run nothing, note the result.
 
-    python -m bench.delivery.speed --jobs 5000 --pool threads --processes 2 --slots 8
+python -m bench.delivery.speed --jobs 5000 --pool threads --processes 2 --slots 8
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ def measure(folder: Path, jobs: int, pool: str, processes: int, slots: int) -> d
         records = installation.client.records
         workers = [
             installation.start_celery(
-                f"w{i}", app="bench.delivery.nothing", pool=pool, slots=slots,
+                f"w{i}",
+                app="bench.delivery.nothing",
+                pool=pool,
+                slots=slots,
                 PYTHONPATH=f"{Path(__file__).parents[2]}",
             )
             for i in range(processes)
@@ -69,7 +72,10 @@ def measure(folder: Path, jobs: int, pool: str, processes: int, slots: int) -> d
         drained = time.monotonic() - began
         used = [cpu_seconds(p.pid) - was for p, was in zip(watched, before, strict=True)]
         return {
-            "pool": pool, "processes": processes, "slots": slots, "jobs": jobs,
+            "pool": pool,
+            "processes": processes,
+            "slots": slots,
+            "jobs": jobs,
             "submitted_per_second": round(jobs / submitted),
             "done_per_second_while_submitting": round(jobs / together),
             "done_per_second_from_a_full_queue": round(jobs / drained),

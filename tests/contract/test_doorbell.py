@@ -12,11 +12,11 @@ from celery import Celery
 from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult
 from kombu import Connection
-from support.installation import Installation
 
 import b2jobs
 from b2jobs.errors import Failure
 from b2jobs.records import failed_meta, revoked_meta, succeeded_meta
+from support.installation import Installation
 
 RUNTIME = {"id", "root_id", "rung", "origin", "argsrepr", "kwargsrepr", "ignore_result"}
 

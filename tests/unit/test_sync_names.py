@@ -16,10 +16,19 @@ from b2jobs_worker.sync.names import LocalNames, b2_problem
 
 @pytest.mark.parametrize(
     "name",
-    ["", "../x", "a/../b", "a/..", "..", ".", "./a", "a/./b", "a//b", "/a", "a/", "a\0b"]
-    + ["x" * 241, "ä" * 121, "a/" + "x" * 300, "\ud800"],
+    ["", "../x", "a/../b", "a/..", "..", ".", "./a", "a/./b", "a//b", "/a", "a/", "a\0b"],
 )
 def test_unsafe_names_are_refused(name: str) -> None:
+    refused = LocalNames().judge(name)
+    assert refused is not None
+    assert refused.code == "name_unsafe"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 241, "ä" * 121, "a/" + "x" * 300, "\ud800"],
+)
+def test_too_long_and_undecodable_names_are_refused(name: str) -> None:
     refused = LocalNames().judge(name)
     assert refused is not None
     assert refused.code == "name_unsafe"

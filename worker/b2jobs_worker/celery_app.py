@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 from celery import Celery
 from celery.signals import worker_init, worker_shutting_down
@@ -16,8 +17,9 @@ from celery.signals import worker_init, worker_shutting_down
 from b2jobs.connection import sentinel_address
 from b2jobs.lua import QUEUES
 from b2jobs_worker.delivery import broker, shutdown
-from b2jobs_worker.delivery.keeper import KeeperStep
+from b2jobs_worker.delivery.keeper import CHORES, KeeperStep
 from b2jobs_worker.delivery.startup import warn_about_redis
+from b2jobs_worker.schedule import ScheduleChore
 from b2jobs_worker.settings import Settings, current
 
 UNACKED_SECONDS = 60
@@ -82,7 +84,9 @@ def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
     if not settings.redis_url.startswith("sentinel://"):
         return settings.redis_url, options
     address = sentinel_address(settings.redis_url)
-    login = f"{address.username or ''}:{address.password}@" if address.password else ""
+    login = ""
+    if address.password:
+        login = f"{quote(address.username or '', safe='')}:{quote(address.password, safe='')}@"
     url = ";".join(f"sentinel://{login}{host}:{port}/{address.db}" for host, port in address.hosts)
     return url, {**options, "master_name": address.service}
 
@@ -97,4 +101,5 @@ def _on_stop(**_: Any) -> None:
     shutdown.begin(current().grace_seconds)
 
 
+CHORES.append(lambda settings, records: ScheduleChore(settings, records).round)
 app = make_app(current())

@@ -20,6 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from b2jobs import schedules
 from b2jobs.errors import OperatorError
 
 CONFIG_VARIABLE = "B2JOBS_CONFIG"
@@ -58,6 +59,11 @@ class Settings(BaseSettings):
     roots: dict[str, Root] = Field(
         default_factory=dict,
         description="Named places for data:// and file://; only in the config file.",
+    )
+    schedules: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Jobs submitted by cron expression or interval (docs/schedules.md); only in "
+        "the config file, which should say the same on every worker: the leading keeper's counts.",
     )
     queues: str = Field(
         "high,normal,low",
@@ -152,6 +158,12 @@ class Settings(BaseSettings):
         unknown = set(self.priorities()) - {"high", "normal", "low"}
         if unknown or not self.priorities():
             raise ValueError(f"queues is {self.queues!r}; write any of high,normal,low")
+        return self
+
+    @model_validator(mode="after")
+    def _scheduled(self) -> Self:
+        for name, values in self.schedules.items():
+            schedules.define(name, values)
         return self
 
     def priorities(self) -> list[str]:

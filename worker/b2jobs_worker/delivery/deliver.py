@@ -26,7 +26,7 @@ from b2jobs_worker.delivery.leases import (
     leases,
     until_redis_answers,
 )
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted
+from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Settled
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class Work(Protocol):
         Raises:
             JobError: what went wrong, and whether it can heal.
             Interrupted: the attempt was told to end.
+            Settled: the work has written the job's end, or how it waits, itself.
         """
 
     def abandon(self, request: Job, attempt: Attempt) -> None:
@@ -114,6 +115,8 @@ class Delivery:
                 self._cancelled(request)
             else:
                 self._try(request)
+        except Settled:
+            logger.debug("job %s: settled by its own work", self.claim.job_id)
         except InvalidJob as error:
             self._note_failure(invalid(error, self.claim.attempt))
         except QueueUnavailable as error:
@@ -123,6 +126,8 @@ class Delivery:
     def _try(self, request: Job) -> None:
         try:
             result = self.work.run(request, self.attempt)
+        except Settled:
+            raise
         except Interrupted as interrupted:
             self._interrupted(request, interrupted)
         except QueueUnavailable as error:
@@ -200,6 +205,8 @@ class Delivery:
         try:
             self.work.abandon(request, remover)
             self._remove_strays(request, set())
+        except Settled:
+            raise
         except Interrupted:
             logger.warning("job %s: somebody else removes its leftovers", self.claim.job_id)
         except JobError as error:

@@ -29,6 +29,10 @@ FORWARD_MOST = 200
 logger = logging.getLogger(__name__)
 
 
+CHORES: list[Callable[[Settings, Records], Callable[[], None]]] = []
+"""What else a leading keeper does each round: makers of chores, filled in by celery_app."""
+
+
 class Keeper:
     """One worker's keeper. `round` is all it does; a thread calls it every second."""
 
@@ -36,7 +40,7 @@ class Keeper:
         self.settings = settings
         self.worker = f"{worker}|{settings.queues}"
         self.records = Records(settings.redis_url, settings.key_prefix)
-        self.chores: list[Callable[[], None]] = []
+        self.chores = [make(settings, self.records) for make in CHORES]
         self._token = uuid.uuid4().hex
         self._judge_from = 0.0
         redis = self.records.redis
@@ -68,7 +72,12 @@ class Keeper:
         elif due:
             logger.debug("keeper: %d waiting jobs are due", due)
         for chore in self.chores:
-            chore()
+            try:
+                chore()
+            except QueueUnavailable:
+                raise
+            except Exception:
+                logger.exception("keeper: a chore failed")
         return True
 
     def redis_was_away(self) -> None:

@@ -1,0 +1,363 @@
+"""Schedules: jobs that are submitted again and again, by cron expression or interval.
+
+Those of the config file and those added from the command line stand in Redis side by side;
+the keeper of some worker fires them (worker/b2jobs_worker/schedule.py).
+
+Keys, behind the prefix and `b2jobs:`
+
+    schedules         hash: name -> definition, as JSON
+    schedule-states   hash: name -> next slot, what runs, the last runs, as JSON
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import blake2b
+from typing import Annotated, Any, Literal, Self, cast
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from b2jobs.errors import InvalidJob
+from b2jobs.jobs import Job, build
+from b2jobs.records import Records, unavailable
+
+RUNS_KEPT = 10
+_NEVER = math.inf
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+
+class Schedule(BaseModel):
+    """When a job is submitted, and what happens when it could not be in time.
+
+    cron: five fields as Debian's cron has them, or six with seconds in front, in `timezone`.
+    every: seconds between runs, counted from 1970-01-01 UTC, so 3600 means each full hour.
+    jitter: up to so many seconds later, different for each slot, the same on each worker.
+    missed: after a time without workers, `skip` what was missed or `run` it once.
+    overlap: while the last run goes on, `skip` the slot, `wait` for its end, or `replace` it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=_NAME)]
+    job: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    cron: str | None = None
+    every: Annotated[float, Field(ge=1)] | None = None
+    timezone: str = "UTC"
+    jitter: Annotated[float, Field(ge=0)] = 0.0
+    missed: Literal["skip", "run"] = "skip"
+    overlap: Literal["skip", "wait", "replace"] = "skip"
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"there is no time zone {name!r}") from error
+        return name
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if (self.cron is None) == (self.every is None):
+            raise ValueError("a schedule needs either cron or every")
+        if self.cron is not None:
+            try:
+                CronSim(self.cron, datetime(2026, 1, 1, tzinfo=UTC))
+            except CronSimError as error:
+                raise ValueError(f"cron {self.cron!r} is refused: {error}") from error
+        if "key" in self.arguments:
+            raise ValueError("a scheduled job has its key from its slot; leave key out")
+        self.request()
+        return self
+
+    def request(self, key: str | None = None) -> Job:
+        """The job that one run submits.
+
+        Raises:
+            InvalidJob
+        """
+        return build(self.job, self.arguments if key is None else {**self.arguments, "key": key})
+
+    def slot_after(self, moment: float) -> float:
+        """The first slot later than *moment*, in seconds since 1970; infinite when none comes.
+
+        The slots are the same from wherever they are counted. In the night the clocks go
+        forward, what was due in the hour left out runs right behind it; in the night they
+        go back, a fixed time runs once and `*` runs in both hours.
+        """
+        if self.every is not None:
+            slot = (math.floor(moment / self.every) + 1) * self.every
+            return slot if slot > moment else slot + self.every
+        assert self.cron is not None
+        start = datetime.fromtimestamp(math.floor(moment), ZoneInfo(self.timezone))
+        for found in CronSim(self.cron, start):
+            # Begun in an hour that comes twice, the parser's first answers lie before it.
+            slot = found.timestamp()
+            if slot > moment:
+                return slot
+        return _NEVER
+
+    def fires_at(self, slot: float) -> float:
+        """When *slot* is due: with jitter somewhat later, always the same for one slot."""
+        if not self.jitter or slot == _NEVER:
+            return slot
+        digest = blake2b(f"{self.name}:{slot:.3f}".encode(), digest_size=8).digest()
+        return slot + self.jitter * int.from_bytes(digest) / 2**64
+
+    def key(self, slot: float) -> str:
+        """The key of the slot's job: however many keepers submit it, it is one job."""
+        return f"schedule:{self.name}:{datetime.fromtimestamp(slot, UTC).isoformat()}"
+
+    def timing(self) -> str:
+        """What decides when slots are; another text means that they are counted anew."""
+        return json.dumps([self.cron, self.every, self.timezone])
+
+
+@dataclass
+class Run:
+    """One run: a slot and what became of it.
+
+    state: that of its job, or `skipped` / `missed` where none was submitted.
+    """
+
+    slot: float
+    state: str
+    job: str = ""
+    note: str = ""
+    result: dict[str, Any] | None = None
+    failure: dict[str, Any] | None = None
+
+
+@dataclass
+class Status:
+    """Where a schedule stands. `waiting`: a slot whose turn has come but whose run has not."""
+
+    timing: str = ""
+    next: float | None = None
+    last_slot: float = 0.0
+    runs: list[Run] | None = None
+    waiting: bool = False
+
+    @property
+    def last(self) -> Run | None:
+        return self.runs[0] if self.runs else None
+
+    @property
+    def running(self) -> Run | None:
+        """The latest run whose job has not been seen to end."""
+        return next((run for run in self.runs or () if run.job and not _is_over(run)), None)
+
+    def add(self, run: Run) -> None:
+        self.runs = [run, *(self.runs or ())][:RUNS_KEPT]
+
+    def dumped(self) -> str:
+        return json.dumps(
+            {
+                "timing": self.timing,
+                "next": self.next,
+                "last_slot": self.last_slot,
+                "waiting": self.waiting,
+                "runs": [
+                    {name: value for name, value in run.__dict__.items() if value not in ("", None)}
+                    for run in self.runs or ()
+                ],
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A schedule as `b2jobs schedule list` shows it."""
+
+    schedule: Schedule
+    origin: Literal["config", "added"]
+    stored: str | None
+
+    @property
+    def status(self) -> Status:
+        return status_of(self.stored)
+
+    def as_json(self) -> dict[str, Any]:
+        status = self.status
+        upcoming = None if status.next == _NEVER else status.next
+        return {
+            **self.schedule.model_dump(mode="json", exclude_defaults=True),
+            "origin": self.origin,
+            "next": None if upcoming is None else _shown(self.schedule.fires_at(upcoming)),
+            "runs": [
+                {**{k: v for k, v in run.__dict__.items() if v not in ("", None)},
+                 "slot": _shown(run.slot)}
+                for run in status.runs or ()
+            ],
+        }  # fmt: skip
+
+
+class Schedules:
+    """The schedules of one installation. Any call may raise `QueueUnavailable`."""
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+        self._definitions = f"{records.prefix}schedules"
+        self._states = f"{records.prefix}schedule-states"
+        self._swap = records.redis.register_script(_SWAP)
+
+    def add(self, schedule: Schedule, origin: Literal["config", "added"] = "added") -> None:
+        """Add or replace. Its first slot is the next one from now.
+
+        Raises:
+            InvalidJob: the config file has a schedule of that name.
+        """
+        if origin == "added":
+            existing = self._definition(schedule.name)
+            if existing is not None and existing[1] == "config":
+                raise _in_config(schedule.name)
+        text = json.dumps({"origin": origin, **schedule.model_dump(exclude_defaults=True)})
+        with unavailable(self.records.url):
+            self.records.redis.hset(self._definitions, schedule.name, text)
+
+    def remove(self, name: str, origin: Literal["config", "added"] = "added") -> bool:
+        """Forget it; a run under way goes on. Whether it was there.
+
+        Raises:
+            InvalidJob: it comes from the config file.
+        """
+        existing = self._definition(name)
+        if existing is not None and existing[1] == "config" and origin == "added":
+            raise _in_config(name)
+        with unavailable(self.records.url):
+            pipe = self.records.redis.pipeline()
+            pipe.hdel(self._definitions, name)
+            pipe.hdel(self._states, name)
+            return bool(pipe.execute()[0])
+
+    def listed(self) -> list[Listed]:
+        """All of them, by name."""
+        with unavailable(self.records.url):
+            pipe = self.records.redis.pipeline(transaction=False)
+            pipe.hgetall(self._definitions)
+            pipe.hgetall(self._states)
+            definitions, states = pipe.execute()
+        return sorted(
+            (
+                Listed(schedule, origin, states.get(name))
+                for name, text in definitions.items()
+                for schedule, origin in _readable(text)
+            ),
+            key=lambda listed: listed.schedule.name,
+        )
+
+    def run(self, name: str) -> str:
+        """Start a run now, beside the slots; returns the job's id.
+
+        Raises:
+            InvalidJob: there is no such schedule.
+        """
+        existing = self._definition(name)
+        if existing is None:
+            raise InvalidJob(
+                f"There is no schedule {name!r}.",
+                code="unknown_schedule",
+                hint="`b2jobs schedule list` shows those there are.",
+                field="name",
+            )
+        now = time.time()
+        job_id = self.records.submit(str(uuid.uuid4()), existing[0].request())
+        while True:
+            before = self.state(name)
+            status = status_of(before)
+            status.add(Run(now, "queued", job_id, note="started by hand"))
+            if self.swap(name, before, status):
+                return job_id
+
+    def state(self, name: str) -> str | None:
+        """The state as it is stored, for `swap`."""
+        with unavailable(self.records.url):
+            return cast("str | None", self.records.redis.hget(self._states, name))
+
+    def swap(self, name: str, before: str | None, after: Status) -> bool:
+        """Store *after* where the state is still *before*; whether it was."""
+        with unavailable(self.records.url):
+            return bool(self._swap(keys=[self._states], args=[name, before or "", after.dumped()]))
+
+    def _definition(self, name: str) -> tuple[Schedule, Literal["config", "added"]] | None:
+        with unavailable(self.records.url):
+            text = cast("str | None", self.records.redis.hget(self._definitions, name))
+        return None if text is None else next(_readable(text), None)
+
+
+_SWAP = """
+local current = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if current ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+"""
+
+
+def define(name: str, values: dict[str, Any]) -> Schedule:
+    """A schedule from a table of the config file or from the command line.
+
+    Raises:
+        InvalidJob: names what is wrong and the way out.
+    """
+    try:
+        return Schedule(name=name, **values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        cause = first.get("ctx", {}).get("error")
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidJob(
+            f"The schedule {name!r} is refused: {f'{field}: ' if field else ''}"
+            f"{str(cause or first['msg']).rstrip('.')}.",
+            code="invalid_schedule",
+            hint=str(getattr(cause, "hint", "")) or "docs/schedules.md has examples.",
+            field=field,
+        ) from error
+
+
+def status_of(text: str | None) -> Status:
+    """The state of a schedule from what is stored; a fresh one from None."""
+    if not text:
+        return Status()
+    values = json.loads(text)
+    return Status(**{**values, "runs": [Run(**run) for run in values["runs"]]})
+
+
+@cache
+def _parsed(text: str) -> tuple[Schedule, Literal["config", "added"]]:
+    values = json.loads(text)
+    return Schedule(**{k: v for k, v in values.items() if k != "origin"}), values["origin"]
+
+
+def _readable(text: str) -> Iterator[tuple[Schedule, Literal["config", "added"]]]:
+    """The definition, unless another version of b2jobs wrote it and it is refused here."""
+    try:
+        yield _parsed(text)
+    except (ValidationError, InvalidJob, KeyError):
+        return
+
+
+def _is_over(run: Run) -> bool:
+    return run.state in ("succeeded", "failed", "cancelled", "forgotten")
+
+
+def _in_config(name: str) -> InvalidJob:
+    return InvalidJob(
+        f"The schedule {name!r} stands in the config file.",
+        code="schedule_in_config",
+        hint="Change it there, or choose another name.",
+        field="name",
+    )
+
+
+def _shown(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -1,0 +1,165 @@
+"""Periodic jobs: a chore of the keeper, which one worker at a time leads.
+
+Each slot is submitted under the key of its name and time, and the state moves on only from
+what it was when it was read: however many keepers fire, each slot runs once.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any, Literal
+
+from b2jobs.errors import InvalidJob, JobNotFound
+from b2jobs.records import Record, Records, unavailable
+from b2jobs.schedules import Listed, Run, Schedule, Schedules, Status, define, status_of
+from b2jobs_worker.settings import Settings
+
+IN_TIME_SECONDS = 60.0
+"""A slot at most this old was not missed: leaders change, Redis restarts."""
+CLOCK_WENT_BACK_SECONDS = 86_400.0
+LOOK_BACK_SECONDS = (60.0, 3600.0, 86_400.0, 8 * 86_400.0, 40 * 86_400.0, 400 * 86_400.0)
+"""Where the latest slot is looked for after a downtime, instead of counting every one."""
+LONGEST_TEXT_KEPT = 500
+
+_NAMESPACE = uuid.UUID("6d0a7a58-6f6c-4d34-9c5d-7f9b6c0f6a11")
+
+logger = logging.getLogger(__name__)
+
+
+class ScheduleChore:
+    """Fires what is due. Call `round` about once a second; any number of callers is safe."""
+
+    def __init__(self, settings: Settings, records: Records) -> None:
+        self.records = records
+        self.schedules = Schedules(records)
+        self._configured = {
+            name: define(name, dict(values)) for name, values in settings.schedules.items()
+        }
+
+    def round(self) -> None:
+        """One look at every schedule.
+
+        Raises:
+            QueueUnavailable
+        """
+        listed = self._with_configured(self.schedules.listed())
+        if not listed:
+            return
+        with unavailable(self.records.url):
+            seconds, micros = self.records.redis.time()
+        for each in listed:
+            try:
+                self.tend(each, seconds + micros / 1e6)
+            except (InvalidJob, JobNotFound) as error:
+                logger.warning("schedule %s: %s", each.schedule.name, error)
+
+    def tend(self, listed: Listed, now: float) -> None:
+        """Bring one schedule up to *now*: note what ended, submit what is due."""
+        schedule, before = listed.schedule, listed.stored
+        status = status_of(before)
+        running = status.running
+        if running is not None:
+            self._look_at(running)
+        fire = advance(schedule, status, now)
+        if fire is not None:
+            self._fire(schedule, status, fire)
+        if status.dumped() != before and not self.schedules.swap(schedule.name, before, status):
+            logger.debug("schedule %s: another keeper was faster", schedule.name)
+
+    def _fire(self, schedule: Schedule, status: Status, slot: float) -> None:
+        running = status.running
+        if running is not None and schedule.overlap == "replace":
+            self.records.cancel(running.job)
+        key = schedule.key(slot)
+        name = str(uuid.uuid5(_NAMESPACE, f"{self.records.prefix}{key}"))
+        job_id = self.records.submit(name, schedule.request(key))
+        status.add(Run(slot, "queued", job_id))
+        logger.info("schedule %s: slot %s is job %s", schedule.name, key, job_id)
+
+    def _look_at(self, run: Run) -> None:
+        try:
+            record = self.records.get(run.job)
+        except JobNotFound:
+            run.state = "forgotten"
+            return
+        run.state = record.state
+        if record.has_ended:
+            run.failure = record.failure.model_dump() if record.failure else None
+            run.result = _brief(record)
+
+    def _with_configured(self, listed: list[Listed]) -> list[Listed]:
+        """What Redis has, brought in line with the config file first."""
+        known = {each.schedule.name: each for each in listed}
+        changed = False
+        for name, schedule in self._configured.items():
+            if name not in known or known[name].schedule != schedule:
+                self.schedules.add(schedule, "config")
+                changed = True
+        for name, each in known.items():
+            if each.origin == "config" and name not in self._configured:
+                self.schedules.remove(name, "config")
+                changed = True
+        return self.schedules.listed() if changed else listed
+
+
+def advance(schedule: Schedule, status: Status, now: float) -> float | None:
+    """Move *status* on to *now*; returns the slot to submit, or None.
+
+    Slots only go forward, so a clock that is set back fires none twice; one that was far
+    ahead and is right again does not silence the schedule.
+    """
+    if status.timing != schedule.timing() or status.last_slot > now + CLOCK_WENT_BACK_SECONDS:
+        status.timing, status.next, status.last_slot = schedule.timing(), None, 0.0
+        status.waiting = False
+    if status.next is None:
+        status.next = schedule.slot_after(max(now, status.last_slot))
+    if schedule.fires_at(status.next) > now:
+        return None
+    slot, after = _latest_due(schedule, status.next, now)
+    if slot > status.next and schedule.overlap == "wait" and status.waiting:
+        status.next = slot  # several came while one waited: the latest stands for them
+    missed = now - schedule.fires_at(slot) > IN_TIME_SECONDS and not status.waiting
+    if status.running is not None and not (missed and schedule.missed == "skip"):
+        if schedule.overlap == "wait":
+            status.waiting = True
+            return None
+        if schedule.overlap == "skip":
+            status.add(Run(slot, "skipped", note="the run before it had not ended"))
+            return _moved_on(status, slot, after, "skip")
+    if missed and schedule.missed == "skip":
+        status.add(Run(slot, "missed", note="no worker was there in time"))
+        return _moved_on(status, slot, after, "skip")
+    return _moved_on(status, slot, after, "run")
+
+
+def _moved_on(
+    status: Status, slot: float, after: float, act: Literal["run", "skip"]
+) -> float | None:
+    status.next, status.last_slot, status.waiting = after, slot, False
+    return slot if act == "run" else None
+
+
+def _latest_due(schedule: Schedule, first: float, now: float) -> tuple[float, float]:
+    """The latest slot whose time has come, from *first* on, and the one behind it."""
+    slot = first
+    for window in LOOK_BACK_SECONDS:
+        since = now - schedule.jitter - window
+        if since <= first:
+            break
+        recent = schedule.slot_after(since)
+        if schedule.fires_at(recent) <= now:
+            slot = recent
+            break
+    while schedule.fires_at(after := schedule.slot_after(slot)) <= now:
+        slot = after
+    return slot, after
+
+
+def _brief(record: Record) -> dict[str, Any] | None:
+    """The result without what is long: it stays with the schedule when the record has gone."""
+    if record.result is None:
+        return None
+    return {
+        name: value for name, value in record.result.items() if len(str(value)) < LONGEST_TEXT_KEPT
+    }
