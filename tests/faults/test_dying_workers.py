@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+
+from b2jobs.handle import Handle
 from support.fake import Fake
 from support.processes import Process, children, kill_tree
 from support.waiting import eventually
-
-from b2jobs.handle import Handle
 
 POOLS = ("threads", "prefork")
 
