@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import json
 import random
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 import b2jobs
 from b2jobs.errors import JobFailed
 from support.installation import Installation
+from support.waiting import eventually
 
 
 @pytest.fixture
@@ -174,8 +177,6 @@ def test_cancelled_batches_end_and_go_on_when_retried(
 ) -> None:
     fill(folder, 2000)
     batch = stack.client.batch(f"data://.my/{folder.name}/", f"b2://{bucket}/c/")
-    from support.waiting import eventually
-
     eventually(lambda: batch.status().finished_items > 50, timeout=30)
     batch.cancel()
     eventually(lambda: batch.state() == "cancelled", timeout=30)
@@ -190,8 +191,6 @@ def test_cancelled_batches_end_and_go_on_when_retried(
 def test_a_paused_batch_waits_and_loses_nothing(
     stack: Installation, bucket: str, folder: Path
 ) -> None:
-    from support.waiting import eventually
-
     fill(folder, 2000)
     batch = stack.client.batch(f"data://.my/{folder.name}/", f"b2://{bucket}/p/")
     eventually(lambda: batch.status().finished_items > 50, timeout=30)
@@ -201,3 +200,70 @@ def test_a_paused_batch_waits_and_loses_nothing(
     assert held < 2000
     batch.resume()
     assert batch.wait(timeout=60).outcomes == {"transferred": 2000}
+
+
+def test_a_report_is_verified_by_listing(stack: Installation, bucket: str, folder: Path) -> None:
+    fill(folder, 50)
+    client = stack.client
+    prefix = f"b2://{bucket}/v/"
+    batch = client.batch(f"data://.my/{folder.name}/", prefix)
+    batch.wait(timeout=60)
+    report = list(batch.report())
+    found = client.verify(report, prefix=prefix).wait(timeout=60)
+    assert found.agrees
+    assert found.checked == 50
+    assert found.calls["c"] <= 2
+    client.delete(f"{prefix}d0/f00000.bin").wait(timeout=60)
+    client.upload("data:,other", f"{prefix}d1/f00001.bin").wait(timeout=60)
+    client.upload("data:,more", f"{prefix}extra").wait(timeout=60)
+    found = client.verify(report, prefix=prefix).wait(timeout=60)
+    assert (found.missing, found.different, found.extra) == (1, 1, 1)
+    report[3] = report[3].replace('"attempts":1', '"attempts":2')
+    with pytest.raises(b2jobs.InvalidJob) as refused:
+        client.verify(report)
+    assert refused.value.code == "report_invalid"
+
+
+def test_the_command_line_goes_from_a_local_manifest_to_a_verified_report(
+    stack: Installation, bucket: str, folder: Path
+) -> None:
+    fill(folder, 20)
+    rows = [
+        f"data://.my/{folder.name}/d{at % 7}/f{at:05}.bin,b2://{bucket}/{at}" for at in range(20)
+    ]
+    manifest = stack.folder / f"{folder.name}.csv"
+    manifest.write_text("\n".join(["source,destination", *rows, "broken", rows[0]]))
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "b2jobs", *words],
+            env=stack.env(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    refused = run("batch", "submit", str(manifest), "--strict")
+    assert refused.returncode == 2, refused.stderr
+    assert "line 22" in refused.stderr
+    assert "line 23" in refused.stderr
+    done = run("batch", "submit", str(manifest), "--wait", "--json")
+    assert done.returncode == 1, done.stderr
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["outcomes"] == {"transferred": 20, "failed": 2}
+    report = run("batch", "report", last["job"])
+    path = stack.folder / f"{folder.name}.jsonl"
+    path.write_text(report.stdout)
+    checked = run("batch", "verify", str(path))
+    assert checked.returncode == 0, checked.stderr
+    assert "20 files checked: 0 missing" in checked.stdout
+    shown = json.loads(run("batch", "show", last["job"], "--json").stdout)
+    assert shown["codes"] == {"duplicate_destination": 1, "line_broken": 1}
+    dry = run(
+        *("batch", "submit", f"data://.my/{folder.name}/", f"b2://{bucket}/x/", "--dry-run"),
+        "--json",
+    )
+    assert dry.returncode == 0, dry.stderr
+    assert json.loads(dry.stdout.splitlines()[-1])["plan"]["upload"]["items"] == 20
+    assert run("batch", "pause", "no-such-batch").returncode == 2

@@ -251,6 +251,12 @@ class Books:
             with unavailable(self.records.url):
                 self.records.redis.hdel(self.key("batch", batch) + ":feed", *names)
 
+    def forget_feed(self, attempt: Attempt) -> None:
+        """Drop what was fed to a job that is no batch."""
+        key = self.key("batch", attempt.job_id)
+        with unavailable(self.records.url):
+            self.records.redis.delete(key, f"{key}:feed")
+
     # -------------------------------------------------------------------------------------
 
     def _fenced(self, attempt: Fenced, script: Callable[..., Any], *arguments: Any) -> None:
