@@ -42,8 +42,8 @@ bench: setup
 	$(BIN)/python -m bench $(ARGS)
 
 lock: setup
-	$(COMPILE) --upgrade --extra worker --output-file requirements.txt
-	$(COMPILE) --upgrade --extra local --group dev --output-file requirements-dev.txt
+	$(COMPILE) --upgrade --extra worker --extra emulator --extra stores --output-file requirements.txt
+	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements-dev.txt
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -143,6 +143,8 @@ def _is_json(answer: Answer) -> bool:
 def _shown(body: bytes | None) -> Any:
     if not body:
         return None
+    if len(body) > 100_000:
+        return f"{len(body)} bytes"
     try:
         return json.loads(body)
     except ValueError:

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2jobs.errors import JobError
@@ -85,6 +85,7 @@ def test_public_addresses_are_served(text: str, monkeypatch: pytest.MonkeyPatch)
 
 
 @given(number=st.integers(0, 2**32 - 1))
+@settings(deadline=None)
 def test_an_ipv4_address_is_no_more_public_inside_of_ipv6(number: int) -> None:
     inner = ipaddress.IPv4Address(number)
     for text in (

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of a listing; *name* is relative to what was listed, with `/` between folders."""
+class Entry(NamedTuple):
+    """One file of a listing; *name* is relative to what was listed, with `/` between folders.
+
+    A tuple, since a listing makes one for each of millions of files.
+    """
 
     name: str
     size: int

@@ -20,7 +20,7 @@ def store_error(error: Exception, uri: str) -> JobError:
     """The error of b2jobs for *error*, met while reading *uri*."""
     if isinstance(error, foreign.ClientError):
         return _answered(error.response, uri)
-    if isinstance(error, foreign.HTTPClientError):
+    if isinstance(error, foreign.HTTPClientError | foreign.ConnectionError):
         return PassingError("source_unreachable", f"The store of {uri} cannot be reached.")
     if isinstance(error, foreign.NoCredentialsError | foreign.PartialCredentialsError):
         return OperatorError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from b2jobs.errors import CallerError, OperatorError
-from b2jobs_worker.b2.secrets import secrets_file
+from b2jobs_worker.secrets import secrets_file
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.port import Entry, Problem, Source
 from b2jobs_worker.sources.roots import StorePlace

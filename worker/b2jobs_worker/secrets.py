@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from b2jobs.errors import CallerError, OperatorError
-from b2jobs_worker.b2.credentials import DEFAULT_ACCOUNT, Contents, Credential, Malformed, read
+from b2jobs_worker.credentials import DEFAULT_ACCOUNT, Contents, Credential, Malformed, read
 
 LIMIT_BYTES = 1024 * 1024
 _EXPOSED_HINT = (
