@@ -26,7 +26,7 @@ def test_unsafe_names_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["x" * 241, "ä" * 121, "a/" + "x" * 300, "\ud800"],
+    ["x" * 256, "ä" * 128, "a/" + "x" * 300, "\ud800"],
 )
 def test_too_long_and_undecodable_names_are_refused(name: str) -> None:
     refused = LocalNames().judge(name)
