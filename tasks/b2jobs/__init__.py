@@ -12,9 +12,12 @@ awaitable twins.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from b2jobs.batch_jobs import Batch, BatchResult
+from b2jobs.batches import BatchHandle, BatchStatus
 from b2jobs.client import AsyncClient, Client
 from b2jobs.errors import (
     B2JobsError,
@@ -48,6 +51,10 @@ __all__ = [
     "AsyncClient",
     "AsyncHandle",
     "B2JobsError",
+    "Batch",
+    "BatchHandle",
+    "BatchResult",
+    "BatchStatus",
     "Bucket",
     "BucketResult",
     "Check",
@@ -71,6 +78,8 @@ __all__ = [
     "TransferResult",
     "Upload",
     "WaitTimeout",
+    "batch",
+    "batch_items",
     "bucket",
     "check",
     "copy",
@@ -120,3 +129,13 @@ def share(source: str, seconds: int = 3600, **options: Any) -> Handle:
 def check(account: str = "default", **options: Any) -> Handle:
     """See `Client.check`."""
     return default_client().check(account, **options)
+
+
+def batch(source: str, destination: str | None = None, **options: Any) -> BatchHandle:
+    """See `Client.batch`."""
+    return default_client().batch(source, destination, **options)
+
+
+def batch_items(items: Iterable[Mapping[str, Any]], **options: Any) -> BatchHandle:
+    """See `Client.batch_items`."""
+    return default_client().batch_items(items, **options)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
+from b2jobs import manifest
+from b2jobs.batches import BatchHandle
 from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE
+from b2jobs.feed import feed
 from b2jobs.handle import AsyncHandle, Handle
 from b2jobs.jobs import Job, build
 from b2jobs.records import Records
@@ -100,6 +104,47 @@ class Client:
     def check(self, account: str = "default", **options: Any) -> Handle:
         """Ask what the account's key may do."""
         return self.ask("check", account=account, **options)
+
+    def batch(self, source: str, destination: str | None = None, **options: Any) -> BatchHandle:
+        """Run many transfers as one job: a manifest, or everything below a prefix.
+
+        `batch("data://nas/list.csv")` reads a manifest of sources and destinations;
+        `batch("data://nas/photos/", "b2://archive/photos/")` takes a prefix to a prefix.
+
+        Options: include, exclude (patterns below the prefix), if_exists, dry_run, strict,
+        on_done (a Celery task's name and its queue), account and those of every job; the
+        priority is `low` unless given.
+        """
+        if destination is None:
+            handle = self.ask("batch", manifest=source, **options)
+        else:
+            handle = self.ask("batch", source=source, destination=destination, **options)
+        return BatchHandle(self, handle.id)
+
+    def batch_items(self, items: Iterable[Mapping[str, Any]], **options: Any) -> BatchHandle:
+        """Run many transfers that *items* names, one mapping each, with a manifest's fields.
+
+        Streams: *items* may be longer than memory, and work begins with the first thousand.
+        It returns when the last item is handed over. What cannot be done stands in the
+        batch's ledger, under the number of the item, from 1.
+
+        Raises:
+            InvalidJob, QueueUnavailable, JobFailed, JobCancelled
+        """
+        rows = (manifest.row(number, item) for number, item in enumerate(items, 1))
+        return self.batch_rows(rows, **options)
+
+    def batch_rows(
+        self, rows: Iterable[manifest.Row | manifest.BadLine], **options: Any
+    ) -> BatchHandle:
+        """`batch_items` for lines that are checked already."""
+        handle = self.ask("batch", stream=True, **options)
+        feed(self.records, handle.id, (row.packed() for row in rows))
+        return BatchHandle(self, handle.id)
+
+    def batch_job(self, batch_id: str) -> BatchHandle:
+        """The handle of a batch submitted earlier."""
+        return BatchHandle(self, batch_id)
 
 
 class AsyncClient:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from b2sdk.v3 import MetadataDirectiveMode
+from b2sdk.v3.exception import FileAlreadyHidden, FileNotPresent, ResourceNotFound
 
 from b2jobs_worker.b2 import errors, versions
 from b2jobs_worker.b2.accounts import Account, BucketName
@@ -71,3 +72,15 @@ class CopyCalls(Calls):
             return True
 
         return self.call("delete_file_version", delete, needs=("deleteFiles",))
+
+    def hide_file(self, bucket: BucketName, name: str) -> FileVersion | None:
+        """Put a hide marker over *name*; None when it is not visible. Class A."""
+
+        def hide(account: Account) -> FileVersion | None:
+            try:
+                document = account.session.hide_file(bucket.bucket_id, name)
+            except (FileAlreadyHidden, FileNotPresent, ResourceNotFound):
+                return None
+            return versions.from_json(document)
+
+        return self.call("hide_file", hide, needs=("writeFiles",), bucket=bucket.name)

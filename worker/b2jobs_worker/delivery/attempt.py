@@ -32,6 +32,11 @@ class JobAttempt:
         self._told: tuple[str, int, int | None] | None = None
         self._began = self._told_at = time.monotonic()
 
+    @property
+    def fence(self) -> str:
+        """The fencing number of the claim: a script given an outdated one does nothing."""
+        return self.claim.fence
+
     def checkpoint(self) -> None:
         if self._interrupted is not None:
             raise self._interrupted

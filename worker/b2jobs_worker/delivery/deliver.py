@@ -17,7 +17,7 @@ from b2jobs.jobs import Job, Result, build
 from b2jobs_worker.delivery import retry, shutdown
 from b2jobs_worker.delivery.attempt import JobAttempt
 from b2jobs_worker.delivery.leases import Claim, Leases, leases, until_redis_answers
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted
+from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Settled
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class Work(Protocol):
         Raises:
             JobError: what went wrong, and whether it can heal.
             Interrupted: the attempt was told to end.
+            Settled: the work has written the job's end, or how it waits, itself.
         """
 
     def abandon(self, request: Job, attempt: Attempt) -> None:
@@ -81,6 +82,8 @@ class _Delivery:
                     self._note_cancelled()
             else:
                 self._try()
+        except Settled:
+            logger.debug("job %s: settled by its own work", self.claim.job_id)
         except QueueUnavailable as error:
             # The worker is stopping and Redis does not answer: the lease will run out.
             logger.warning("job %s: its outcome is not noted: %s", self.claim.job_id, error)
@@ -95,6 +98,8 @@ class _Delivery:
             return
         try:
             result = self.work.run(request, self.attempt)
+        except Settled:
+            raise
         except Interrupted as interrupted:
             self._interrupted(interrupted)
         except QueueUnavailable as error:

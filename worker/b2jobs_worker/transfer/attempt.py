@@ -30,6 +30,13 @@ class Interrupted(Exception):
         self.keep = keep
 
 
+class Settled(Exception):
+    """The work has itself written what became of its job, in one step with its effect.
+
+    For works that keep their books in Redis (batches): delivery has nothing left to write.
+    """
+
+
 class Journal(Protocol):
     """What of a large transfer is done, so that any worker can go on.
 

@@ -1,0 +1,225 @@
+"""A batch seen from the producer: follow it, steer it, read its ledger."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from b2jobs import batch_lua
+from b2jobs.errors import JobNotFound
+from b2jobs.handle import Handle
+from b2jobs.jobs import State
+from b2jobs.ledger import DONE, UNDONE, Digest, lines_of, report_line, report_text
+from b2jobs.records import Record, Records, unavailable
+
+
+@dataclass(frozen=True)
+class BatchStatus:
+    """All that is known of a batch now.
+
+    state: as of any job, but `running` while packs are under way.
+    reason: why nothing moves, in one word; empty while something does.
+    items, size_bytes: planned so far; total_items and total_bytes where all is known.
+    under_way: packs that are queued, running or waiting, by state.
+    moving_bytes: of files that are not finished.
+    refused, samples: lines of the manifest that cannot be done, and the first of them.
+    """
+
+    job: str
+    state: State
+    reason: str = ""
+    until: str | None = None
+    items: int = 0
+    size_bytes: int = 0
+    total_items: int | None = None
+    total_bytes: int | None = None
+    planned_all: bool = False
+    outcomes: dict[str, int] = field(default_factory=dict)
+    codes: dict[str, int] = field(default_factory=dict)
+    moved_bytes: int = 0
+    moving_bytes: int = 0
+    packs: int = 0
+    under_way: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
+    samples: list[str] = field(default_factory=list)
+    calls: dict[str, int] = field(default_factory=dict)
+    dollars: float = 0.0
+    ledger_bytes: int = 0
+    seconds: float = 0.0
+
+    @property
+    def finished_items(self) -> int:
+        return sum(self.outcomes.values())
+
+    @property
+    def failed_items(self) -> int:
+        return self.outcomes.get("failed", 0)
+
+    def as_json(self) -> dict[str, Any]:
+        """As `b2jobs batch show --json` prints it; absent fields are left out."""
+        return {name: value for name, value in self.__dict__.items() if value not in (None, "")}
+
+
+class BatchHandle(Handle):
+    """One batch. Everything a handle can do, and what only batches know."""
+
+    def status(self) -> BatchStatus:
+        """Counters, progress and the reason of any waiting."""
+        return status(self._client.records, self.id)
+
+    def pause(self) -> State:
+        """Stop beginning items; those under way end, or stop within seconds where they can
+        go on later. Returns the state before. A batch that has ended stays as it is."""
+        return self._run(batch_lua.PAUSE)
+
+    def resume(self) -> State:
+        """Go on with a paused batch; one that is not paused is left alone."""
+        return self._run(batch_lua.RESUME)
+
+    def retry(self, *, only_failed: bool = False, codes: Iterable[str] = ()) -> State:
+        """Run a batch that has ended again: what failed (with one of *codes*, where given) or
+        was cancelled and, unless *only_failed*, what was not planned yet."""
+        asked = {"codes": list(codes), "only_failed": only_failed}
+        return self._run(batch_lua.RETRY, json.dumps(asked))
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The report's lines, in the order of the packs; the whole of it is never held."""
+        return lines(self._client.records, self.id)
+
+    def report(self) -> Iterator[str]:
+        """The report as JSON lines: one an item, the summary with the digest as the last."""
+        digest = Digest()
+        for line in self.lines():
+            text = report_text(line)
+            digest.add(text)
+            yield text
+        now = self.status()
+        summary = {
+            "batch": self.id,
+            "state": now.state,
+            "lines": digest.lines,
+            "digest": digest.hexdigest(),
+            "items": now.items,
+            "outcomes": now.outcomes,
+            "codes": now.codes,
+            "moved_bytes": now.moved_bytes,
+        }
+        yield report_text({"summary": summary})
+
+    def _run(self, script: str, *arguments: str) -> State:
+        records = self._client.records
+        with unavailable(records.url):
+            call = records.redis.register_script(script)
+            state = call(keys=[records.root], args=[self.id, *arguments])
+        if not state:
+            raise JobNotFound(f"There is no batch {self.id!r}.")
+        return cast("State", state)
+
+
+def status(records: Records, batch: str) -> BatchStatus:
+    """See `BatchStatus`.
+
+    Raises:
+        JobNotFound, QueueUnavailable
+    """
+    record = records.get(batch)
+    key = f"{records.prefix}batch:{batch}"
+    with unavailable(records.url):
+        found = cast("dict[str, str]", records.redis.hgetall(key))
+        names = cast("list[str]", records.redis.zrange(f"{key}:packs", 0, -1))
+        pipe = records.redis.pipeline(transaction=False)
+        for name in names:
+            pipe.hmget(f"{records.prefix}job:{name}", "state", "reason", "until", "progress")
+        packs = pipe.execute()
+    if record.kind not in ("batch", "sync"):
+        raise JobNotFound(f"The job {batch!r} is a {record.kind}, not a batch.")
+    under_way: dict[str, int] = {}
+    moving = 0
+    for state, _, _, progress in packs:
+        under_way[state or "gone"] = under_way.get(state or "gone", 0) + 1
+        if state == "running" and progress:
+            moving += int(json.loads(progress).get("done") or 0)
+    state, reason, until = _standing(records, record, found, packs)
+    began = float(found.get("began", 0))
+    ended = float(found.get("ended", 0)) or time.time()
+    return BatchStatus(
+        job=batch,
+        state=state,
+        reason=reason,
+        until=until,
+        items=int(found.get("planned", 0)),
+        size_bytes=int(found.get("planned_bytes", 0)),
+        total_items=_number(found, "total_items"),
+        total_bytes=_number(found, "total_bytes"),
+        planned_all=bool(found.get("planned_all")),
+        outcomes=_outcomes(found),
+        codes={
+            name.removeprefix("code:"): int(count)
+            for name, count in sorted(found.items())
+            if name.startswith("code:") and int(count) > 0
+        },
+        moved_bytes=int(found.get("moved_bytes", 0)),
+        moving_bytes=moving,
+        packs=int(found.get("packs", 0)),
+        under_way=under_way,
+        refused=int(found.get("refused") or 0),
+        samples=json.loads(found.get("samples") or "[]"),
+        calls={name: int(found.get(f"calls_{name}", 0)) for name in "abc"},
+        dollars=round(float(found.get("dollars", 0)), 9),
+        ledger_bytes=int(found.get("ledger_bytes", 0)),
+        seconds=round(ended - began, 3) if began else 0.0,
+    )
+
+
+def lines(records: Records, batch: str) -> Iterator[dict[str, Any]]:
+    """The lines of the report from the ledger, segment by segment."""
+    key = f"{records.prefix}batch:{batch}:ledger"
+    with unavailable(records.url):
+        numbers = sorted(map(int, cast("list[str]", records.redis.hkeys(key))))
+    for number in numbers:
+        with unavailable(records.url):
+            packed = records.redis.execute_command(  # type: ignore[no-untyped-call]  # untyped
+                "HGET", key, number, NEVER_DECODE=True
+            )
+        for values in lines_of(packed or b""):
+            yield report_line(values)
+
+
+def _standing(
+    records: Records, record: Record, found: dict[str, str], packs: list[Any]
+) -> tuple[State, str, str | None]:
+    """State, reason and until when: of the packs, while they are what the batch waits for."""
+    until = record.until.isoformat() if record.until else None
+    if record.has_ended:
+        return record.state, "", None
+    states = [state for state, _, _, _ in packs]
+    if "running" in states or record.state == "running":
+        return "running", "", None
+    if found.get("paused"):
+        return "waiting", "paused", None
+    waiting = [(reason, due) for state, reason, due, _ in packs if state == "waiting"]
+    if "queued" in states:
+        return "queued", records.waiting_for(_as_queued(record)), None
+    if waiting:
+        reason, due = min(waiting, key=lambda each: float(each[1] or 0))
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(float(due))) if due else None
+        return "waiting", reason, moment
+    return record.state, records.waiting_for(record), until
+
+
+def _as_queued(record: Record) -> Record:
+    return Record(id=record.id, kind=record.kind, state="queued", priority=record.priority)
+
+
+def _outcomes(found: dict[str, str]) -> dict[str, int]:
+    return {
+        name: count for name in (*DONE, *UNDONE) if (count := int(found.get(f"n:{name}", 0))) > 0
+    }
+
+
+def _number(found: dict[str, str], name: str) -> int | None:
+    text = found.get(name)
+    return int(text) if text else None

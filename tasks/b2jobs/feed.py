@@ -1,0 +1,66 @@
+"""Feeding items to a job from the producer, chunk by chunk, no faster than they are used."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from b2jobs.batch_lua import FEED
+from b2jobs.errors import JobCancelled, JobFailed, QueueUnavailable
+from b2jobs.handle import outcome
+from b2jobs.ledger import packed_rows
+from b2jobs.records import Records, unavailable
+
+CHUNK_ITEMS = 1000
+MOST_CHUNKS = 16
+_PAUSE_SECONDS = 0.1
+_PATIENCE_SECONDS = 60.0
+
+
+def feed(records: Records, job_id: str, rows: Iterable[Any]) -> int:
+    """Hand *rows* to the job in chunks of 1,000; how many there were.
+
+    At most 16 chunks lie in Redis: this waits while the job has not used them. A Redis that
+    does not answer is tried again for a minute.
+
+    Raises:
+        QueueUnavailable: Redis did not answer; the job ends by itself after ten minutes.
+        JobFailed, JobCancelled: the job has ended before all was handed over.
+    """
+    script = records.redis.register_script(FEED)
+    stream = iter(rows)
+    number = count = 0
+    while chunk := list(islice(stream, CHUNK_ITEMS)):
+        _hand_over(records, script, job_id, number, packed_rows(chunk))
+        number += 1
+        count += len(chunk)
+    _hand_over(records, script, job_id, number, b"")
+    return count
+
+
+def _hand_over(records: Records, script: Any, job_id: str, number: int, chunk: bytes) -> None:
+    give_up = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            with unavailable(records.url):
+                arguments = [job_id, MOST_CHUNKS, number, chunk]
+                said = str(script(keys=[records.root], args=arguments))
+        except QueueUnavailable:
+            if time.monotonic() > give_up:
+                raise
+            said = "away"
+        if said == "fed":
+            return
+        if said not in ("full", "away"):
+            _ended(records, job_id)
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _ended(records: Records, job_id: str) -> None:
+    try:
+        outcome(records.get(job_id))
+    except (JobFailed, JobCancelled):
+        raise
+    raise QueueUnavailable(f"The job {job_id} ended before it had all its items.")

@@ -1,0 +1,109 @@
+"""The ledger of a batch: one line for each item, written by packs and read for the report.
+
+A segment is what one pack came to: gzip of JSON lines. In the ledger a line is an array, in
+the order of `FIELDS` and without empty values at its end; in the report it is an object.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+FIELDS = (
+    "item",
+    "action",
+    "source",
+    "destination",
+    "status",
+    "size",
+    "sha1",
+    "file_id",
+    "url",
+    "attempts",
+    "millis",
+    "code",
+    "message",
+    "line",
+    "options",
+)
+DONE = ("transferred", "unchanged", "deleted", "hidden")
+UNDONE = ("failed", "cancelled")
+_MODULUS = 1 << 256
+
+
+def packed_line(values: list[Any]) -> str:
+    """An array as it stands in a segment."""
+    end = len(values)
+    while end and values[end - 1] in (None, "", 0):
+        end -= 1
+    return json.dumps(values[:end], separators=(",", ":"), ensure_ascii=False)
+
+
+def segment(lines: Iterable[str]) -> bytes:
+    """Pack *lines* into a segment. The same lines give the same bytes."""
+    return gzip.compress("".join(f"{line}\n" for line in lines).encode(), 6, mtime=0)
+
+
+def lines_of(packed: bytes) -> Iterator[list[Any]]:
+    """The arrays of a segment, or of several one behind the other; all `FIELDS` long."""
+    for text in _text(packed).splitlines():
+        values = json.loads(text)
+        values += [None] * (len(FIELDS) - len(values))
+        yield values
+
+
+def report_line(values: list[Any]) -> dict[str, Any]:
+    """One line as the report has it: no empty values, seconds instead of milliseconds."""
+    named = dict(zip(FIELDS, values, strict=True))
+    named.pop("options")
+    millis = named.pop("millis")
+    if millis:
+        named["seconds"] = millis / 1000
+    return {name: value for name, value in named.items() if value not in (None, "")}
+
+
+def report_text(line: dict[str, Any]) -> str:
+    """A line of the report: JSON with sorted keys, nothing between them that could differ."""
+    return json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+class Digest:
+    """One number over all lines of a report, in whatever order they come.
+
+    The sum, modulo 2^256, of the SHA-256 of each line's bytes without its line end, printed
+    as 64 hex digits: a report that is sorted, split or merged keeps its digest; one that
+    lacks a line, or has one twice, does not.
+    """
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self._sum = 0
+
+    def add(self, text: str) -> None:
+        """Count one line of the report in."""
+        self.lines += 1
+        self._sum += int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
+
+    def hexdigest(self) -> str:
+        return f"{self._sum % _MODULUS:064x}"
+
+
+def _text(packed: bytes) -> str:
+    # Several gzip members one behind the other are one gzip file.
+    return gzip.decompress(packed).decode() if packed else ""
+
+
+def packed_rows(rows: Iterable[Any]) -> bytes:
+    """Rows for Redis, where size counts more than time."""
+    text = json.dumps(list(rows), separators=(",", ":"), ensure_ascii=False)
+    return zlib.compress(text.encode(), 3)
+
+
+def rows_of(packed: bytes) -> list[Any]:
+    """What `packed_rows` packed."""
+    found: list[Any] = json.loads(zlib.decompress(packed))
+    return found

@@ -1,0 +1,233 @@
+"""Manifests: one transfer a line, as CSV or JSON lines, plain or compressed.
+
+CSV has a header with `source`, `destination` and, in any order, `size`, `sha1`,
+`content_type`, `info` (a JSON object); without a header the columns are in this order. JSON
+lines have objects with the same names. A line is one line: quoted line ends are refused.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import json
+import lzma
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any, Literal, cast
+
+from b2jobs import locations
+from b2jobs.errors import InvalidJob
+from b2jobs.jobs import build, last_name
+from b2jobs.locations import B2File, B2Version, InvalidLocation, Location
+
+COLUMNS = ("source", "destination", "size", "sha1", "content_type", "info")
+MOST_LINE_BYTES = 512 * 1024
+_SHA1 = re.compile(r"[0-9a-f]{40}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line that can be tried: what it does, and the options of its job."""
+
+    line: int
+    action: Literal["upload", "download", "copy"]
+    source: str
+    destination: str
+    size: int | None = None
+    sha1: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def packed(self) -> list[Any]:
+        """As JSON, in a form that `row_of` reads."""
+        return [
+            *(self.line, self.action, self.source, self.destination),
+            *(self.size, self.sha1, dict(self.options) or None),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that can never be done, and why."""
+
+    line: int
+    code: str
+    message: str
+    source: str = ""
+    destination: str = ""
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message} [{self.code}]"
+
+    def packed(self) -> list[Any]:
+        """As JSON, in a form that `row_of` reads."""
+        return [self.line, "refused", self.source, self.destination, self.code, self.message]
+
+
+def row_of(values: list[Any]) -> Row | BadLine:
+    """What `packed` made."""
+    if values[1] == "refused":
+        line, _, source, destination, code, message = values
+        return BadLine(line, code, message, source, destination)
+    line, action, source, destination, size, sha1, options = values
+    return Row(line, action, source, destination, size, sha1, options or {})
+
+
+class Reader:
+    """Rows from the lines of a manifest. Its first line says of which format it is."""
+
+    def __init__(self) -> None:
+        self._columns: list[str] | None = None
+        self._is_json = False
+
+    def rows(self, lines: Iterable[bytes], first: int = 1) -> Iterator[Row | BadLine | None]:
+        """One for each of *lines*, None for one without content; the first is number *first*."""
+        for number, raw in enumerate(lines, first):
+            yield self.read(raw, number)
+
+    def read(self, raw: bytes, number: int) -> Row | BadLine | None:
+        """The row of one line; None for a header or an empty line."""
+        if len(raw) > MOST_LINE_BYTES:
+            return BadLine(number, "line_too_long", f"The line has {len(raw)} bytes.")
+        try:
+            text = raw.decode().strip("\r\n")
+        except UnicodeDecodeError:
+            return BadLine(number, "line_broken", "The line is not UTF-8.")
+        text = text.removeprefix("\ufeff")
+        if not text.strip():
+            return None
+        if self._columns is None:
+            self._is_json = text.lstrip().startswith("{")
+            self._columns = list(COLUMNS)
+            if not self._is_json and self._is_header(text):
+                return None
+        try:
+            fields = _json_fields(text) if self._is_json else self._csv_fields(text)
+        except ValueError as error:
+            return BadLine(number, "line_broken", str(error))
+        return row(number, fields)
+
+    def _is_header(self, text: str) -> bool:
+        names = [name.strip().lower() for name in next(csv.reader([text]), [])]
+        if not {"source", "destination"} <= set(names):
+            return False
+        self._columns = names
+        return True
+
+    def _csv_fields(self, text: str) -> dict[str, Any]:
+        assert self._columns is not None
+        try:
+            cells = next(csv.reader([text], strict=True))
+        except csv.Error as error:
+            raise ValueError(f"The line is not CSV: {error}.") from error
+        if len(cells) > len(self._columns):
+            raise ValueError(f"The line has {len(cells)} cells, {len(self._columns)} are known.")
+        return {name: cell for name, cell in zip(self._columns, cells, strict=False) if cell}
+
+
+def row(number: int, fields: Mapping[str, Any]) -> Row | BadLine:
+    """Check the fields of one line, as a single job's arguments would be."""
+    source, destination = fields.get("source"), fields.get("destination")
+    if not isinstance(source, str) or not isinstance(destination, str):
+        return BadLine(number, "line_broken", "The line needs a source and a destination.")
+    try:
+        unknown = set(fields) - set(COLUMNS) - {"if_exists"}
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(map(str, unknown)))} is not known.")
+        action, destination = _action(source, destination)
+        options = _options(action, fields)
+        if options:
+            build(action, {"source": source, "destination": destination, **options})
+        size, sha1 = _size(fields.get("size")), _sha1(fields.get("sha1"))
+    except InvalidLocation as error:
+        return BadLine(number, error.code, str(error), source, destination)
+    except InvalidJob as error:
+        return BadLine(number, error.code, str(error), source, destination)
+    except ValueError as error:
+        return BadLine(number, "line_broken", str(error), source, destination)
+    return Row(number, action, source, destination, size, sha1, options)
+
+
+def decompressed(stream: IO[bytes], name: str) -> IO[bytes]:
+    """*stream* as it reads without gzip, bzip2 or xz, told by the end of its *name*."""
+    if name.endswith(".gz"):
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=stream))
+    if name.endswith(".bz2"):
+        return cast("IO[bytes]", bz2.BZ2File(stream))
+    if name.endswith(".xz"):
+        return cast("IO[bytes]", lzma.LZMAFile(stream))
+    return stream
+
+
+def _json_fields(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"The line is not JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise ValueError("The line is not a JSON object.")
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _action(source: str, destination: str) -> tuple[Literal["upload", "download", "copy"], str]:
+    """What the two ends make of it, and the destination with a name where it had none."""
+    ends = locations.parse(source), locations.parse(destination)
+    from_b2 = isinstance(ends[0], B2File | B2Version)
+    if getattr(ends[0], "is_prefix", False):
+        raise InvalidLocation(f"{source[:120]!r} is a prefix, one file is needed.")
+    if getattr(ends[1], "is_prefix", False):
+        destination += _name(ends[0], source)
+        ends = ends[0], locations.parse(destination)
+    if isinstance(ends[1], B2File):
+        return ("copy" if from_b2 else "upload"), destination
+    if from_b2 and isinstance(ends[1], locations.RootPath | locations.LocalPath):
+        return "download", destination
+    raise InvalidLocation(
+        f"{source[:80]!r} cannot go to {destination[:80]!r}.", hint="One end must be in B2."
+    )
+
+
+def _name(source: Location, uri: str) -> str:
+    name = source.name.rsplit("/", 1)[-1] if isinstance(source, B2File) else last_name(source)
+    if not name:
+        raise InvalidLocation(f"{uri[:120]!r} gives no name for a destination ending in '/'.")
+    return name
+
+
+def _options(action: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for name in ("content_type", "info", "if_exists"):
+        value = fields.get(name)
+        if value in (None, ""):
+            continue
+        if name == "info" and isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError as error:
+                raise ValueError(f"info is not a JSON object: {error}.") from error
+        if action == "download" and name != "if_exists":
+            raise ValueError(f"{name} has no meaning for a download.")
+        options[name] = value
+    return options
+
+
+def _size(value: Any) -> int | None:
+    if value in (None, ""):
+        return None
+    try:
+        size = int(value)
+    except (TypeError, ValueError):
+        size = -1
+    if size < 0 or isinstance(value, bool | float):
+        raise ValueError(f"size is {value!r:.60}, not a number of bytes.")
+    return size
+
+
+def _sha1(value: Any) -> str | None:
+    if value in (None, ""):
+        return None
+    text = str(value).lower()
+    if not _SHA1.match(text):
+        raise ValueError(f"sha1 is {value!r:.60}, not 40 hex digits.")
+    return text

@@ -1,0 +1,284 @@
+"""The batch's side of Redis: every question and every write of planners and packs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from typing import Any, Protocol, TypeVar, cast
+
+from b2jobs.errors import Failure, QueueUnavailable
+from b2jobs.ledger import packed_rows, rows_of
+from b2jobs.records import Records, unavailable
+from b2jobs_worker.batch import scripts
+from b2jobs_worker.batch.item import Planned, unpacked
+from b2jobs_worker.batch.outcome import Outcome
+from b2jobs_worker.transfer.attempt import Attempt
+
+T = TypeVar("T")
+_FOR_EVER_SECONDS = 1e9
+
+
+class Fenced(Attempt, Protocol):
+    """An attempt whose fencing number scripts can compare."""
+
+    @property
+    def fence(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One item of a pack: its position in the plan, and the attempts of earlier packs at it."""
+
+    position: int
+    earlier: int
+    planned: Planned
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What holds for all items of a batch unless they say otherwise."""
+
+    account: str
+    if_exists: str | None
+    retry_seconds: float
+
+
+@dataclass(frozen=True)
+class NewPack:
+    """A pack that is about to be queued."""
+
+    number: int
+    entries: Sequence[Entry]
+
+
+@dataclass
+class Step:
+    """What one write of the planner changes, all of it or nothing."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    segments: dict[int, bytes] = field(default_factory=dict)
+    closed: list[str] = field(default_factory=list)
+    packs: list[NewPack] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class OpenPack:
+    """A pack as Redis has it: its items, the outcomes so far, and what failed for now.
+
+    tries: position -> attempts, time of the first failure, code, message.
+    """
+
+    orders: Orders
+    entries: list[Entry]
+    outcomes: dict[int, list[Any]]
+    tries: dict[int, list[Any]]
+
+
+class Books:
+    """Thread-safe; one for a process. With an *attempt*, waits while Redis is away."""
+
+    def __init__(self, records: Records, keep_seconds: float) -> None:
+        self.records = records
+        self.keep_seconds = keep_seconds
+        redis = records.redis
+        self._note = redis.register_script(scripts.NOTE)
+        self._plan = redis.register_script(scripts.PLAN)
+        self._rest = redis.register_script(scripts.REST)
+        self._wake_packs = redis.register_script(scripts.WAKE_PACKS)
+        self._end = redis.register_script(scripts.END)
+        self._record = redis.register_script(scripts.RECORD)
+        self._seal = redis.register_script(scripts.SEAL)
+        self._pause_pack = redis.register_script(scripts.PAUSE_PACK)
+        self._disown = redis.register_script(scripts.DISOWN)
+
+    def key(self, kind: str, name: str) -> str:
+        return f"{self.records.prefix}{kind}:{name}"
+
+    # -- the planner's side ---------------------------------------------------------------
+
+    def state(self, attempt: Attempt) -> dict[str, str]:
+        """The batch's hash: cursor, counters, flags."""
+        key = self.key("batch", attempt.job_id)
+        return self._patiently(
+            attempt, lambda: cast("dict[str, str]", self.records.redis.hgetall(key))
+        )
+
+    def packs(self, attempt: Attempt) -> dict[str, tuple[str, Failure | None]]:
+        """The packs under way: the state of each and, where it failed, why.
+
+        A pack whose record is gone has the state `gone`.
+        """
+
+        def look() -> dict[str, tuple[str, Failure | None]]:
+            redis = self.records.redis
+            key = self.key("batch", attempt.job_id) + ":packs"
+            names = cast("list[str]", redis.zrange(key, 0, -1))
+            pipe = redis.pipeline(transaction=False)
+            for name in names:
+                pipe.hmget(self.key("job", name), "state", "failure")
+            return {
+                name: (state or "gone", Failure(**json.loads(failure)) if failure else None)
+                for name, (state, failure) in zip(names, pipe.execute(), strict=True)
+            }
+
+        return self._patiently(attempt, look)
+
+    def note(self, attempt: Fenced, **fields: object) -> None:
+        """Write into the batch's hash. Raises `Interrupted` where it is not ours any more."""
+        flat = [str(text) for pair in fields.items() for text in pair]
+        self._fenced(attempt, self._note, *flat)
+
+    def write(self, attempt: Fenced, step: Step, *, priority: str, orders: Orders) -> None:
+        """Carry out a step of the plan. Raises `Interrupted` where it is not ours any more."""
+        arguments: list[Any] = []
+        for named in (step.fields, step.counts, step.segments):
+            arguments.append(len(named))
+            for name, value in named.items():
+                arguments += [name, value]
+        arguments += [len(step.closed), *step.closed, priority, _FOR_EVER_SECONDS]
+        for pack in step.packs:
+            request = {"batch": attempt.job_id, "number": pack.number}
+            rows = [[e.position, e.earlier, e.planned.packed()] for e in pack.entries]
+            name = pack_name(attempt.job_id, pack.number)
+            packed = packed_rows([astuple(orders), *rows])
+            arguments += [pack.number, name, json.dumps(request), packed]
+        self._fenced(attempt, self._plan, *arguments)
+
+    def rest(self, attempt: Fenced, reason: str, delay_seconds: float, low: int) -> None:
+        """Let the planner wait for *reason*, or until at most *low* packs are under way."""
+        self._fenced(attempt, self._rest, reason, delay_seconds, low)
+
+    def wake_packs(self, attempt: Attempt) -> None:
+        """Ring for every pack of the batch that waits."""
+        self._patiently(
+            attempt,
+            lambda: self._wake_packs(keys=[self.records.root], args=[attempt.job_id]),
+        )
+
+    def end(self, attempt: Fenced, *arguments: Any) -> None:
+        """End the batch: state, field, value, Celery meta, summary, callback queue and message."""
+        state, name, value, meta, summary, queue, message = arguments
+        self._fenced(
+            attempt, self._end, state, name, value, meta, self.keep_seconds, summary, queue, message
+        )
+
+    # -- the pack's side ------------------------------------------------------------------
+
+    def open_pack(self, attempt: Attempt, pack: str) -> OpenPack | None:
+        """What is in the pack; None when its batch has been forgotten."""
+
+        def look() -> tuple[bytes | None, dict[str, str]]:
+            redis = self.records.redis
+            packed = self._binary("GET", self.key("pack", pack))
+            return packed, cast("dict[str, str]", redis.hgetall(self.key("outcomes", pack)))
+
+        packed, found = self._patiently(attempt, look)
+        if packed is None:
+            return None
+        orders, *rows = rows_of(packed)
+        return OpenPack(
+            orders=Orders(*orders),
+            entries=[Entry(at, earlier, unpacked(row)) for at, earlier, row in rows],
+            outcomes={int(at): json.loads(text) for at, text in found.items() if at[0] != "t"},
+            tries={int(at[1:]): json.loads(text) for at, text in found.items() if at[0] == "t"},
+        )
+
+    def record(
+        self,
+        attempt: Fenced,
+        batch: str,
+        outcomes: Iterable[tuple[int, Outcome]],
+        calls: Mapping[str, int],
+        dollars: float,
+    ) -> str:
+        """Record outcomes; each counts once. Answers `ok`, `paused`, `cancel` or `lost`."""
+        flat: list[Any] = []
+        for position, outcome in outcomes:
+            flat += [position, outcome.line(), outcome.status, outcome.code, outcome.moved_bytes]
+        spent = [calls.get("a", 0), calls.get("b", 0), calls.get("c", 0), f"{dollars:.9g}"]
+        arguments = [attempt.job_id, attempt.fence, batch, *spent, *flat]
+        return self._patiently(
+            attempt, lambda: str(self._record(keys=[self.records.root], args=arguments))
+        )
+
+    def seal(self, attempt: Fenced, batch: str, number: int, segment: bytes) -> list[str] | None:
+        """End the pack with its segment; the strays to remove, or None: not ours any more."""
+        arguments = [attempt.job_id, attempt.fence, batch, number, segment]
+        answer = self._patiently(
+            attempt, lambda: self._seal(keys=[self.records.root], args=arguments)
+        )
+        return None if answer[0] == "lost" else [str(stray) for stray in answer[1:]]
+
+    def pause_pack(self, attempt: Fenced, batch: str) -> None:
+        """Let the pack wait until its batch goes on."""
+        arguments = [attempt.job_id, attempt.fence, batch]
+        self._patiently(attempt, lambda: self._pause_pack(keys=[self.records.root], args=arguments))
+
+    def disown(self, pack: str, batch: str, number: int, made: Mapping[int, str]) -> dict[int, str]:
+        """Ask what became of positions at which an outdated owner made something."""
+        flat: list[str | int] = [value for pair in made.items() for value in pair]
+        with unavailable(self.records.url):
+            answers = self._disown(keys=[self.records.root], args=[pack, batch, number, *flat])
+        return dict(zip(made, (str(answer) for answer in answers), strict=True))
+
+    # -- the ledger -----------------------------------------------------------------------
+
+    def segment_numbers(self, batch: str) -> list[int]:
+        """The packs whose outcomes are in Redis, in order."""
+        with unavailable(self.records.url):
+            names = cast(
+                "list[str]", self.records.redis.hkeys(self.key("batch", batch) + ":ledger")
+            )
+        return sorted(map(int, names))
+
+    def segment(self, batch: str, number: int) -> bytes | None:
+        """One segment of the ledger, where it is still in Redis."""
+        with unavailable(self.records.url):
+            return self._binary("HGET", self.key("batch", batch) + ":ledger", number)
+
+    def chunk(self, batch: str, number: int) -> bytes | None:
+        """One chunk of submitted items."""
+        with unavailable(self.records.url):
+            return self._binary("HGET", self.key("batch", batch) + ":feed", number)
+
+    def forget_chunks(self, batch: str, numbers: Iterable[int]) -> None:
+        """Drop chunks that are planned."""
+        names = list(map(str, numbers))
+        if names:
+            with unavailable(self.records.url):
+                self.records.redis.hdel(self.key("batch", batch) + ":feed", *names)
+
+    # -------------------------------------------------------------------------------------
+
+    def _fenced(self, attempt: Fenced, script: Callable[..., Any], *arguments: Any) -> None:
+        given = [attempt.job_id, attempt.fence, *arguments]
+        answer = self._patiently(attempt, lambda: script(keys=[self.records.root], args=given))
+        if not answer:
+            attempt.guard()  # says why, by raising
+            raise QueueUnavailable("The lease was lost and found again; the keeper rings again.")
+
+    def _patiently(self, attempt: Attempt, act: Callable[[], T]) -> T:
+        """Call *act* until Redis answers; what interrupts the attempt ends the waiting."""
+        pause = 0.1
+        while True:
+            try:
+                with unavailable(self.records.url):
+                    return act()
+            except QueueUnavailable:
+                attempt.checkpoint()
+                time.sleep(pause)
+                pause = min(2 * pause, 2.0)
+
+    def _binary(self, *command: Any) -> bytes | None:
+        found = self.records.redis.execute_command(  # type: ignore[no-untyped-call]  # untyped
+            *command, NEVER_DECODE=True
+        )
+        return cast("bytes | None", found)
+
+
+def pack_name(batch: str, number: int) -> str:
+    """The id of a pack."""
+    return f"{batch}.p{number:06}"

@@ -1,0 +1,46 @@
+"""The work behind batches and their packs."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from b2jobs.batch_jobs import Hide, HideResult
+from b2jobs.jobs import Job, Result
+from b2jobs.records import Records
+from b2jobs_worker.batch.books import Books
+from b2jobs_worker.handlers.transfers import context
+from b2jobs_worker.settings import current
+from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.transfer.hide import hide
+
+
+def books() -> Books:
+    """The books of this process, made at their first use, after any fork."""
+    return _books_of(os.getpid())
+
+
+@cache
+def _books_of(process_id: int) -> Books:
+    del process_id
+    settings = current()
+    records = Records(settings.redis_url, settings.key_prefix)
+    return Books(records, settings.keep_failures_seconds)
+
+
+class HideWork:
+    """Implements `delivery.deliver.Work` for hiding a file, an item of syncs."""
+
+    def run(self, request: Job, attempt: Attempt) -> Result:
+        assert isinstance(request, Hide)
+        return hide(request, attempt, context())
+
+    def abandon(self, request: Job, attempt: Attempt) -> None:
+        """Nothing is ever left unfinished."""
+
+    def undo(self, request: Job, made: str) -> None:
+        """A second marker of the same name does no harm, and is not made."""
+
+    def traces(self, result: Result) -> str | None:
+        assert isinstance(result, HideResult)
+        return None

@@ -1,0 +1,31 @@
+"""Hide a file: its versions stay, its name is gone from listings."""
+
+from __future__ import annotations
+
+from b2jobs import locations
+from b2jobs.batch_jobs import Hide, HideResult
+from b2jobs.locations import B2File
+from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.transfer.context import Context, Usage
+
+
+def hide(request: Hide, attempt: Attempt, context: Context) -> HideResult:
+    """Hide the request's file; what is not visible counts as hidden.
+
+    Raises:
+        JobError: docs/errors.md lists the codes.
+    """
+    door = context.door(request.account, attempt)
+    usage = Usage(door, attempt)
+    target = locations.parse(request.target)
+    assert isinstance(target, B2File)
+    door.require("writeFiles", name=target.name)
+    bucket = door.bucket(target.bucket)
+    attempt.guard()
+    marker = door.hide_file(bucket, target.name)
+    return HideResult(
+        **usage.fields("hide"),
+        uri=request.target,
+        file_id=marker.file_id if marker else "",
+        status="hidden" if marker else "unchanged",
+    )
