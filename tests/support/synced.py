@@ -1,4 +1,4 @@
-"""Both sides of a sync in tests: folders and buckets as plain dicts, and the calls that were made."""
+"""Both sides of a sync in tests: a folder and a bucket as plain dicts, and the calls made."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Pair:
         return self.run(self.remote, self.local, **options)
 
     def run(self, source: str, destination: str, **options: Any) -> Any:
-        return self.installation.client.sync(source, destination, **options).wait(120)
+        return self.installation.client.sync(source, destination, **options).wait(40)
 
     def there(self) -> dict[str, bytes]:
         """The visible files of the bucket."""
