@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from b2emulator.access.keys import KeyTable
@@ -18,6 +17,7 @@ from b2emulator.store.index import Index
 from b2emulator.store.listing import Listings
 from b2emulator.store.parts import PartTable
 from b2emulator.store.reader import ContentReader
+from b2emulator.store.temporary import make_folder
 from b2emulator.store.versions import VersionTable
 
 
@@ -28,7 +28,7 @@ class Emulator:
         self.settings = settings
         self._temporary: Path | None = None
         if settings.data is None:
-            self._temporary = Path(tempfile.mkdtemp(prefix="b2emulator-"))
+            self._temporary = make_folder()
             folder, database = self._temporary, None
         else:
             folder, database = settings.data, settings.data / "index.sqlite"

@@ -55,7 +55,8 @@ class Entry:
     billed: int = 1
     bytes_in: int = 0
     bytes_out: int = 0
-    seconds: float = 0.0
+    seconds: float | None = None
+    """None while it is going on."""
     key_id: str | None = None
     bucket: str | None = None
     name: str | None = None
@@ -79,6 +80,7 @@ class Journal:
     def __init__(self, limit: int) -> None:
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._number = 0
+        self._sending: set[int] = set()
         self.clear()
 
     def clear(self) -> None:
@@ -97,6 +99,7 @@ class Journal:
 
     def end(self, entry: Entry, seconds: float) -> None:
         entry.seconds = seconds
+        self._sending.discard(entry.number)
         self._calls[entry.call] += 1
         if entry.price_class and 200 <= entry.status < 300:
             self._classes[entry.price_class] += entry.billed
@@ -104,6 +107,15 @@ class Journal:
             self._codes[entry.code or "connection_cut"] += 1
         self._bytes_in += entry.bytes_in
         self._bytes_out += entry.bytes_out
+
+    def sending(self, entry: Entry) -> None:
+        """A body is on its way; `is_settled` waits for its end."""
+        self._sending.add(entry.number)
+
+    @property
+    def is_settled(self) -> bool:
+        """No download is between its last byte, which its client has seen, and its entry."""
+        return not self._sending
 
     def entries(self, after: int = 0, call: str | None = None) -> Iterator[Entry]:
         return (e for e in self._entries if e.number > after and call in (None, e.call))

@@ -8,12 +8,16 @@ Keys, behind the prefix and `b2jobs:`
 
     job:ID            hash: the record
     journal:ID        hash: what of a large transfer is done
+    strays:ID         set: what outdated owners made, to be removed when the job ends
     followers:ID      set: Celery ids that share the result of a job with the same key
     key:KEY           the id of the job that was submitted under KEY
     queued:PRIORITY   sorted set of ids by the time of their last doorbell
     running           sorted set of ids by the end of their lease
     waiting           sorted set of ids by the time they are due
     succeeded, failed, cancelled   sorted sets of ids by the time they ended
+
+`fence` in a record is the fencing number of its owner: the attempt's number and a random
+part, so that a number is not given twice even when a restart of Redis lost the last second.
 
 A doorbell is a Celery message (protocol 2, as kombu's Redis transport stores it) without
 arguments; the record has them. `tests/contract` compares it with one that Celery made.
@@ -115,7 +119,7 @@ local function enqueue(id, in_front)
   local queue = QUEUES[priority]
   local rung = NOW
   if in_front then rung = math.min(next_bell(queue) or NOW, NOW) end
-  local bells = redis.call('HINCRBY', job_key(id), 'bells', 1)
+  local bells = redis.call('HINCRBY', job_key(id), 'bells', 1)  -- tells delivery tags apart
   local values = {id = string.sub(cjson.encode(id), 2, -2), kind = field(id, 'kind'),
                   queue = queue, rung = seconds(rung)}
   local message = string.gsub(DOORBELL, '@(%a+)@', values)
@@ -137,6 +141,7 @@ end
 local function finish(id, state, name, value, meta, ttl)
   ttl = math.ceil(tonumber(ttl))
   leave(id)
+  if name ~= 'failure' then redis.call('HDEL', job_key(id), 'failure') end
   redis.call('HSET', job_key(id), 'state', state, 'reason', '', 'until', '', name, value,
              'ended', seconds(NOW))
   redis.call('ZADD', shelf(state), seconds(NOW), id)

@@ -22,6 +22,10 @@ from b2jobs.errors import Failure, JobNotFound, QueueUnavailable
 from b2jobs.jobs import ENDED, KINDS, Job, Priority, State
 
 DAY_SECONDS = 24 * 3600.0
+_REFUSALS = (
+    *("OOM", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY"),
+    *("NOAUTH", "WRONGPASS", "NOPERM"),
+)
 WORKER_LIFE_SECONDS = 30.0
 _PAGE = 500
 
@@ -37,7 +41,7 @@ if redis.call('EXISTS', job_key(id)) == 1 then return id end
 redis.call('HSET', job_key(id), 'id', id, 'kind', kind, 'priority', priority, 'key', key,
            'request', ARGV[5], 'retry', ARGV[6],
            'expires', ARGV[7] ~= '' and seconds(NOW + tonumber(ARGV[7])) or '',
-           'created', seconds(NOW), 'attempts', 0, 'fence', 0, 'lost', 0)
+           'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0)
 if key ~= '' then redis.call('SET', P .. 'key:' .. key, id) end
 if tonumber(ARGV[8]) > 0 then
   redis.call('HSET', job_key(id), 'state', 'waiting', 'reason', 'window',
@@ -82,7 +86,7 @@ redis.call('PERSIST', job_key(id))
 local key = field(id, 'key')
 if key ~= '' then redis.call('SET', P .. 'key:' .. key, id) end
 redis.call('HDEL', job_key(id), 'failure', 'ended', 'started', 'cancel', 'progress')
-redis.call('HSET', job_key(id), 'lost', 0, 'expires', '')
+redis.call('HSET', job_key(id), 'lost', 0, 'expires', '', 'fence', '', 'unheard', 0)
 redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
 enqueue(id, false)
 return 'queued'
@@ -96,7 +100,7 @@ local id = ARGV[1]
 if redis.call('EXISTS', job_key(id)) == 1 then return 0 end
 redis.call('HSET', job_key(id), 'id', id, 'kind', ARGV[2], 'priority', 'normal', 'key', '',
            'request', ARGV[3], 'retry', 0, 'expires', '', 'created', seconds(NOW),
-           'attempts', 0, 'fence', 0, 'lost', 0, 'state', 'queued')
+           'attempts', 0, 'fence', '', 'lost', 0, 'state', 'queued')
 finish(id, 'failed', 'failure', ARGV[4], ARGV[5], ARGV[6])
 return 1
 """
@@ -377,8 +381,7 @@ def unavailable(url: str) -> Iterator[None]:
 def _is_refusal(error: ResponseError) -> bool:
     """Whether Redis turned a sound command down: full, loading, read-only, not permitted."""
     text = str(error).upper()
-    words = ("OOM", "LOADING", "READONLY", "MASTERDOWN", "NOAUTH", "WRONGPASS", "NOPERM", "MISCONF")
-    return any(word in text for word in words)
+    return any(word in text for word in _REFUSALS)
 
 
 def _meta(status: str, result: object) -> str:

@@ -63,6 +63,12 @@ class FakeUpload:
             raise
         return TransferResult(file_id=name, size=3)
 
+    def abandon(self, request: Job, attempt: Attempt) -> None:
+        attempt.guard()
+        self.tell("abandoned", attempt)
+        (self.unfinished / attempt.job_id).unlink(missing_ok=True)
+        attempt.journal.clear()
+
     def undo(self, request: Job, made: str) -> None:
         (self.made / made).unlink(missing_ok=True)
 
@@ -115,5 +121,6 @@ class FakeUpload:
 
 
 app = make_app(current())
+app.main = __name__
 app.conf.include = []
 register(app, {"upload": FakeUpload(Path(os.environ["FAKE_FOLDER"]))})

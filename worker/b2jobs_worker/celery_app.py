@@ -21,18 +21,23 @@ from b2jobs_worker.delivery.startup import warn_about_redis
 from b2jobs_worker.schedule import ScheduleChore
 from b2jobs_worker.settings import Settings, current
 
+UNACKED_SECONDS = 60
+"""How long a message may lie between its taking and its acknowledging, which is at once."""
+
 logger = logging.getLogger(__name__)
 
 
 def make_app(settings: Settings) -> Celery:
     """A Celery app for *settings*. Messages are acknowledged when taken; results are ours."""
     url, options = _broker(settings)
-    app = Celery("b2jobs", broker=url, backend=url, include=["b2jobs_worker.handlers.tasks"])
+    app = Celery(__name__, broker=url, backend=url, include=["b2jobs_worker.handlers.tasks"])
     app.conf.update(
         broker_transport_options=options,
         result_backend_transport_options=options,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # Redis full, or a replica after a failover: wait for it instead of exiting.
+        broker_channel_error_retry=True,
         task_acks_late=False,
         task_ignore_result=True,
         task_default_queue=QUEUES["normal"],
@@ -61,6 +66,12 @@ def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
     options: dict[str, Any] = {
         "queue_order_strategy": "priority",
         "global_keyprefix": settings.key_prefix,
+        # Names of our own: kombu gives back what lies in them too long, whoever took it, and
+        # another application in this Redis may have its own idea of too long.
+        "unacked_key": "b2jobs:unacked",
+        "unacked_index_key": "b2jobs:unacked_index",
+        "unacked_mutex_key": "b2jobs:unacked_mutex",
+        "visibility_timeout": UNACKED_SECONDS,
         "socket_timeout": 10,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from b2emulator.file_ids import LARGE, SMALL, make_file_id, number_of
 from b2emulator.store.bodies import BodyStore, Content, NewBody, Piece
@@ -62,26 +63,26 @@ def load_content(text: str) -> Content:
     return tuple(Piece(*entry) for entry in json.loads(text))
 
 
-def version_from_row(row: Sequence[object]) -> Version:
+def version_from_row(row: Sequence[Any]) -> Version:
     (number, bucket, name, millis, action, file_id, size, sha1, md5, content_type, info) = row[:11]
     encryption, mode, until, hold, content = row[11:]
-    return Version(  # the columns' types are the schema's
-        number=number,  # type: ignore[arg-type]
-        bucket=bucket,  # type: ignore[arg-type]
-        name=name,  # type: ignore[arg-type]
-        millis=millis,  # type: ignore[arg-type]
-        action=action,  # type: ignore[arg-type]
-        file_id=file_id,  # type: ignore[arg-type]
-        size=size,  # type: ignore[arg-type]
-        sha1=sha1,  # type: ignore[arg-type]
-        md5=md5,  # type: ignore[arg-type]
-        content_type=content_type,  # type: ignore[arg-type]
-        info=json.loads(info) if info != "{}" else {},  # type: ignore[arg-type]
-        encryption=Encryption(*json.loads(encryption)) if encryption else None,  # type: ignore[arg-type]
-        retention_mode=mode,  # type: ignore[arg-type]
-        retain_until=until,  # type: ignore[arg-type]
-        legal_hold=hold,  # type: ignore[arg-type]
-        content=load_content(content) if content != "[]" else (),  # type: ignore[arg-type]
+    return Version(
+        number=number,
+        bucket=bucket,
+        name=name,
+        millis=millis,
+        action=action,
+        file_id=file_id,
+        size=size,
+        sha1=sha1,
+        md5=md5,
+        content_type=content_type,
+        info=json.loads(info) if info != "{}" else {},
+        encryption=Encryption(*json.loads(encryption)) if encryption else None,
+        retention_mode=mode,
+        retain_until=until,
+        legal_hold=hold,
+        content=load_content(content) if content != "[]" else (),
     )
 
 

@@ -101,10 +101,10 @@ async def _send_struck(
                     entry.bytes_out += len(data)
                     await writer.drain()
                     raise ConnectionCut(reset=end == effects.reset_response_at)
-                await writer.write(data)
-                entry.bytes_out += len(data)
                 if pace is not None:
                     await pace.passed(len(data))
+                await writer.write(data)
+                entry.bytes_out += len(data)
 
 
 def cut_connection(request: web.BaseRequest, *, reset: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import logging
@@ -94,8 +95,6 @@ class Handler:
             params = await _params(request, asked, entry)
         effects = self.emulator.faults.effects(entry)
         if effects is not None and effects.delay_seconds:
-            import asyncio
-
             await asyncio.sleep(effects.delay_seconds)
         self.emulator.rate_limit.take()
         if asked.call in (UPLOAD_FILE, UPLOAD_PART):
@@ -183,6 +182,7 @@ class Handler:
         if effects is not None and effects.lost_response:
             raise ConnectionCut
         entry.status = download.status
+        self.emulator.journal.sending(entry)
         return await send_download(request, download, spans, entry, effects)
 
     def base_url(self, request: web.BaseRequest) -> str:

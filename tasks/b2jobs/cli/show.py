@@ -34,7 +34,7 @@ def queued(session: Session, job_id: str) -> None:
 def answer(session: Session, outcome: Result) -> None:
     """A job's result: the content that was asked for, the URL, a list, or its fields."""
     if session.json:
-        line(outcome.model_dump(mode="json"))
+        line(outcome.as_json())
         return
     match outcome:
         case TransferResult(content=str() as content, encoding="base64"):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from b2jobs_worker.settings import Root, Settings
@@ -16,21 +19,30 @@ def served(folder: Path, access: str = "read-write", **more: object) -> Settings
     return Settings(roots={".my": root}, **more)  # type: ignore[arg-type]
 
 
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can reach. pytest's own are closed, again with each run."""
+    folder = Path(tempfile.mkdtemp(prefix="b2jobs-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
 def as_nobody(folder: Path, code: str) -> str:
     """What *code* prints when an ordinary user runs it in *folder*.
 
     Nothing is unreadable to root, so the process becomes nobody first (having imported what
-    *code* needs: the interpreter's own folder may be closed to nobody); *folder* is opened up
-    to it. Where the tests already run as an ordinary user, that one will do.
+    *code* needs: the interpreter's own folder may be closed to nobody); *folder* must
+    be open to it, see `open_folder`. Where the tests run as an ordinary user, that one will do.
     `attempt` prints the code of the JobError that its argument raises.
     """
-    for parent in [folder, *folder.parents]:
-        if parent.stat().st_uid == os.getuid() and parent != Path(parent.anchor):
-            parent.chmod(parent.stat().st_mode | 0o055)
     become = (
         "import os, resource, signal\n"
         "from b2jobs.errors import JobError\n"
         "from b2jobs_worker.settings import Root, Settings\n"
+        "import b2jobs_worker.secrets, b2jobs_worker.sources.listing\n"
         "from b2jobs_worker.sources import open_sink, open_source\n"
         "root = Root(url='file://' + os.getcwd(), access='read-write')\n"
         "settings = Settings(roots={'.my': root})\n"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2jobs.errors import JobError
@@ -19,9 +20,17 @@ from b2jobs_worker.sources.failures import destination_error
 from b2jobs_worker.sources.parts import PartFile, part_files, part_name, part_token
 from b2jobs_worker.sources.roots import folder_roots
 from b2jobs_worker.sources.sink import RESUMABLE_BYTES, LocalSink
-from unit.sources.places import as_nobody, served
+from unit.sources.places import as_nobody, open_folder, served
 
 LARGE = RESUMABLE_BYTES + 123
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder in which everybody may write."""
+    with open_folder() as folder:
+        folder.chmod(0o777)
+        yield folder
 
 
 def sink(folder: Path, path: str = "new", job: str = "job-1", **more: bool) -> LocalSink:
@@ -270,9 +279,9 @@ def test_every_word_of_the_system_has_a_code(number: int, expected: str) -> None
     assert destination_error(OSError(number, os.strerror(number)), "x").code == expected
 
 
-def test_a_limit_on_file_size_is_the_operators(tmp_path: Path) -> None:
+def test_a_limit_on_file_size_is_the_operators(shared: Path) -> None:
     told = as_nobody(
-        prepared(tmp_path),
+        shared,
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "attempt(lambda: open_sink('data://.my/new', settings, 'job').open(5000))\n",
@@ -280,8 +289,8 @@ def test_a_limit_on_file_size_is_the_operators(tmp_path: Path) -> None:
     assert told == "destination_unwritable operator"
 
 
-def test_another_users_part_file_is_replaced(tmp_path: Path) -> None:
-    root = prepared(tmp_path)
+def test_another_users_part_file_is_replaced(shared: Path) -> None:
+    root = shared
     part = root / part_name("new", "job")
     part.write_text("not yours")
     part.chmod(0o666)
@@ -294,13 +303,6 @@ def test_another_users_part_file_is_replaced(tmp_path: Path) -> None:
     assert (root / "new").read_text() == "mine"
     assert (root / "new").stat().st_uid == (os.getuid() or 65534)
     assert names(root) == ["new"]
-
-
-def prepared(tmp_path: Path) -> Path:
-    root = tmp_path / "root"
-    root.mkdir()
-    root.chmod(0o777)
-    return root
 
 
 def test_part_files_are_found_again(tmp_path: Path) -> None:
@@ -323,6 +325,7 @@ NAMES = st.text(
 
 
 @given(name=NAMES, job=st.text())
+@settings(deadline=None)
 def test_part_names_fit_and_hold_no_path(name: str, job: str) -> None:
     part = part_name(name, job)
     assert len(os.fsencode(part)) <= 255
@@ -332,6 +335,7 @@ def test_part_names_fit_and_hold_no_path(name: str, job: str) -> None:
 
 
 @given(stem=NAMES)
+@settings(deadline=None)
 def test_long_names_that_differ_at_the_end_have_different_part_files(stem: str) -> None:
     long = stem * 300
     assert part_name(long + "a", "job") != part_name(long + "b", "job")

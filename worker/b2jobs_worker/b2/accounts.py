@@ -55,6 +55,7 @@ class Account:
         self.credential = credential
         self.session = OneAuthorisation(http)
         self.concurrency = Concurrency()
+        self.asking_for_buckets = threading.Lock()
         self._authorised = False
         self._authorising = threading.Lock()
         self._buckets: dict[str, BucketName] = {}

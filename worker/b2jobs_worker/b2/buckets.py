@@ -25,10 +25,14 @@ class BucketCalls(Calls):
             return known
         if account.allowed_buckets is not None:
             raise errors.bucket_not_allowed(name)
-        for document in self.list_buckets(name):
-            bucket = BucketName(document["bucketId"], document["bucketName"])
-            account.remember_bucket(bucket)
-            return bucket
+        with account.asking_for_buckets:  # one thread asks, the others read its answer
+            known = account.known_bucket(name)
+            if known is not None:
+                return known
+            for document in self.list_buckets(name):
+                bucket = BucketName(document["bucketId"], document["bucketName"])
+                account.remember_bucket(bucket)
+                return bucket
         raise errors.bucket_not_found(name)
 
     def url(self, bucket: str, name: str) -> str:

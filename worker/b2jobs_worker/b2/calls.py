@@ -34,16 +34,20 @@ class Calls:
         self.attempt = attempt
         self._caller = Caller(attempt, meter)
         self.meter = meter
+        self._account: Account | None = None
 
     def account(self) -> Account:
-        """The account, authorised.
+        """The account, authorised; the same one for the whole job.
 
         Raises:
             OperatorError: `credentials_missing`, `credentials_invalid`, ...
         """
-        account = self._accounts.get(self._name)
-        if not account.is_authorised:
-            self.once(account, "authorize_account", account.authorise, ())
+        account = self._account
+        if account is None:
+            account = self._accounts.get(self._name)
+            if not account.is_authorised:
+                self.once(account, "authorize_account", account.authorise, ())
+            self._account = account
         return account
 
     def require(self, *capabilities: str, name: str | None = None) -> Account:

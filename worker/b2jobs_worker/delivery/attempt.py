@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,18 +14,23 @@ from b2jobs_worker.delivery import shutdown
 from b2jobs_worker.delivery.leases import Claim, Leases, until_redis_answers
 from b2jobs_worker.transfer.attempt import Interrupted
 
+logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
 class JobAttempt:
-    """Implements `transfer.attempt.Attempt` over a lease."""
+    """Implements `transfer.attempt.Attempt` over a lease.
 
-    def __init__(self, claim: Claim, leases: Leases) -> None:
+    One that does not heed a cancellation is for removing what a cancelled job left.
+    """
+
+    def __init__(self, claim: Claim, leases: Leases, *, heeds_cancel: bool = True) -> None:
         self.claim = claim
         self.job_id = claim.job_id
         self.number = claim.attempt
         self.journal = _FencedJournal(self)
         self._leases = leases
+        self._heeds_cancel = heeds_cancel
         self._interrupted: Interrupted | None = None
         self._acts: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -43,12 +49,19 @@ class JobAttempt:
 
     def guard(self) -> None:
         self.checkpoint()
-        answer = self.until_redis_answers(lambda: self._leases.still_holds(self.claim))
-        if answer == "lost":
-            self.interrupt("lease_lost", keep=True)
-        elif answer == "cancel":
-            self.interrupt("cancelled", keep=False)
+        self.heed(self.until_redis_answers(lambda: self._leases.still_holds(self.claim)))
         self.checkpoint()
+
+    def heed(self, answer: str) -> None:
+        """Act on what Redis said of the lease: `ok`, `cancel`, `lost` or `gone`."""
+        match answer:
+            case "cancel" if self._heeds_cancel:
+                self.interrupt("cancelled", keep=False)
+            case "lost":
+                self.interrupt("lease_lost", keep=True)
+            case "gone":
+                # Redis lost the job: nobody will go on with what is unfinished.
+                self.interrupt("record_lost", keep=False)
 
     def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
         self._progress = (phase, done_bytes, total_bytes)
@@ -72,7 +85,10 @@ class JobAttempt:
             self._interrupted = Interrupted(reason, keep=keep)
             acts = list(self._acts)
         for act in acts:
-            act()
+            try:
+                act()
+            except Exception:
+                logger.exception("job %s: an interruption failed", self.job_id)
 
     def seconds(self) -> float:
         """Since the claim."""
@@ -117,6 +133,5 @@ class _FencedJournal:
     def _write(self, fields: dict[str, str] | None) -> None:
         attempt = self._attempt
         leases, claim = attempt._leases, attempt.claim
-        if not attempt.until_redis_answers(lambda: leases.journal(claim, fields)):
-            attempt.interrupt("lease_lost", keep=True)
-            attempt.checkpoint()
+        while not attempt.until_redis_answers(lambda: leases.journal(claim, fields)):
+            attempt.guard()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from b2jobs.errors import (
@@ -15,8 +17,15 @@ from b2jobs.errors import (
 )
 from b2jobs.jobs import Job, Result, build
 from b2jobs_worker.delivery import retry, shutdown
+from b2jobs_worker.delivery.alone import run_alone
 from b2jobs_worker.delivery.attempt import JobAttempt
-from b2jobs_worker.delivery.leases import Claim, Leases, leases, until_redis_answers
+from b2jobs_worker.delivery.leases import (
+    LOSSES_THAT_FAIL,
+    Claim,
+    Leases,
+    leases,
+    until_redis_answers,
+)
 from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Settled
 
 logger = logging.getLogger(__name__)
@@ -48,8 +57,10 @@ class Work(Protocol):
         """What this attempt newly made, to be undone if it turns out outdated; None for nothing."""
 
 
-def deliver(job_id: str, work: Work) -> None:
+def deliver(job_id: str, work: Work, *, module: str) -> None:
     """Answer a doorbell. Does nothing for a job that is held, ended, or not due.
+
+    A suspect runs in a process of its own, which finds the same work in *module*.
 
     Raises:
         QueueUnavailable: Redis went away before the job was claimed; the keeper rings again.
@@ -58,11 +69,17 @@ def deliver(job_id: str, work: Work) -> None:
         leases().ring_again(job_id)
         return
     claim = leases().claim(job_id)
-    if claim is not None:
-        _Delivery(claim, leases(), work).run()
+    if claim is None:
+        return
+    delivery = Delivery(claim, leases(), work)
+    if claim.is_suspect and not claim.is_cancelled:
+        with delivery.held():
+            run_alone(claim, module, started=delivery.let_go)
+    else:
+        delivery.run()
 
 
-class _Delivery:
+class Delivery:
     """One attempt from its claim to what is written about it."""
 
     def __init__(self, claim: Claim, held: Leases, work: Work) -> None:
@@ -71,46 +88,58 @@ class _Delivery:
         self.work = work
         self.attempt = JobAttempt(claim, held)
 
-    def run(self) -> None:
-        logger.info("job %s: attempt %d starts", self.claim.job_id, self.claim.attempt)
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Renew the lease while the context lasts, or until `let_go`."""
         self.leases.hold(self.attempt)
         try:
+            yield
+        finally:
+            self.let_go()
+
+    def let_go(self) -> None:
+        self.leases.release(self.attempt)
+
+    def run(self) -> None:
+        """Make the attempt and note how it ended."""
+        with self.held():
+            self._run()
+
+    def _run(self) -> None:
+        logger.info("job %s: attempt %d starts", self.claim.job_id, self.claim.attempt)
+        try:
+            request = build(self.claim.kind, self.claim.arguments)
             if self.claim.is_poison:
-                self._give_up(_worker_lost(self.claim))
+                self._give_up(request, _worker_lost(self.claim))
             elif self.claim.is_cancelled:
-                if self._clean_up():
-                    self._note_cancelled()
+                self._cancelled(request)
             else:
-                self._try()
+                self._try(request)
         except Settled:
             logger.debug("job %s: settled by its own work", self.claim.job_id)
+        except InvalidJob as error:
+            self._note_failure(invalid(error, self.claim.attempt))
         except QueueUnavailable as error:
             # The worker is stopping and Redis does not answer: the lease will run out.
             logger.warning("job %s: its outcome is not noted: %s", self.claim.job_id, error)
-        finally:
-            self.leases.release(self.attempt)
 
-    def _try(self) -> None:
-        try:
-            request = build(self.claim.kind, self.claim.arguments)
-        except InvalidJob as error:
-            self._note_failure(invalid(error, self.claim.attempt))
-            return
+    def _try(self, request: Job) -> None:
         try:
             result = self.work.run(request, self.attempt)
         except Settled:
             raise
         except Interrupted as interrupted:
-            self._interrupted(interrupted)
+            self._interrupted(request, interrupted)
         except QueueUnavailable as error:
-            self._failed(PassingError(error.code, str(error)))
+            self._failed(request, PassingError(error.code, str(error)))
         except JobError as error:
-            self._failed(error)
+            self._failed(request, error)
         except Exception as error:
             logger.exception(
                 "job %s: a bug ended attempt %d", self.claim.job_id, self.claim.attempt
             )
-            self._failed(InternalError("internal_error", f"{type(error).__name__}: {error}"))
+            found = InternalError("internal_error", f"{type(error).__name__}: {error}")
+            self._failed(request, found)
         else:
             self._succeeded(request, result)
 
@@ -122,60 +151,79 @@ class _Delivery:
                 "attempts": self.claim.attempt,
             }
         ).as_json()
-        strays = self._note(lambda: self.leases.succeed(self.claim, said))
         made = self.work.traces(result)
+        # What an outdated owner made may be what this attempt found and returns.
+        kept = {str(value) for value in (made, *said.values())}
+        self._remove_strays(request, kept)
+        strays = self._note(lambda: self.leases.succeed(self.claim, said))
         if strays is None:
             self._disown(request, made)
         else:
             logger.info("job %s: succeeded", self.claim.job_id)
-            self._remove(request, [stray for stray in strays if stray != made])
+            self._remove(request, [stray for stray in strays if stray not in kept])
 
-    def _failed(self, error: JobError) -> None:
-        claim = self.claim
-        decision = retry.decide(
-            error,
-            attempt=claim.attempt,
-            elapsed_seconds=claim.elapsed_seconds + self.attempt.seconds(),
-            budget_seconds=claim.retry_seconds,
-        )
-        failure = error.failure(claim.attempt)
+    def _failed(self, request: Job, error: JobError) -> None:
+        decision = self._decide(error)
+        failure = error.failure(self.claim.attempt)
         if isinstance(decision, retry.Again):
-            again = decision
-            logger.info(
-                "job %s: %s; again in %.1f s", claim.job_id, failure.code, again.delay_seconds
-            )
-            self._note(
-                lambda: self.leases.park(claim, again.reason, again.delay_seconds, failure) or None
-            )
+            self._park(decision, failure)
         else:
-            self._give_up(failure)
+            self._give_up(request, failure)
 
-    def _give_up(self, failure: Failure) -> None:
-        """Remove what is unfinished, then end the job."""
-        if not self._clean_up():
-            return
+    def _decide(self, error: JobError) -> retry.Again | retry.End:
+        return retry.decide(
+            error,
+            attempt=self.claim.attempt,
+            elapsed_seconds=self.claim.elapsed_seconds + self.attempt.seconds(),
+            budget_seconds=self.claim.retry_seconds,
+        )
+
+    def _park(self, again: retry.Again, failure: Failure) -> None:
+        claim, delay = self.claim, again.delay_seconds
+        logger.info("job %s: %s; again in %.1f s", claim.job_id, failure.code, delay)
+        self._note(lambda: self.leases.park(claim, again.reason, delay, failure) or None)
+
+    def _give_up(self, request: Job, failure: Failure) -> None:
+        """Remove what is unfinished, then end the job; the failure counts, not the removing."""
+        if self.claim.losses <= LOSSES_THAT_FAIL:  # else removing it is what kills workers
+            self._clean_up(request)
         self._note_failure(failure)
 
-    def _clean_up(self) -> bool:
-        """Remove what earlier attempts left unfinished; whether the job is still ours."""
-        # An attempt of its own, which the cancellation that led here does not interrupt.
-        remover = JobAttempt(self.claim, self.leases)
-        try:
-            self.work.abandon(build(self.claim.kind, self.claim.arguments), remover)
-        except Interrupted as interrupted:
-            return interrupted.reason != "lease_lost"
-        except (JobError, InvalidJob) as error:
-            # The job ends in any case; what could not be removed is said in the log.
-            logger.warning("job %s: leftovers not removed: %s", self.claim.job_id, error)
-        return True
-
-    def _interrupted(self, interrupted: Interrupted) -> None:
-        claim = self.claim
-        logger.info("job %s: %s", claim.job_id, interrupted.reason)
-        if interrupted.reason == "handed_back":
-            self._note(lambda: self.leases.hand_back(claim) or None)
-        elif interrupted.reason == "cancelled":
+    def _cancelled(self, request: Job) -> None:
+        """Remove what is unfinished, again later where that can heal, then end the job."""
+        error = self._clean_up(request)
+        decision = self._decide(error) if error is not None else retry.End()
+        if error is not None and isinstance(decision, retry.Again):
+            self._park(decision, error.failure(self.claim.attempt))
+        else:
             self._note_cancelled()
+
+    def _clean_up(self, request: Job) -> JobError | None:
+        """Remove what attempts left unfinished and outdated owners made; why it could not be."""
+        # An attempt of its own, which the cancellation that led here does not interrupt.
+        remover = JobAttempt(self.claim, self.leases, heeds_cancel=False)
+        try:
+            self.work.abandon(request, remover)
+            self._remove_strays(request, set())
+        except Settled:
+            raise
+        except Interrupted:
+            logger.warning("job %s: somebody else removes its leftovers", self.claim.job_id)
+        except JobError as error:
+            logger.warning("job %s: leftovers not removed: %s", self.claim.job_id, error)
+            return error
+        except QueueUnavailable:
+            raise
+        except Exception:
+            logger.exception("job %s: a bug kept leftovers from being removed", self.claim.job_id)
+        return None
+
+    def _interrupted(self, request: Job, interrupted: Interrupted) -> None:
+        logger.info("job %s: %s", self.claim.job_id, interrupted.reason)
+        if interrupted.reason == "handed_back":
+            self._note(lambda: self.leases.hand_back(self.claim) or None)
+        elif interrupted.reason == "cancelled":
+            self._cancelled(request)
 
     def _note_cancelled(self) -> None:
         claim = self.claim
@@ -206,6 +254,15 @@ class _Delivery:
             kept = {str(value) for value in (result or {}).values()}
             self._remove(request, [] if made in kept else [made])
 
+    def _remove_strays(self, request: Job, kept: set[str]) -> None:
+        """Remove what outdated owners made, all but *kept*, while the job is still ours.
+
+        Done before the job ends, so that another attempt does it should this one die.
+        """
+        if self.claim.attempt > 1:
+            strays = self._note(lambda: self.leases.strays(self.claim.job_id))
+            self._remove(request, [stray for stray in strays if stray not in kept])
+
     def _remove(self, request: Job, strays: list[str]) -> None:
         for stray in strays:
             try:
@@ -224,7 +281,8 @@ def invalid(error: InvalidJob, attempt: int = 0) -> Failure:
 def _worker_lost(claim: Claim) -> Failure:
     return Failure(
         code="worker_lost",
-        message=f"{claim.losses} workers in a row died while they ran this job.",
+        message=f"{claim.losses} workers in a row died while they ran this job, the last of them "
+        "a process that ran nothing else.",
         hint="Look for out-of-memory kills or crashes in the workers' logs, then retry the job.",
         act="operator",
         attempts=claim.attempt,

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default as celery_strategy
 
-from b2jobs.errors import InvalidJob
+from b2jobs.errors import InvalidJob, QueueUnavailable
 from b2jobs.jobs import Job, build
 from b2jobs.records import Records
 from b2jobs_worker.delivery.deliver import invalid
@@ -44,7 +45,12 @@ def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...
         arguments = _arguments(message)
         if arguments is None:
             return answer(message, body, ack, reject, callbacks, **more)
-        register(leases().records, kind, message.headers, arguments)
+        try:
+            register(leases().records, kind, message.headers, arguments)
+        except QueueUnavailable:
+            raise
+        except Exception as error:
+            raise InvalidTaskError(f"not a message of Celery: {error!r}") from error
         return message.ack_log_error(logger, consumer.connection_errors)
 
     return receive
@@ -64,11 +70,12 @@ def register(
     job_id = str(headers["id"])
     try:
         job = _requested(kind, headers, arguments)
+        delay = max(0.0, _seconds_until(headers.get("eta")) or 0.0)
     except InvalidJob as error:
         logger.warning("job %s is refused: %s", job_id, error)
         records.refuse(job_id, kind, arguments.named, invalid(error))
         return
-    first = records.submit(job_id, job, delay_seconds=_seconds_until(headers.get("eta")) or 0.0)
+    first = records.submit(job_id, job, delay_seconds=delay)
     if first != job_id:
         records.follow(first, job_id)
 
@@ -79,9 +86,7 @@ def _requested(kind: str, headers: dict[str, Any], arguments: ForeignArguments) 
             f"{kind} takes its arguments by name; {len(arguments.positional)} came without one.",
             hint="Send kwargs={...}.",
         )
-    linked = [
-        name for name in ("callbacks", "errbacks", "chain", "chord") if arguments.links.get(name)
-    ]
+    linked = [name for name in _LINKS if arguments.links.get(name)]
     if linked or headers.get("group"):
         raise InvalidJob(
             f"{kind} cannot be part of a Celery canvas ({', '.join(linked) or 'group'}).",
@@ -96,7 +101,18 @@ def _requested(kind: str, headers: dict[str, Any], arguments: ForeignArguments) 
 
 
 def _arguments(message: Any) -> ForeignArguments | None:
-    """What plain Celery sent, or None for a doorbell of ours."""
+    """What plain Celery sent, or None for a doorbell of ours.
+
+    Raises:
+        InvalidTaskError: neither; Celery drops the message and says so in its log.
+    """
+    try:
+        return _read(message)
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise InvalidTaskError(f"not a message of Celery: {error!r}") from error
+
+
+def _read(message: Any) -> ForeignArguments | None:
     payload = message.payload
     if isinstance(payload, dict):  # Celery's message protocol 1
         message.headers.setdefault("id", payload.get("id"))
@@ -110,5 +126,10 @@ def _arguments(message: Any) -> ForeignArguments | None:
 def _seconds_until(moment: str | None) -> float | None:
     if not moment:
         return None
-    then = datetime.fromisoformat(moment)
+    try:
+        then = datetime.fromisoformat(moment)
+    except (TypeError, ValueError):
+        raise InvalidJob(
+            f"{moment!r} is not a time.", hint="Celery sends eta and expires as ISO 8601."
+        ) from None
     return (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

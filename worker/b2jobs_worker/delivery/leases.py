@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import socket
 import threading
 import time
@@ -49,7 +50,7 @@ class Claim:
     @property
     def is_suspect(self) -> bool:
         """Its worker died under it twice in a row, without progress in between."""
-        return self.losses >= LOSSES_THAT_FAIL - 1
+        return self.losses == LOSSES_THAT_FAIL - 1
 
     @property
     def is_poison(self) -> bool:
@@ -91,7 +92,7 @@ class Leases:
             job_id,
             self.worker,
             self.settings.lease_seconds,
-            int(any(attempt.claim.is_suspect for attempt in self._all_held())),
+            secrets.token_hex(4),
             expired.model_dump_json(),
             failed_meta(expired),
             self.settings.keep_failures_seconds,
@@ -126,7 +127,7 @@ class Leases:
                 self._has_work.clear()
 
     def still_holds(self, claim: Claim) -> str:
-        """Ask Redis now, and renew: `ok`, `cancel` or `lost`."""
+        """Ask Redis now, and renew: `ok`, `cancel`, `lost` or `gone`."""
         answer = self._call(self._beat, self.settings.lease_seconds, claim.job_id, claim.fence, "")
         return str(answer[0])
 
@@ -141,6 +142,12 @@ class Leases:
                 "dict[str, str]",
                 self.records.redis.hgetall(f"{self.records.prefix}journal:{job_id}"),
             )
+
+    def strays(self, job_id: str) -> list[str]:
+        """What outdated owners of the job made and nobody has removed yet."""
+        with unavailable(self.settings.redis_url):
+            found = self.records.redis.smembers(f"{self.records.prefix}strays:{job_id}")
+        return sorted(str(stray) for stray in found)
 
     def succeed(self, claim: Claim, result: dict[str, Any]) -> list[str] | None:
         """End the job with *result*: the strays to remove, or None where it is ours no more."""
@@ -210,15 +217,15 @@ class Leases:
             self._has_work.wait()
             started = time.monotonic()
             attempts = self._all_held()
+            if shutdown.grace_is_over():
+                for attempt in attempts:
+                    attempt.interrupt("handed_back", keep=True)
             try:
                 self._renew(attempts)
             except QueueUnavailable as error:
                 logger.warning("leases not renewed: %s", error)
             except Exception:
                 logger.exception("leases not renewed")
-            if shutdown.grace_is_over():
-                for attempt in attempts:
-                    attempt.interrupt("handed_back", keep=True)
             time.sleep(max(0.05, BEAT_SECONDS - (time.monotonic() - started)))
 
     def _renew(self, attempts: list[JobAttempt]) -> None:
@@ -229,10 +236,7 @@ class Leases:
             flat += [attempt.job_id, attempt.claim.fence, attempt.news()]
         answers = self._call(self._beat, self.settings.lease_seconds, *flat)
         for attempt, answer in zip(attempts, answers, strict=True):
-            if answer == "lost":
-                attempt.interrupt("lease_lost", keep=True)
-            elif answer == "cancel":
-                attempt.interrupt("cancelled", keep=False)
+            attempt.heed(answer)
 
 
 @cache

@@ -6,17 +6,22 @@ for an attempt takes the attempt's fencing number and does nothing when it is ou
 
 from __future__ import annotations
 
-from b2jobs.lua import LIBRARY
+from b2jobs import lua
 
+# A full Redis refuses new jobs; those it has go on and end, which is what frees memory.
+LIBRARY = "#!lua flags=allow-oom\n" + lua.LIBRARY
+
+# An owner whose lease ran out owns on until somebody else takes the job; parking and handing
+# back clear the fencing number.
 _OWNER = """
 local function owns(id, fence)
-  return field(id, 'state') == 'running' and field(id, 'fence') == fence
+  local state = field(id, 'state')
+  return field(id, 'fence') == fence and (state == 'running' or state == 'queued')
 end
 """
 
-# ARGV: id, worker, lease seconds, whether this process holds a suspect, expired failure,
-# its Celery meta, seconds to keep it. A suspect was lost twice in a row without progress:
-# it may be what kills its worker, so a process runs one of them at a time.
+# ARGV: id, worker, lease seconds, random part of the fencing number, expired failure, its
+# Celery meta, seconds to keep it.
 CLAIM = (
     LIBRARY
     + """
@@ -28,31 +33,26 @@ if started == '' and expires ~= '' and NOW > tonumber(expires) then
   finish(id, 'failed', 'failure', ARGV[5], ARGV[6], ARGV[7])
   return {'expired'}
 end
-local lost = tonumber(field(id, 'lost'))
-if lost >= 2 and ARGV[4] == '1' then
-  leave(id)
-  local due = seconds(NOW + 2)
-  redis.call('HSET', job_key(id), 'state', 'waiting', 'reason', 'backoff', 'until', due)
-  redis.call('ZADD', P .. 'waiting', due, id)
-  return {'suspect'}
-end
 leave(id)
-local fence = redis.call('HINCRBY', job_key(id), 'fence', 1)
 local attempts = redis.call('HINCRBY', job_key(id), 'attempts', 1)
+local fence = attempts .. ':' .. ARGV[4]
 if started == '' then
   started = seconds(NOW)
   redis.call('HSET', job_key(id), 'started', started)
 end
 redis.call('HDEL', job_key(id), 'progress')
-redis.call('HSET', job_key(id), 'state', 'running', 'reason', '', 'until', '', 'worker', ARGV[2])
+redis.call('HSET', job_key(id), 'state', 'running', 'reason', '', 'until', '', 'worker', ARGV[2],
+           'fence', fence, 'unheard', 0)
 redis.call('ZADD', P .. 'running', seconds(NOW + tonumber(ARGV[3])), id)
-return {'claimed', tostring(fence), tostring(attempts), field(id, 'kind'), field(id, 'request'),
-        seconds(NOW - tonumber(started)), field(id, 'retry'), tostring(lost), field(id, 'cancel')}
+return {'claimed', fence, tostring(attempts), field(id, 'kind'), field(id, 'request'),
+        seconds(NOW - tonumber(started)), field(id, 'retry'), field(id, 'lost'),
+        field(id, 'cancel')}
 """
 )
 
 # ARGV: lease seconds, then for each held job id, fence, progress. Answers for each: ok,
-# cancel or lost.
+# cancel, lost, or gone where Redis has no such job any more. An owner that comes back late,
+# but before anybody took its job, goes on with it.
 BEAT = (
     LIBRARY
     + _OWNER
@@ -60,9 +60,17 @@ BEAT = (
 local answers = {}
 for i = 2, #ARGV, 3 do
   local id, fence, progress = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if not owns(id, fence) then
+  local state = field(id, 'state')
+  if state == '' then
+    table.insert(answers, 'gone')
+  elseif not owns(id, fence) then
     table.insert(answers, 'lost')
   else
+    if state == 'queued' then
+      leave(id)
+      redis.call('HSET', job_key(id), 'state', 'running')
+      redis.call('HINCRBY', job_key(id), 'lost', -1)
+    end
     redis.call('ZADD', P .. 'running', seconds(NOW + tonumber(ARGV[1])), id)
     if progress ~= '' then redis.call('HSET', job_key(id), 'progress', progress) end
     table.insert(answers, field(id, 'cancel') == '1' and 'cancel' or 'ok')
@@ -97,7 +105,7 @@ END = (
 if not owns(ARGV[1], ARGV[2]) then return {'lost'} end
 finish(ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7])
 local strays = redis.call('SMEMBERS', P .. 'strays:' .. ARGV[1])
-redis.call('DEL', P .. 'strays:' .. ARGV[1])
+if #strays > 0 then redis.call('DEL', P .. 'strays:' .. ARGV[1]) end
 return {'ended', unpack(strays)}
 """
 )
@@ -126,7 +134,7 @@ if not owns(id, ARGV[2]) then return 0 end
 local due = seconds(NOW + tonumber(ARGV[4]))
 leave(id)
 redis.call('HSET', job_key(id), 'state', 'waiting', 'reason', ARGV[3], 'until', due,
-           'failure', ARGV[5], 'lost', 0)
+           'failure', ARGV[5], 'lost', 0, 'fence', '')
 redis.call('ZADD', P .. 'waiting', due, id)
 return 1
 """
@@ -139,7 +147,7 @@ HAND_BACK = (
     + """
 if not owns(ARGV[1], ARGV[2]) then return 0 end
 leave(ARGV[1])
-redis.call('HSET', job_key(ARGV[1]), 'lost', 0)
+redis.call('HSET', job_key(ARGV[1]), 'lost', 0, 'fence', '')
 enqueue(ARGV[1], true)
 return 1
 """
@@ -197,9 +205,10 @@ for priority, queue in pairs(QUEUES) do
     if redis.call('EXISTS', job_key(id)) == 0 then
       redis.call('ZREM', shelf_key, id)
     else
-      local bells = math.min(tonumber(field(id, 'bells')), 6)
-      if NOW - tonumber(redis.call('ZSCORE', shelf_key, id)) > 5 * 2 ^ (bells - 1) then
+      local unheard = math.min(tonumber(field(id, 'unheard')) or 0, 5)
+      if NOW - tonumber(redis.call('ZSCORE', shelf_key, id)) > 5 * 2 ^ unheard then
         rung = rung + 1
+        redis.call('HINCRBY', job_key(id), 'unheard', 1)
         enqueue(id, false)
       end
     end
@@ -213,21 +222,25 @@ return {lost, due, rung, dropped}
 )
 
 # ARGV: queue, how many messages to look at. Move the b2jobs messages of another
-# application's queue into ours; leave the others where they are.
+# application's queue into ours; leave the others where they are. kombu keeps a list for each
+# of four priorities, told apart by the bytes 6 and 22 and the priority.
 FORWARD = (
     LIBRARY
     + """
 local moved = 0
-local from, into = ROOT .. ARGV[1], ROOT .. QUEUES.normal
 local most = tonumber(ARGV[2])
-local newest = redis.call('LRANGE', from, 0, most - 1)
-local oldest = redis.call('LRANGE', from, -most, -1)
-for _, part in ipairs({oldest, newest}) do
-  for i = #part, 1, -1 do
-    local is_ours = string.match(part[i], '"task": ?"b2jobs%.%a+"')
-    if is_ours and redis.call('LREM', from, -1, part[i]) > 0 then
-      redis.call('LPUSH', into, part[i])
-      moved = moved + 1
+for _, step in ipairs({'', '3', '6', '9'}) do
+  local suffix = step == '' and '' or '\\6\\22' .. step
+  local from, into = ROOT .. ARGV[1] .. suffix, ROOT .. QUEUES.normal .. suffix
+  local newest = redis.call('LRANGE', from, 0, most - 1)
+  local oldest = redis.call('LRANGE', from, -most, -1)
+  for _, part in ipairs({oldest, newest}) do
+    for i = #part, 1, -1 do
+      local is_ours = string.match(part[i], '"task": ?"b2jobs%.%a+"')
+      if is_ours and redis.call('LREM', from, -1, part[i]) > 0 then
+        redis.call('LPUSH', into, part[i])
+        moved = moved + 1
+      end
     end
   end
 end

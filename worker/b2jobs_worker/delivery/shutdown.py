@@ -7,7 +7,10 @@ but it can look.
 from __future__ import annotations
 
 import mmap
+import os
+import signal
 import struct
+import threading
 import time
 
 _page = mmap.mmap(-1, 8)
@@ -27,6 +30,18 @@ def grace_is_over() -> bool:
     """Whether jobs under way must be handed back now."""
     deadline = _deadline()
     return 0 < deadline <= time.monotonic()
+
+
+def end_with_parent() -> None:
+    """Send ourselves SIGTERM when the parent dies: nobody would restart or stop us."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="b2jobs-parent", daemon=True).start()
 
 
 def reset() -> None:

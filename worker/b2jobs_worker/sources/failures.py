@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 
 from b2jobs.errors import CallerError, JobError, OperatorError, PassingError, Wait
+from b2jobs_worker.sources.port import Problem
 
 DISK_FULL_WAIT_SECONDS = 60.0
 
@@ -149,6 +150,14 @@ def outside_root(uri: str, root: str) -> CallerError:
         "outside_root",
         f"{uri} leads out of the root {root!r}.",
         hint="Name a path that stays inside; symbolic links that leave a root are not followed.",
+    )
+
+
+def folder_with_content(name: str, uri: str) -> Problem:
+    return Problem(
+        name,
+        "source_name_unsupported",
+        f"{uri}: the object {name!r} ends in '/' and has content; B2 has no such names.",
     )
 
 

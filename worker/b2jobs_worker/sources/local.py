@@ -114,7 +114,7 @@ def open_file(place: LocalPlace) -> int:
 
 def file_identity(status: os.stat_result) -> str:
     """Inode, size and time: the same on every machine that mounts the same folder."""
-    return f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"
+    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
 
 
 def _check_regular(status: os.stat_result, uri: str) -> None:

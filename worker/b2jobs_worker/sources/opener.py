@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
-from b2jobs.locations import InlineData, InvalidLocation, LocalPath, Location, RootPath
+from b2jobs.locations import (
+    InlineData,
+    InvalidLocation,
+    LocalPath,
+    Location,
+    RootPath,
+    StoreObject,
+    WebFile,
+)
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.inline import InlineSource
 from b2jobs_worker.sources.local import LocalSource
 from b2jobs_worker.sources.port import Sink, Source
 from b2jobs_worker.sources.roots import StorePlace, place
 from b2jobs_worker.sources.sink import LocalSink
+from b2jobs_worker.sources.stores import open_object
+from b2jobs_worker.sources.web import WebSource
 
 
 def open_source(location: str | Location, settings: Settings) -> Source:
@@ -24,8 +34,12 @@ def open_source(location: str | Location, settings: Settings) -> Source:
         case RootPath() | LocalPath():
             target = place(location, settings)
             if isinstance(target, StorePlace):
-                raise _not_served(location, "source")
+                return open_object(target, settings)
             return LocalSource(target)
+        case StoreObject():
+            return open_object(StorePlace(location, str(location)), settings)
+        case WebFile():
+            return WebSource(location, settings)
         case InlineData():
             return InlineSource(location)
         case _:

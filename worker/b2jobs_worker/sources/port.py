@@ -8,7 +8,29 @@ foreign exceptions of each place are converted inside its own module.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+
+class Entry(NamedTuple):
+    """One file of a listing; *name* is relative to what was listed, with `/` between folders.
+
+    A tuple, since a listing makes one for each of millions of files.
+    """
+
+    name: str
+    size: int
+    modified_millis: int
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a listing passed over, and why. It went on behind it."""
+
+    name: str
+    code: str
+    message: str
 
 
 class Stream(Protocol):

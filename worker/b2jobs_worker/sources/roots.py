@@ -65,7 +65,8 @@ def place(location: RootPath | LocalPath, settings: Settings) -> LocalPlace | St
             f"{location} has '.' or '..' in its path, which object stores do not resolve.",
             hint="Name the object by its plain key.",
         )
-    key = "/".join(filter(None, (target.key.rstrip("/"), location.path)))
+    prefix = target.key.rstrip("/")
+    key = f"{prefix}/{location.path}" if prefix else location.path
     return StorePlace(StoreObject(target.scheme, target.bucket, key), str(location))
 
 

@@ -14,7 +14,7 @@ from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.governor import Governor
 from b2jobs_worker.b2.meter import Meter
 from b2jobs_worker.b2.prices import Prices
-from b2jobs_worker.b2.secrets import SecretsFile
+from b2jobs_worker.secrets import SecretsFile
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.opener import open_sink, open_source
 from b2jobs_worker.sources.port import Sink, Source

@@ -86,6 +86,8 @@ class Fetch:
                 # The version begun with was deleted; by name there may be another.
                 self._attempt.journal.clear()
                 self._sink.discard()
+                self._sha1 = hashlib.sha1(usedforsecurity=False)
+                self._noted = 0, time.monotonic()
         return self._fetch(url, None)
 
     def _fetch(self, url: str, left: Left | None) -> Fetched:

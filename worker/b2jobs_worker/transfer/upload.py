@@ -56,7 +56,9 @@ def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResul
             sha1 = standing.sha1 or large.known_sha1 or version.sha1
             unchanged = standing.ours is None
         else:
-            version, sha1 = _send(request, door, attempt, source, large, bucket, standing.sha1)
+            version, sha1 = _send(
+                request, door, attempt, source, large, (bucket, file.name), standing.sha1
+            )
             unchanged = False
     if request.if_exists == "replace":
         committed.remove_older(door, bucket, version)
@@ -78,7 +80,7 @@ def _send(
     attempt: Attempt,
     source: Source,
     large: LargeUpload,
-    bucket: BucketName,
+    place: tuple[BucketName, str],
     known_sha1: str | None,
 ) -> tuple[FileVersion, str]:
     info = {**request.info, JOB_TAG: attempt.job_id}
@@ -87,7 +89,7 @@ def _send(
     content_type = request.content_type
     if content_type == AUTOMATIC and source.content_type:
         content_type = source.content_type
-    new = NewFile(bucket, request.target().name, content_type, info)
+    new = NewFile(*place, content_type, info)
     limit = door.account().recommended_part_bytes
     if source.size is not None and source.size <= limit:
         return small.send(door, attempt, source, source.size, new)

@@ -26,6 +26,7 @@ _STORE_KEYS = {
     "gs": ("service_account_key", "service_account_path", "endpoint"),
     "azure": ("account_name", "account_key", "sas_token", "endpoint"),
 }
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]+(/[A-Za-z0-9_./~-]*)?\Z")
 # Shorter than an application key (31 characters), or a bucket behind a scheme.
 _TOLD = re.compile(r"(?:[A-Za-z0-9_.-]{1,24}|[a-z0-9]{1,8}://[a-z0-9.-]{0,63})\Z")
 
@@ -131,7 +132,7 @@ def _account(name: str, value: object) -> Credential:
         if key not in fields:
             raise Malformed(f'"{key}" {where} is missing')
     realm = fields.get("realm", PRODUCTION).rstrip("/")
-    if realm != PRODUCTION and not re.match(r"https?://[^/@?#]+(/[^@?#]*)?\Z", realm):
+    if realm != PRODUCTION and not _BASE_URL.match(realm):
         raise Malformed(f'"realm" {where} is neither "production" nor a URL such as https://host')
     return Credential(name, fields["key_id"], SecretStr(fields["application_key"]), realm)
 
@@ -144,6 +145,8 @@ def _store(name: str, value: object) -> dict[str, SecretStr]:
             "azure://CONTAINER (without a name: for all of them)"
         )
     fields = _strings(value, f"of store {_told(name)}", _STORE_KEYS[scheme])
+    if "endpoint" in fields and not _BASE_URL.match(fields["endpoint"]):
+        raise Malformed(f'"endpoint" of store {_told(name)} is not a URL such as https://host')
     return {key: SecretStr(text) for key, text in fields.items()}
 
 

@@ -10,12 +10,13 @@ import os
 import stat
 import threading
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from b2jobs.errors import CallerError, OperatorError
-from b2jobs_worker.b2.credentials import DEFAULT_ACCOUNT, Contents, Credential, Malformed, read
+from b2jobs_worker.credentials import DEFAULT_ACCOUNT, Contents, Credential, Malformed, read
 
 LIMIT_BYTES = 1024 * 1024
 _EXPOSED_HINT = (
@@ -63,16 +64,11 @@ class SecretsFile:
     def store(self, scheme: str, bucket: str) -> Mapping[str, SecretStr] | None:
         """What the file has for *bucket* of another object store, else for its whole scheme.
 
-        None when it has nothing; a secrets file that is not there counts as that too, since
-        a worker in a cloud may get such credentials from its surroundings.
+        None when it has nothing. An empty entry is something: it lets the worker use what its
+        surroundings give (environment, instance role). Raises the OperatorErrors of `account`.
         """
-        try:
-            stores = self._contents().stores
-        except OperatorError as error:
-            if error.code == "credentials_missing":
-                return None
-            raise
-        return stores.get(f"{scheme}://{bucket}") or stores.get(f"{scheme}://")
+        stores = self._contents().stores
+        return stores.get(f"{scheme}://{bucket}", stores.get(f"{scheme}://"))
 
     def _contents(self) -> Contents:
         with self._lock:
@@ -137,6 +133,12 @@ class SecretsFile:
                 f"{who} can read or change it.",
                 hint=_EXPOSED_HINT,
             )
+
+
+@cache
+def secrets_file(path: Path) -> SecretsFile:
+    """The one reader of *path* in this process."""
+    return SecretsFile(path)
 
 
 def exposed_to(status: os.stat_result, user: int, groups: set[int]) -> str:

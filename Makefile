@@ -1,0 +1,49 @@
+# Needs Python 3.11 or later, make and a package index; everything else goes into .venv.
+#
+#   make setup           .venv with the pinned versions
+#   make check           format, lint, types, the arrows between the packages
+#   make test            all tests; ARGS="tests/unit -k name" for some
+#   make demo FILE=path  a job from end to end; without FILE a sample
+#   make bench           speed, next to other tools
+#   make lock            resolve the dependencies anew
+
+PYTHON ?= python3
+BIN := .venv/bin
+FILE ?=
+ARGS ?=
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" pyproject.toml
+
+.PHONY: setup check test demo bench lock clean
+
+setup: .venv/ready
+
+.venv/ready: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "b2jobs needs Python 3.11 or later; try: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: setup
+	$(BIN)/pytest $(ARGS)
+
+demo: setup
+	$(BIN)/b2jobs demo $(FILE)
+
+bench: setup
+	$(BIN)/python -m bench $(ARGS)
+
+lock: setup
+	$(COMPILE) --upgrade --extra worker --extra emulator --extra stores --output-file requirements.txt
+	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements-dev.txt
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,253 @@
+"""Large uploads that are interrupted, gone on with, and changed under the engine's hands."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+
+from b2jobs.errors import JobError, PassingError
+from b2jobs_worker.sources.port import Source
+from b2jobs_worker.transfer import digest
+from b2jobs_worker.transfer.attempt import DetachedAttempt, Interrupted, MemoryJournal
+from contract.engine.corner import PART_BYTES, Bench
+
+PARTS = 10
+CONTENT = os.urandom(PARTS * PART_BYTES - 77)
+SHA1 = hashlib.sha1(CONTENT).hexdigest()
+
+
+class StoppingJournal(MemoryJournal):
+    """Interrupts its attempt once *after* parts are recorded, as a hand-back would."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after = after
+        self.attempt: DetachedAttempt | None = None
+
+    def parts(self) -> int:
+        return sum(name.startswith("part.") for name in self.fields)
+
+    def record(self, fields: dict[str, str]) -> None:
+        super().record(fields)
+        if self.attempt is not None and self.parts() >= self.after:
+            self.attempt.interrupt("handed back", keep=True)
+
+
+def stop_after(bench: Bench, parts: int) -> StoppingJournal:
+    """Upload until *parts* parts are noted, then hand back."""
+    journal = StoppingJournal(parts)
+    attempt = bench.attempt(journal=journal)
+    journal.attempt = attempt
+    with pytest.raises(Interrupted):
+        bench.run("upload", attempt, source=bench.put("big", CONTENT), destination=bench.b2("big"))
+    journal.attempt = None
+    return journal
+
+
+def go_on(bench: Bench, journal: MemoryJournal, source: str = "data://in/big"):
+    return bench.run(
+        "upload",
+        bench.attempt(number=2, journal=journal),
+        source=source,
+        destination=bench.b2("big"),
+    )
+
+
+def check_one_version(bench: Bench, content: bytes = CONTENT) -> None:
+    """One committed version, nothing unfinished, and the bytes are right."""
+    [version] = bench.versions("big")
+    assert version.action == "upload"
+    result = bench.run("download", source=bench.b2("big"), destination="data://out/big")
+    assert bench.out("big").read_bytes() == content
+    assert result.sha1 == hashlib.sha1(content).hexdigest()
+
+
+@pytest.mark.parametrize("parts", [1, 4, 8])
+def test_another_worker_goes_on_behind_the_last_part(bench: Bench, parts: int) -> None:
+    journal = stop_after(bench, parts)
+    done = journal.parts()
+    assert done >= parts
+    other = bench.another_worker()
+    other.context.door("default", other.attempt()).account()
+    other.run("check")
+    bench.admin.clear_journal()
+    result = go_on(other, journal)
+    assert (result.sha1, result.size) == (SHA1, len(CONTENT))
+    assert result.resumed_bytes >= done * PART_BYTES - 77
+    # One class C to learn the bucket's id in a new process; none to learn what is there.
+    assert bench.admin.counters().calls.get("b2_list_parts", 0) == 0
+    assert bench.admin.counters().calls.get("b2_list_file_versions", 0) == 0
+    assert bench.admin.counters().calls["b2_upload_part"] == PARTS - done
+    check_one_version(bench)
+
+
+def test_what_was_sent_is_not_read_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = stop_after(bench, 5)
+    offset = int(journal.fields["digest"].split(":")[0])
+    missing = [n for n in range(1, PARTS + 1) if f"part.{n}" not in journal.fields]
+    opened: list[int] = []
+    from b2jobs_worker.sources.local import LocalSource
+
+    before = LocalSource.open
+
+    def spying(self: Source, at: int = 0):
+        opened.append(at)
+        return before(self, at)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LocalSource, "open", spying)
+    go_on(bench, journal)
+    gaps = [(n - 1) * PART_BYTES for n in missing if (n - 1) * PART_BYTES < offset]
+    assert sorted(opened) == sorted([*gaps, offset])
+
+
+def test_without_a_portable_digest_the_source_is_read_once_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest, "_library", lambda: None)
+    journal = stop_after(bench, 4)
+    assert journal.fields["digest"].endswith(":")
+    bench.admin.clear_journal()
+    result = go_on(bench, journal)
+    assert result.sha1 == SHA1
+    assert bench.admin.counters().calls["b2_upload_part"] < PARTS - 3
+    check_one_version(bench)
+
+
+def test_a_source_that_changed_starts_anew(bench: Bench) -> None:
+    journal = stop_after(bench, 3)
+    changed = os.urandom(len(CONTENT))
+    result = go_on(bench, journal, bench.put("big", changed))
+    assert result.resumed_bytes == 0
+    check_one_version(bench, changed)
+
+
+def test_a_source_that_changes_while_it_is_read_leaves_nothing(bench: Bench) -> None:
+    journal = StoppingJournal(3)
+    source = bench.put("big", CONTENT)
+    path = bench.folder / "in" / "big"
+
+    class Changing(StoppingJournal):
+        def record(self, fields: dict[str, str]) -> None:
+            MemoryJournal.record(self, fields)
+            with path.open("r+b") as file:
+                file.write(b"changed")
+
+    journal = Changing(0)
+    with pytest.raises(PassingError) as caught:
+        bench.run("upload", bench.attempt(journal=journal), source=source,
+                  destination=bench.b2("big"))  # fmt: skip
+    assert caught.value.code == "source_changed"
+    assert bench.versions("big") == []
+    assert journal.fields == {}
+    go_on(bench, MemoryJournal())
+    check_one_version(bench, path.read_bytes())
+
+
+def test_a_cancelled_upload_leaves_nothing(bench: Bench) -> None:
+    journal = StoppingJournal(3)
+    attempt = bench.attempt(journal=journal)
+
+    def record(fields: dict[str, str]) -> None:
+        MemoryJournal.record(journal, fields)
+        if journal.parts() >= 3:
+            attempt.interrupt("cancelled", keep=False)
+
+    journal.record = record  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        bench.run("upload", attempt, source=bench.put("big", CONTENT), destination=bench.b2("big"))
+    assert bench.versions("big") == []
+    assert journal.fields == {}
+
+
+def test_a_job_that_will_not_go_on_is_cleared_away(bench: Bench) -> None:
+    from b2jobs import jobs
+    from b2jobs_worker import transfer
+
+    journal = stop_after(bench, 3)
+    assert [version.action for version in bench.versions("big")] == ["start"]
+    request = jobs.build("upload", {"source": "data://in/big", "destination": bench.b2("big")})
+    for _ in range(2):
+        transfer.abandon(request, bench.attempt(number=2, journal=journal), bench.context)
+    assert bench.versions("big") == []
+
+
+def test_a_large_file_cancelled_by_somebody_starts_anew(bench: Bench) -> None:
+    journal = stop_after(bench, 3)
+    door = bench.context.door("default", bench.attempt())
+    [unfinished] = bench.versions("big")
+    door.cancel_large_file(unfinished.file_id)
+    assert go_on(bench, journal).sha1 == SHA1
+    check_one_version(bench)
+
+
+@pytest.mark.parametrize("fault", ["lost_response", "internal_error"])
+def test_a_finish_without_an_answer_is_not_repeated(bench: Bench, fault: str) -> None:
+    options = {"after_call": True} if fault == "internal_error" else {}
+    bench.admin.fault(fault, calls="b2_finish_large_file", next=1, **options)
+    result = bench.run("upload", source=bench.put("big", CONTENT), destination=bench.b2("big"))
+    assert result.sha1 == SHA1
+    assert bench.admin.counters().calls["b2_finish_large_file"] == 1
+    check_one_version(bench)
+
+
+def test_a_crash_after_the_finish_is_found_by_the_next_attempt(bench: Bench) -> None:
+    journal = MemoryJournal()
+    first = bench.run(
+        "upload",
+        bench.attempt(journal=journal),
+        source=bench.put("big", CONTENT),
+        destination=bench.b2("big"),
+    )
+    again = go_on(bench, journal)
+    assert (again.file_id, again.sha1) == (first.file_id, SHA1)
+    check_one_version(bench)
+
+
+def test_broken_parts_are_sent_again_and_only_they(bench: Bench) -> None:
+    bench.admin.fault("reset_request", calls="b2_upload_part", part=4, bytes=1000, next=1)
+    bench.admin.fault("service_unavailable", calls="b2_upload_part", part=6, next=2)
+    bench.admin.fault("checksum_mismatch", calls="b2_upload_part", part=7, next=1)
+    bench.admin.fault("lost_response", calls="b2_upload_part", part=9, next=1)
+    result = bench.run("upload", source=bench.put("big", CONTENT), destination=bench.b2("big"))
+    assert result.sha1 == SHA1
+    check_one_version(bench)
+
+
+def test_a_part_that_b2_lost_is_sent_by_the_next_attempt(bench: Bench) -> None:
+    journal = MemoryJournal()
+    source = bench.put("big", CONTENT)
+    bench.admin.fault(
+        "error", calls="b2_finish_large_file", next=1, status=400, code="missing_part",
+        message="part 3 is missing",
+    )  # fmt: skip
+    with pytest.raises(JobError) as caught:
+        bench.run("upload", bench.attempt(journal=journal), source=source,
+                  destination=bench.b2("big"))  # fmt: skip
+    assert caught.value.code == "parts_incomplete"
+    assert caught.value.wait is not None
+    assert go_on(bench, journal).sha1 == SHA1
+    check_one_version(bench)
+
+
+def test_a_permanent_failure_leaves_nothing(bench: Bench) -> None:
+    bench.admin.fault("unauthorized", calls="b2_upload_part", part=5)
+    with pytest.raises(JobError) as caught:
+        bench.run("upload", source=bench.put("big", CONTENT), destination=bench.b2("big"))
+    assert caught.value.wait is None
+    assert bench.versions("big") == []
+
+
+def test_skip_knows_a_large_file_again(bench: Bench) -> None:
+    source = bench.put("big", CONTENT)
+    for job, status in (("one", "transferred"), ("two", "unchanged")):
+        result = bench.run(
+            "upload", bench.attempt(job), source=source, destination=bench.b2("big"),
+            if_exists="skip",
+        )  # fmt: skip
+        assert (result.status, result.sha1) == (status, SHA1)
+    [version] = bench.versions("big")
+    assert version.info["large_file_sha1"] == SHA1
+    down = bench.run("download", source=bench.b2("big"), destination="data://out/big")
+    assert down.verified
