@@ -111,14 +111,13 @@ class Hide(Job):
 
 
 class Verify(Job):
-    """Compare a batch's report with what B2 lists. The lines come as `client.verify` feeds them.
+    """Compare a batch's report with what B2 lists. Its lines come as `client.verify` feeds them.
 
     prefix: also look for files below it that the report does not name.
     """
 
     kind = "verify"
 
-    feed: str
     prefix: str | None = None
     account: str = "default"
 

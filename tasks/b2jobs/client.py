@@ -12,10 +12,12 @@ from typing import Any
 from b2jobs import manifest
 from b2jobs.batches import BatchHandle
 from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE
+from b2jobs.errors import InvalidJob
 from b2jobs.feed import feed
 from b2jobs.handle import AsyncHandle, Handle
 from b2jobs.jobs import Job, build
 from b2jobs.records import Records
+from b2jobs.reports import ReportReader
 
 
 class Client:
@@ -152,6 +154,24 @@ class Client:
         handle = self.ask("batch", stream=True, **options)
         feed(self.records, handle.id, (row.packed() for row in rows))
         return BatchHandle(self, handle.id)
+
+    def verify(self, report: Iterable[str], *, prefix: str | None = None, **options: Any) -> Handle:
+        """Check the lines of a JSON report against what B2 lists; nothing is read there.
+
+        Given a *prefix* (`b2://BUCKET/folder/`), files below it that the report does not name
+        are found too. The job's result counts what is missing, different or extra.
+
+        Raises:
+            InvalidJob: `report_invalid`: it lacks its summary, or its digest is another.
+        """
+        handle = self.ask("verify", prefix=prefix, **options)
+        reader = ReportReader()
+        try:
+            feed(self.records, handle.id, (e.packed() for e in reader.expectations(report)))
+        except InvalidJob:
+            handle.cancel()
+            raise
+        return handle
 
     def batch_job(self, batch_id: str) -> BatchHandle:
         """The handle of a batch submitted earlier."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from b2sdk.v3 import MetadataDirectiveMode
-from b2sdk.v3.exception import FileAlreadyHidden, FileNotPresent, ResourceNotFound
+from b2sdk.v3.exception import FileAlreadyHidden
 
 from b2jobs_worker.b2 import errors, versions
 from b2jobs_worker.b2.accounts import Account, BucketName
@@ -79,7 +79,7 @@ class CopyCalls(Calls):
         def hide(account: Account) -> FileVersion | None:
             try:
                 document = account.session.hide_file(bucket.bucket_id, name)
-            except (FileAlreadyHidden, FileNotPresent, ResourceNotFound):
+            except (FileAlreadyHidden, errors.NOT_FOUND):
                 return None
             return versions.from_json(document)
 

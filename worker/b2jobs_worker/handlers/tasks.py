@@ -6,6 +6,7 @@ from b2jobs_worker import transfer
 from b2jobs_worker.batch.pack import PackWork
 from b2jobs_worker.batch.planner import PlannerWork
 from b2jobs_worker.batch.plans import make_plans
+from b2jobs_worker.batch.verify import VerifyWork
 from b2jobs_worker.celery_app import app
 from b2jobs_worker.delivery.deliver import Work
 from b2jobs_worker.handlers.batches import HideWork, books
@@ -24,6 +25,7 @@ WORK: dict[str, Work] = {
     "batch": PlannerWork(make_plans(context, books), books),
     "pack": PackWork(MOVERS, books),
     "sync": SyncWork(),
+    "verify": VerifyWork(context, books),
 }
 
 register(app, WORK)
