@@ -113,7 +113,10 @@ def test_local_files_are_removed_with_the_folders_they_leave_empty(pair: Pair) -
     pair.write("keep/a")
     pair.write("gone/deep/b")
     pair.write("keep/c")
-    outside = pair.installation.data / "outside"
+    elsewhere = pair.installation.data / "elsewhere"
+    elsewhere.write_text("mine")
+    (pair.folder / "keep" / "inside").symlink_to(elsewhere)
+    outside = pair.installation.folder / "outside"
     outside.write_text("mine")
     (pair.folder / "keep" / "link").symlink_to(outside)
 
@@ -122,7 +125,7 @@ def test_local_files_are_removed_with_the_folders_they_leave_empty(pair: Pair) -
 
     assert set(pair.here()) == {"keep/a", "keep/link"}
     assert not (pair.folder / "gone").exists()
-    assert outside.read_text() == "mine"
+    assert outside.read_text() == elsewhere.read_text() == "mine", "links go, not their targets"
     assert pair.down(delete="remove", symlinks="skip", max_delete=1).items == 0
 
 
