@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-import b2jobs_worker.b2.secrets
+import b2jobs_worker.secrets
 import b2jobs_worker.sources
 
 DOCS = Path(__file__).parents[3] / "docs" / "sources.md"
@@ -19,7 +19,7 @@ def raised() -> set[str]:
     """The constants in the place of the code wherever an error or a problem is made."""
     codes = set(INDIRECT)
     files = list(Path(b2jobs_worker.sources.__path__[0]).glob("*.py"))
-    files.append(Path(b2jobs_worker.b2.secrets.__file__))
+    files.append(Path(b2jobs_worker.secrets.__file__))
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Tuple) and len(node.elts) == 2 and "failures" in file.name:
