@@ -54,7 +54,7 @@ def answer(connection: socket.socket) -> None:
     got = b""
     while chunk := connection.recv(65_536):
         got += chunk
-        head, end, body = got.partition(b"\r\n\r\n")
+        _, end, body = got.partition(b"\r\n\r\n")
         if end and len(body) >= len(BODY):
             got = b""
             connection.sendall(ANSWER)
