@@ -12,10 +12,12 @@ from typing import Any
 from b2jobs import manifest
 from b2jobs.batches import BatchHandle
 from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE
+from b2jobs.errors import InvalidJob
 from b2jobs.feed import feed
 from b2jobs.handle import AsyncHandle, Handle
 from b2jobs.jobs import Job, build
 from b2jobs.records import Records
+from b2jobs.reports import ReportReader
 
 
 class Client:
@@ -121,6 +123,17 @@ class Client:
             handle = self.ask("batch", source=source, destination=destination, **options)
         return BatchHandle(self, handle.id)
 
+    def sync(self, source: str, destination: str, **options: Any) -> BatchHandle:
+        """Make *destination* like *source*: up, down, or inside B2.
+
+        Options: delete (keep, hide, remove), keep_days, compare (modtime, size, sha1, none),
+        newer (fail, skip, replace), include, exclude, symlinks, max_delete, overlap (wait,
+        skip, replace), dry_run, account and those of every job; see `b2jobs.Sync`. It runs as
+        a batch, and is followed and steered as one.
+        """
+        handle = self.ask("sync", source=source, destination=destination, **options)
+        return BatchHandle(self, handle.id)
+
     def batch_items(self, items: Iterable[Mapping[str, Any]], **options: Any) -> BatchHandle:
         """Run many transfers that *items* names, one mapping each, with a manifest's fields.
 
@@ -141,6 +154,24 @@ class Client:
         handle = self.ask("batch", stream=True, **options)
         feed(self.records, handle.id, (row.packed() for row in rows))
         return BatchHandle(self, handle.id)
+
+    def verify(self, report: Iterable[str], *, prefix: str | None = None, **options: Any) -> Handle:
+        """Check the lines of a JSON report against what B2 lists; nothing is read there.
+
+        Given a *prefix* (`b2://BUCKET/folder/`), files below it that the report does not name
+        are found too. The job's result counts what is missing, different or extra.
+
+        Raises:
+            InvalidJob: `report_invalid`: it lacks its summary, or its digest is another.
+        """
+        handle = self.ask("verify", prefix=prefix, **options)
+        reader = ReportReader()
+        try:
+            feed(self.records, handle.id, (e.packed() for e in reader.expectations(report)))
+        except InvalidJob:
+            handle.cancel()
+            raise
+        return handle
 
     def batch_job(self, batch_id: str) -> BatchHandle:
         """The handle of a batch submitted earlier."""
@@ -190,3 +221,6 @@ class AsyncClient:
 
     async def check(self, account: str = "default", **options: Any) -> AsyncHandle:
         return await self.ask("check", account=account, **options)
+
+    async def sync(self, source: str, destination: str, **options: Any) -> AsyncHandle:
+        return await self.ask("sync", source=source, destination=destination, **options)

@@ -149,6 +149,11 @@ class Settings(BaseSettings):
         description="Slots in one more process that serves only `high`, so that an urgent job "
         "never waits for a long one. 0 saves that process, about 70 MB.",
     )
+    cache_folder: Path | None = Field(
+        Path("~/.cache/b2jobs"),
+        description="Where syncs by SHA-1 remember the digests of local files, about 120 bytes "
+        "each. Without it every process reads the files once more after its start.",
+    )
     private_hosts: str = Field(
         "",
         description="Hosts, comma separated, that https:// sources may name although they are "

@@ -25,6 +25,7 @@ COMMANDS = {
     },
     "Follow and steer": {
         "job": "b2jobs.cli.job:job",
+        "batch": "b2jobs.cli.batch:batch",
     },
     "Accounts and buckets": {
         "bucket": "b2jobs.cli.bucket:bucket",

@@ -206,7 +206,7 @@ class Books:
 
     def seal(self, attempt: Fenced, batch: str, number: int, segment: bytes) -> list[str] | None:
         """End the pack with its segment; the strays to remove, or None: not ours any more."""
-        arguments = [attempt.job_id, attempt.fence, batch, number, segment]
+        arguments: list[Any] = [attempt.job_id, attempt.fence, batch, number, segment]
         answer = self._patiently(
             attempt, lambda: self._seal(keys=[self.records.root], args=arguments)
         )
@@ -250,6 +250,12 @@ class Books:
         if names:
             with unavailable(self.records.url):
                 self.records.redis.hdel(self.key("batch", batch) + ":feed", *names)
+
+    def forget_feed(self, attempt: Attempt) -> None:
+        """Drop what was fed to a job that is no batch."""
+        key = self.key("batch", attempt.job_id)
+        with unavailable(self.records.url):
+            self.records.redis.delete(key, f"{key}:feed")
 
     # -------------------------------------------------------------------------------------
 

@@ -56,12 +56,14 @@ def open_file(
 
 
 def _fetch_from(source: Source, offset: int) -> Callable[[int, int], bytes]:
+    # Closed when the plan that reads is dropped: a planner may keep it open between visits.
+    context = source.open(offset)
     streams: list[Stream] = []
 
     def fetch(at: int, most: int) -> bytes:
         del at  # read in order
         if not streams:
-            streams.append(source.open(offset).__enter__())
+            streams.append(context.__enter__())
         return streams[0].read(most)
 
     return fetch

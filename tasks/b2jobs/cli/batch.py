@@ -1,0 +1,287 @@
+"""`b2jobs batch`: submit many transfers as one, follow and steer them, prove what was done."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from b2jobs import manifest
+from b2jobs.batch_jobs import VerifyResult
+from b2jobs.batches import BatchHandle
+from b2jobs.cli import batch_follow, show
+from b2jobs.cli.exits import complain
+from b2jobs.cli.session import Duration, Session, common_options, pass_session, submit_options
+from b2jobs.duplicates import DuplicateFinder
+from b2jobs.errors import Failure, InvalidJob, JobFailed
+from b2jobs.jobs import State
+from b2jobs.reports import csv_lines
+
+_SHOWN_PROBLEMS = 20
+
+
+@click.group()
+def batch() -> None:
+    """Run many transfers as one job; follow, pause, resume, report, verify."""
+
+
+@batch.command()
+@click.argument("source")
+@click.argument("destination", required=False)
+@click.option("--include", metavar="PATTERN", multiple=True, help="Only files that match.")
+@click.option("--exclude", metavar="PATTERN", multiple=True, help="No files that match.")
+@click.option(
+    "--if-exists",
+    type=click.Choice(["version", "skip", "fail", "replace"]),
+    help="As for single jobs.",
+)
+@click.option("--dry-run", is_flag=True, help="Count files, bytes, calls and dollars; then exit.")
+@click.option("--strict", is_flag=True, help="Move nothing when any line cannot be done.")
+@click.option(
+    "--on-done", metavar="TASK:QUEUE", help="A Celery task to call when the batch has ended."
+)
+@submit_options()
+@pass_session
+def submit(
+    session: Session,
+    /,
+    source: str,
+    destination: str | None,
+    on_done: str | None,
+    *,
+    wait: bool,
+    timeout: float | None,
+    strict: bool,
+    dry_run: bool,
+    **arguments: Any,
+) -> None:
+    """Submit a batch: a manifest, or everything below SOURCE to DESTINATION.
+
+    A manifest is CSV (with a header: source, destination, size, sha1, content_type, info) or
+    JSON lines, plain or compressed (.gz, .bz2, .xz). A path without a scheme is a file on this
+    machine: its lines are checked here and streamed to the workers.
+
+    \b
+      b2jobs batch submit data://nas/photos/ b2://archive/photos/ --dry-run
+      b2jobs batch submit data://nas/list.csv.gz --wait
+      b2jobs batch submit ./list.jsonl --if-exists skip
+    """
+    options = {name: value for name, value in arguments.items() if value not in (None, ())}
+    options |= {name: list(options[name]) for name in ("include", "exclude") if name in options}
+    if on_done:
+        task, colon, queue = on_done.rpartition(":")
+        if not colon or not task:
+            raise click.BadParameter(f"{on_done!r} is not TASK:QUEUE", param_hint="--on-done")
+        options["on_done"] = (task, queue)
+    if strict:
+        options["strict"] = True
+    if dry_run:
+        options["dry_run"] = True
+    if destination is None and "://" not in source:
+        handle = _submit_file(session, Path(source), options)
+    else:
+        handle = session.client.batch(source, destination, **options)
+    if wait or dry_run or timeout is not None:
+        batch_follow.finish(session, handle, timeout)
+    else:
+        show.queued(session, handle.id)
+
+
+@batch.command(name="show")
+@click.argument("batch_id", metavar="ID")
+@common_options
+@pass_session
+def show_(session: Session, batch_id: str) -> None:
+    """Print counters, progress, failures by code and the reason of any waiting."""
+    status = session.client.batch_job(batch_id).status()
+    if session.json:
+        show.line(status.as_json())
+    else:
+        show.fields({name: value for name, value in status.as_json().items() if value})
+
+
+@batch.command()
+@click.argument("batch_id", metavar="ID")
+@click.option("--timeout", type=Duration(), help="Watch this long at most; then exit 4.")
+@common_options
+@pass_session
+def watch(session: Session, batch_id: str, timeout: float | None) -> None:
+    """Follow the batch ID to its end: files, bytes, rate, time left, failures.
+
+    With --json a line is printed whenever something changes.
+    """
+    batch_follow.finish(session, session.client.batch_job(batch_id), timeout)
+
+
+@batch.command()
+@click.argument("batch_id", metavar="ID")
+@common_options
+@pass_session
+def pause(session: Session, batch_id: str) -> None:
+    """Begin nothing more; what is under way ends, or stops where it can go on later."""
+    _say(session, batch_id, session.client.batch_job(batch_id).pause(), "paused")
+
+
+@batch.command()
+@click.argument("batch_id", metavar="ID")
+@common_options
+@pass_session
+def resume(session: Session, batch_id: str) -> None:
+    """Go on with a paused batch."""
+    _say(session, batch_id, session.client.batch_job(batch_id).resume(), "resumed")
+
+
+@batch.command()
+@click.argument("batch_id", metavar="ID")
+@common_options
+@pass_session
+def cancel(session: Session, batch_id: str) -> None:
+    """End the batch: nothing more is begun, what is unfinished is removed.
+
+    What is done stays done and in the ledger; `retry` goes on with the rest.
+    """
+    _say(session, batch_id, session.client.batch_job(batch_id).cancel(), "cancelled")
+
+
+@batch.command()
+@click.argument("batch_id", metavar="ID")
+@click.option("--failed", is_flag=True, help="Only what failed, not what was not planned yet.")
+@click.option("--code", metavar="CODE", multiple=True, help="Only what failed with this code.")
+@common_options
+@pass_session
+def retry(session: Session, batch_id: str, failed: bool, code: tuple[str, ...]) -> None:
+    """Run an ended batch again: what failed or was cancelled."""
+    handle = session.client.batch_job(batch_id)
+    state = handle.retry(only_failed=failed or bool(code), codes=code)
+    _say(session, batch_id, state, "queued")
+
+
+@batch.command()
+@click.argument("batch_id", metavar="ID")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV instead of JSON lines; no summary.")
+@common_options
+@pass_session
+def report(session: Session, batch_id: str, as_csv: bool) -> None:
+    """Write one line an item to stdout, and a summary with a digest over all lines.
+
+    \b
+      b2jobs batch report ID > report.jsonl
+    """
+    handle = session.client.batch_job(batch_id)
+    for text in csv_lines(handle.lines()) if as_csv else handle.report():
+        click.echo(text)
+
+
+@batch.command()
+@click.argument("report_file", metavar="REPORT", type=click.File("r"))
+@click.option("--prefix", metavar="B2URI", help="Also look for files below it that it lacks.")
+@click.option("--account", metavar="NAME", help="Which credentials of the workers to use.")
+@click.option("--timeout", type=Duration(), help="Wait this long at most; then exit 4.")
+@common_options
+@pass_session
+def verify(
+    session: Session,
+    report_file: IO[str],
+    prefix: str | None,
+    account: str | None,
+    timeout: float | None,
+) -> None:
+    """Check REPORT against B2 by listing only: sizes, SHA-1s, file ids.
+
+    Exit 0 when all agrees, 1 when something is missing, different or extra. REPORT is the
+    JSON form; `-` reads stdin.
+    """
+    options = {"account": account} if account else {}
+    job = session.client.verify(report_file, prefix=prefix, **options)
+    found = job.wait(timeout)
+    assert isinstance(found, VerifyResult)
+    if session.json:
+        show.line(found.as_json())
+    else:
+        for sample in found.samples:
+            differs = sample.get("differs")
+            click.echo(f"{sample['what']}  {sample['file']}{f'  {differs}' if differs else ''}")
+        click.echo(
+            f"{found.checked} files checked: {found.missing} missing, "
+            f"{found.different} different, {found.extra} extra."
+        )
+    if not found.agrees:
+        raise JobFailed(
+            Failure(
+                code="report_differs",
+                message="B2 is not as the report says.",
+                hint="Run the batch again for the files named above.",
+                act="caller",
+            ),
+            job.id,
+        )
+
+
+def _submit_file(session: Session, path: Path, options: dict[str, Any]) -> BatchHandle:
+    """Check a manifest of this machine, say what is wrong by line, and stream the rest."""
+    repeats, problems = _checked(path)
+    for problem in problems[:_SHOWN_PROBLEMS]:
+        complain(f"{path}: {problem}")
+    if len(problems) > _SHOWN_PROBLEMS:
+        complain(f"{path}: {len(problems) - _SHOWN_PROBLEMS} more lines cannot be done.")
+    if problems and options.pop("strict", False):
+        raise InvalidJob(
+            f"{len(problems)} lines of {path} cannot be done; nothing was submitted.",
+            code="plan_refused",
+            hint="Correct them, or leave out --strict to do the others.",
+        )
+    options.pop("strict", None)
+    rows = (
+        _repeat(row) if isinstance(row, manifest.Row) and row.line in repeats else row
+        for row in _rows(path)
+    )
+    return session.client.batch_rows(rows, **options)
+
+
+def _checked(path: Path) -> tuple[set[int], list[manifest.BadLine]]:
+    problems: list[manifest.BadLine] = []
+    with DuplicateFinder() as duplicates:
+        for row in _rows(path):
+            if isinstance(row, manifest.BadLine):
+                problems.append(row)
+            else:
+                duplicates.add(row.line, row.destination)
+        repeats = duplicates.repeats()
+    problems += [_repeat(manifest.Row(line, "upload", "", "")) for line in repeats]
+    return set(repeats), sorted(problems, key=lambda problem: problem.line)
+
+
+def _rows(path: Path) -> Iterator[manifest.Row | manifest.BadLine]:
+    try:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(path.open("rb"))
+            lines = manifest.decompressed(file, path.name)
+            for row in manifest.Reader().rows(lines):
+                if row is not None:
+                    yield row
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InvalidJob(
+            f"The manifest {path} cannot be read: {reason}.", code="manifest_unreadable"
+        ) from error
+
+
+def _repeat(row: manifest.Row) -> manifest.BadLine:
+    return manifest.BadLine(
+        row.line,
+        "duplicate_destination",
+        "An earlier line has the same destination.",
+        row.source,
+        row.destination,
+    )
+
+
+def _say(session: Session, batch_id: str, state: State, done: str) -> None:
+    word = state if state in ("succeeded", "failed", "cancelled") else done
+    if session.json:
+        show.line({"batch": batch_id, "state": word})
+    else:
+        click.echo(f"{batch_id}  {word}")
