@@ -100,6 +100,14 @@ def test_a_rate_holds_for_all_workers_together(
     assert time.monotonic() - begun > 1.2
 
 
+def test_received_bytes_count_too(fleet: Callable[..., RedisGovernor]) -> None:
+    governor = fleet(bytes_per_second=100_000.0)
+    begun = time.monotonic()
+    for _ in range(20):
+        governor.received("default", 10_000, ok)
+    assert time.monotonic() - begun > 1.2
+
+
 def test_without_redis_transfers_go_on(caplog: pytest.LogCaptureFixture) -> None:
     nowhere = redis.Redis(port=1, socket_connect_timeout=0.1)
     governor = RedisGovernor(nowhere, requests_per_second=1.0)

@@ -90,6 +90,9 @@ class RedisGovernor:
         if bytes_count:
             self._spend(account, "bytes", bytes_count, checkpoint)
 
+    def received(self, account: str, bytes_count: int, checkpoint: Callable[[], None]) -> None:
+        self._spend(account, "bytes", bytes_count, checkpoint)
+
     def pause(self, account: str, error: JobError) -> None:
         self._local.pause(account, error)
         if error.wait is None or not error.wait.seconds:

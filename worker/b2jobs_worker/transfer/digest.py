@@ -4,7 +4,7 @@ hashlib's cannot: its state stays inside OpenSSL. The same library also has the 
 SHA1_Init, SHA1_Update and SHA1_Final, whose state is a public C structure of 96 bytes
 (openssl/sha.h), which is what the journal keeps. Where the library does not offer them,
 `state` is None and a resumed upload reads what it has sent once more for the digest
-(docs/decisions/0006-digest-of-large-uploads.md).
+(docs/decisions/engine-large-uploads.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a large file is cut into parts.
 
 B2 takes 1 to 10,000 parts of 5 MB to 5 GB. Parts wait in memory until they are sent
-(docs/decisions/0006-digest-of-large-uploads.md), so they are smaller than the 100 MB B2
+(docs/decisions/engine-large-uploads.md), so they are smaller than the 100 MB B2
 recommends for throughput over one connection; several are under way at once instead.
 """
 
