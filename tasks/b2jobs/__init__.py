@@ -46,6 +46,8 @@ from b2jobs.jobs import (
     Upload,
 )
 from b2jobs.records import Record
+from b2jobs.schedules import Schedule, Schedules
+from b2jobs.sync_jobs import Sync, SyncResult
 
 __all__ = [
     "AsyncClient",
@@ -73,8 +75,12 @@ __all__ = [
     "JobNotFound",
     "QueueUnavailable",
     "Record",
+    "Schedule",
+    "Schedules",
     "Share",
     "ShareResult",
+    "Sync",
+    "SyncResult",
     "TransferResult",
     "Upload",
     "WaitTimeout",
@@ -86,6 +92,7 @@ __all__ = [
     "delete",
     "download",
     "share",
+    "sync",
     "upload",
 ]
 
@@ -139,3 +146,8 @@ def batch(source: str, destination: str | None = None, **options: Any) -> BatchH
 def batch_items(items: Iterable[Mapping[str, Any]], **options: Any) -> BatchHandle:
     """See `Client.batch_items`."""
     return default_client().batch_items(items, **options)
+
+
+def sync(source: str, destination: str, **options: Any) -> BatchHandle:
+    """See `Client.sync`."""
+    return default_client().sync(source, destination, **options)

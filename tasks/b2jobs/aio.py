@@ -8,7 +8,7 @@ from typing import Any
 from b2jobs.client import AsyncClient
 from b2jobs.handle import AsyncHandle
 
-__all__ = ["bucket", "check", "copy", "delete", "download", "share", "upload"]
+__all__ = ["bucket", "check", "copy", "delete", "download", "share", "sync", "upload"]
 
 
 @cache
@@ -50,3 +50,8 @@ async def share(source: str, seconds: int = 3600, **options: Any) -> AsyncHandle
 async def check(account: str = "default", **options: Any) -> AsyncHandle:
     """See `b2jobs.Client.check`."""
     return await default_client().check(account, **options)
+
+
+async def sync(source: str, destination: str, **options: Any) -> AsyncHandle:
+    """See `b2jobs.Client.sync`."""
+    return await default_client().sync(source, destination, **options)

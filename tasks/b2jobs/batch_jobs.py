@@ -133,7 +133,7 @@ class BatchResult(Result):
     items, size_bytes: planned. outcomes: how many of them are `transferred`, `unchanged`,
     `deleted`, `hidden`, `failed`, `cancelled`. moved_bytes: of the transferred. codes: the
     failures by code. For a dry run the items and bytes of each action are in `plan`, and
-    `calls` and `dollars` are what it would cost.
+    `calls` and `dollars` are what it would cost. compared, planned: see `SyncResult`.
     """
 
     status: Literal["complete", "incomplete", "dry_run"] = "complete"
@@ -144,6 +144,8 @@ class BatchResult(Result):
     codes: dict[str, int] = Field(default_factory=dict)
     packs: int = 0
     plan: dict[str, Any] = Field(default_factory=dict)
+    compared: dict[str, int] = Field(default_factory=dict)
+    planned: list[str] = Field(default_factory=list)
 
 
 class HideResult(Result):

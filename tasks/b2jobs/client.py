@@ -123,6 +123,17 @@ class Client:
             handle = self.ask("batch", source=source, destination=destination, **options)
         return BatchHandle(self, handle.id)
 
+    def sync(self, source: str, destination: str, **options: Any) -> BatchHandle:
+        """Make *destination* like *source*: up, down, or inside B2.
+
+        Options: delete (keep, hide, remove), keep_days, compare (modtime, size, sha1, none),
+        newer (fail, skip, replace), include, exclude, symlinks, max_delete, overlap (wait,
+        skip, replace), dry_run, account and those of every job; see `b2jobs.Sync`. It runs as
+        a batch, and is followed and steered as one.
+        """
+        handle = self.ask("sync", source=source, destination=destination, **options)
+        return BatchHandle(self, handle.id)
+
     def batch_items(self, items: Iterable[Mapping[str, Any]], **options: Any) -> BatchHandle:
         """Run many transfers that *items* names, one mapping each, with a manifest's fields.
 
@@ -210,3 +221,6 @@ class AsyncClient:
 
     async def check(self, account: str = "default", **options: Any) -> AsyncHandle:
         return await self.ask("check", account=account, **options)
+
+    async def sync(self, source: str, destination: str, **options: Any) -> AsyncHandle:
+        return await self.ask("sync", source=source, destination=destination, **options)

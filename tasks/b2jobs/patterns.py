@@ -2,7 +2,8 @@
 
 `*` and `?` stay within one name, `**` crosses folders. A pattern without `/` is matched
 against the last name at any depth, one with `/` against the whole path below the prefix; one
-that ends in `/` takes everything in folders of that name.
+that ends in `/` takes everything in folders of that name. `re:` in front makes it a regular
+expression that must match from the path's beginning, as `b2 sync` has them.
 """
 
 from __future__ import annotations
@@ -28,8 +29,13 @@ def compiled(pattern: str) -> re.Pattern[str]:
     """*pattern* as a regular expression over the path below the prefix.
 
     Raises:
-        ValueError: the pattern is empty.
+        ValueError: the pattern is empty, or its regular expression is broken.
     """
+    if pattern.startswith("re:"):
+        try:
+            return re.compile(rf"\A(?:{pattern[3:]})")
+        except re.error as error:
+            raise ValueError(f"the pattern {pattern!r} is broken: {error}") from error
     text = pattern.removeprefix("/")
     if not text:
         raise ValueError("a pattern must not be empty")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from b2jobs.patterns import chosen
 from b2jobs_worker.sync.digests import DigestCache, with_digests
 from b2jobs_worker.sync.entries import Entry
-from b2jobs_worker.sync.filters import Filter
 from b2jobs_worker.sync.names import LocalNames, b2_problem
 
 
@@ -26,7 +26,7 @@ def test_unsafe_names_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["x" * 241, "ä" * 121, "a/" + "x" * 300, "\ud800"],
+    ["x" * 256, "ä" * 128, "a/" + "x" * 300, "\ud800"],
 )
 def test_too_long_and_undecodable_names_are_refused(name: str) -> None:
     refused = LocalNames().judge(name)
@@ -75,40 +75,14 @@ def test_names_b2_refuses() -> None:
         assert refused.code == "name_refused"
 
 
-@pytest.mark.parametrize(
-    ("pattern", "matched", "not_matched"),
-    [
-        ("*.tmp", ["a.tmp", "x/y/a.tmp"], ["a.tmp.txt", "a.tmp/b"]),
-        ("cache/", ["cache/a", "x/cache/a/b"], ["cache", "xcache/a"]),
-        ("/a/*.txt", ["a/x.txt"], ["a/b/x.txt", "b/a/x.txt"]),
-        ("a/**/z", ["a/z", "a/b/c/z"], ["a/bz"]),
-        ("a/**", ["a/b", "a/b/c"], ["a"]),
-        ("?[0-9][!x]", ["a1b", "q/a1b"], ["a1x", "aab"]),
-        ("re:.*\\.jpe?g$", ["a.jpg", "x/b.jpeg"], ["a.jpg.txt"]),
-        ("re:a", ["a", "abc"], ["ba"]),
-        ("a+b(c", ["a+b(c"], ["aab(c"]),
-    ],
-)
-def test_patterns(pattern: str, matched: list[str], not_matched: list[str]) -> None:
-    chosen = Filter(exclude=[pattern])
-    assert [name for name in matched if chosen.allows(name)] == []
-    assert [name for name in not_matched if not chosen.allows(name)] == []
-
-
-def test_include_wins_over_exclude_and_alone_excludes_the_rest() -> None:
-    both = Filter(include=["keep.tmp"], exclude=["*.tmp"])
-    assert both.allows("keep.tmp")
-    assert both.allows("x.txt")
-    assert not both.allows("x.tmp")
-    alone = Filter(include=["*.png"])
-    assert alone.allows("a/b.png")
-    assert not alone.allows("a/b.jpg")
-
-
-@pytest.mark.parametrize("pattern", ["", "/", "re:("])
-def test_broken_patterns_are_refused(pattern: str) -> None:
-    with pytest.raises(ValueError, match="pattern"):
-        Filter(exclude=[pattern])
+def test_regular_expressions_match_from_the_beginning_as_b2_sync_has_them() -> None:
+    is_chosen = chosen([], ["re:a", "re:.*\\.jpe?g$"])
+    assert [n for n in ("a", "abc", "x/b.jpeg", "ba", "b.jpg.txt") if is_chosen(n)] == [
+        "ba",
+        "b.jpg.txt",
+    ]
+    with pytest.raises(ValueError, match="broken"):
+        chosen(["re:("], [])
 
 
 def test_digests_are_remembered_by_identity(tmp_path: Path) -> None:

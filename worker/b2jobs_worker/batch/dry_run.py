@@ -49,6 +49,8 @@ def dry_run(visit: Visit, source: PlanSource, forecast: Forecast) -> BatchResult
         plan={**plan, "unknown_sizes": unknown} if unknown else plan,
         calls=dict(calls),
         dollars=round(Prices().dollars(dict(calls)), 9),
+        compared=dict(forecast.compared),
+        planned=list(forecast.lines),
     )
 
 

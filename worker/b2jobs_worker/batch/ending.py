@@ -43,6 +43,7 @@ def summary(visit: Visit, state: dict[str, str]) -> BatchResult:
         outcomes=outcomes,
         codes=codes,
         packs=int(state.get("packs", 0)),
+        compared=json.loads(state.get("compared", "{}")),
         calls={name: int(state.get(f"calls_{name}", 0)) for name in "abc"},
         dollars=round(float(state.get("dollars", 0)), 9),
     )

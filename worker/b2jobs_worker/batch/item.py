@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Action = Literal["upload", "download", "copy", "delete", "hide"]
-ACTIONS: tuple[Action, ...] = ("upload", "download", "copy", "delete", "hide")
+Action = Literal["upload", "download", "copy", "delete", "hide", "remove"]
+ACTIONS: tuple[Action, ...] = ("upload", "download", "copy", "delete", "hide", "remove")
 
 _NONE: Mapping[str, Any] = {}
 
@@ -16,8 +16,8 @@ _NONE: Mapping[str, Any] = {}
 class Item:
     """One file of a plan.
 
-    source, destination: locations as a single job names them; `delete` and `hide` have only
-        a destination.
+    source, destination: locations as a single job names them; `delete`, `hide` and
+        `remove` (a local file) have only a destination.
     size: in bytes where the plan knows it; decides how items are packed and what a dry run
         adds up. Not trusted for anything else.
     sha1: 40 hex digits the bytes must have; an item with other bytes fails.

@@ -76,7 +76,7 @@ def known_bytes(planned: Planned) -> int:
 
 
 def _counted_bytes(planned: Planned) -> int:
-    if not isinstance(planned, Item) or planned.action in ("delete", "hide"):
+    if not isinstance(planned, Item) or planned.action in ("delete", "hide", "remove"):
         return 0
     return UNKNOWN_BYTES if planned.size is None else planned.size
 

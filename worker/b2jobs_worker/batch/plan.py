@@ -6,8 +6,8 @@ listings. Each is a `PlanSource`, made anew for every visit of the planner, on a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from b2jobs.jobs import Job
@@ -21,6 +21,7 @@ class Forecast:
 
     refused: lines that cannot be done; *samples* names the first of them.
     listing_calls: class C calls the plan's own listings cost, for the dry run.
+    compared, lines: what a sync's dry run says besides: counts, and the plan's first lines.
     """
 
     items: int | None = None
@@ -28,6 +29,8 @@ class Forecast:
     refused: int = 0
     samples: tuple[str, ...] = ()
     listing_calls: int = 0
+    compared: Mapping[str, int] = field(default_factory=dict)
+    lines: Sequence[str] = ()
 
 
 class PlanSource(Protocol):

@@ -16,7 +16,7 @@ def request_of(item: Item, orders: Orders) -> Job:
         InvalidJob: the item can never be done.
     """
     arguments: dict[str, Any] = {"account": orders.account}
-    if item.action in ("delete", "hide"):
+    if item.action in ("delete", "hide", "remove"):
         arguments["target"] = item.destination
     else:
         arguments |= {"source": item.source, "destination": item.destination}

@@ -11,14 +11,20 @@ from b2jobs_worker.celery_app import app
 from b2jobs_worker.delivery.deliver import Work
 from b2jobs_worker.handlers.batches import HideWork, books
 from b2jobs_worker.handlers.register import register
+from b2jobs_worker.handlers.syncs import RemoveWork, SyncWork
 from b2jobs_worker.handlers.transfers import TransferWork, context
 
-MOVERS: dict[str, Work] = {**dict.fromkeys(transfer.RUN, TransferWork()), "hide": HideWork()}
+MOVERS: dict[str, Work] = {
+    **dict.fromkeys(transfer.RUN, TransferWork()),
+    "hide": HideWork(),
+    "remove": RemoveWork(),
+}
 
 WORK: dict[str, Work] = {
     **MOVERS,
     "batch": PlannerWork(make_plans(context, books), books),
     "pack": PackWork(MOVERS, books),
+    "sync": SyncWork(),
     "verify": VerifyWork(context, books),
 }
 

@@ -28,12 +28,14 @@ class Remove(NamedTuple):
     """Delete a version in B2, or a local file (without an id).
 
     follows: the name's transfer, which must have succeeded first.
+    identity: of the local file that was compared; another one is left alone.
     """
 
     name: str
     file_id: str
     reason: Literal["gone", "old", "hide marker"]
     follows: bool
+    identity: str = ""
 
 
 class Hide(NamedTuple):
@@ -60,7 +62,7 @@ def decide(source: Entry | None, destination: Entry | None, rules: Rules) -> Ite
         if destination is None or not destination.is_visible:
             reason = "new"
         else:
-            reason = difference(source, destination, rules.compare)
+            reason = difference(source, destination, rules)
             if reason == "older" and rules.newer != "replace":
                 if rules.newer == "fail":
                     yield Problem(
@@ -88,7 +90,7 @@ def _removed(
 ) -> Iterator[Action]:
     if rules.direction == "down":
         if source is None:
-            yield Remove(destination.name, "", "gone", follows=False)
+            yield Remove(destination.name, "", "gone", False, destination.identity)
         return
     for index, version in enumerate(destination.versions):
         if index == 0 and source is not None and not transferred:

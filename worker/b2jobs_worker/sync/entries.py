@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Version(NamedTuple):
@@ -22,6 +22,7 @@ class Entry(NamedTuple):
     identity: of a local file, differs when its content may differ.
     versions: the newest first, only where old versions were listed.
     is_visible: False when the newest version is a hide marker.
+    metadata: content type and file info, only where a copy must add the time.
     problem: why a listing cannot use the name; such an entry is only reported.
     """
 
@@ -34,4 +35,5 @@ class Entry(NamedTuple):
     versions: tuple[Version, ...] = ()
     is_visible: bool = True
     has_modified: bool = True
+    metadata: tuple[Any, ...] = ()
     problem: str = ""

@@ -13,9 +13,9 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from b2jobs import locations
+from b2jobs_worker.sources.parts import is_part
 
-LONGEST_PART_BYTES = 240
-"""Of a local file name: 255 at most, less what a part file beside it adds."""
+LONGEST_PART_BYTES = 255
 
 
 # ASCII, no empty part, none that begins with a dot: nearly every name, decided at once.
@@ -92,6 +92,8 @@ def _local_problem(name: str) -> str:
             return f"it has the part {part!r}"
         if len(part.encode()) > LONGEST_PART_BYTES:
             return f"a part has more than {LONGEST_PART_BYTES} bytes"
+    if is_part(whole.rpartition(b"/")[2].decode()):
+        return "it is that of an unfinished download"
     return ""
 
 

@@ -70,20 +70,25 @@ def plan(
     """Decide each pair; count in *tally*. *refuse* judges the source's names in order.
 
     A name that is refused has no part in the sync: it is reported, and what the
-    destination has under that name stays.
+    destination has under that name stays. So does all below a folder that cannot be read.
     """
+    blind = "/"  # a folder of the source that could not be read: nobody knows what is in it
     for source, destination in matched:
         if destination is not None:
+            if source is None and destination.name.startswith(blind):
+                continue
             if destination.problem:
                 tally.problems += 1
-                yield Problem(destination.name, "name_unsafe", destination.problem)
+                yield Problem(destination.name, "destination_unreadable", destination.problem)
                 continue
             tally.destinations += destination.is_visible
         if source is not None:
             tally.sources += 1
-            refused = (
-                Refused("name_unsafe", source.problem) if source.problem else refuse(source.name)
-            )
+            if source.problem:
+                refused: Refused | None = Refused("source_unreadable", source.problem)
+                blind = source.name if source.name.endswith("/") else blind
+            else:
+                refused = refuse(source.name)
             if refused is not None:
                 tally.problems += 1
                 yield Problem(source.name, *refused)

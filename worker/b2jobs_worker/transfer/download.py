@@ -78,8 +78,7 @@ def _into(
     try:
         fetched = Fetch(door, attempt, context, sink, window).run(url)
         attempt.guard()
-        modified = None if request.range else fetched.version.modified_millis
-        sink.commit(modified)
+        sink.commit(None if request.range else _modified_millis(fetched.version))
     except Interrupted as error:
         if not error.keep:
             sink.discard()
@@ -88,6 +87,11 @@ def _into(
         sink.discard()
         raise
     return fetched
+
+
+def _modified_millis(version: FileVersion) -> int | None:
+    """The file's time: the uploader's, else when it was uploaded, as b2 sync and rclone do."""
+    return version.modified_millis or version.uploaded_millis or None
 
 
 def _standing(

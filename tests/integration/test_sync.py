@@ -1,0 +1,302 @@
+"""Syncs by real workers between a folder and the local B2, in every direction and policy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+import b2jobs
+from support.emulator import LocalB2
+from support.installation import Installation
+from support.synced import HOUR_MILLIS, LONG_AGO, Pair
+
+
+@pytest.fixture
+def pair(stack: Installation, local_b2: LocalB2) -> Pair:
+    return Pair(stack, local_b2)
+
+
+def test_up_then_nothing_then_what_changed(pair: Pair) -> None:
+    for name in ("a.txt", "photos/1.jpg", "photos/2.jpg", "photos.txt", "ä/ö ü.txt"):
+        pair.write(name, f"content of {name}")
+
+    first = pair.up()
+    assert first.status == "complete"
+    assert first.outcomes == {"transferred": 5}
+    assert pair.there() == pair.here()
+
+    again = pair.up()
+    assert again.items == 0
+    assert again.compared["unchanged"] == 5
+    assert again.calls["a"] == again.calls["b"] == 0
+
+    pair.write("a.txt", "newer", LONG_AGO + HOUR_MILLIS)
+    pair.write("new", "new")
+    third = pair.up()
+    assert third.outcomes == {"transferred": 2}
+    assert pair.there() == pair.here()
+    assert pair.versions()["a.txt"] == ["upload", "upload"]
+
+
+def test_down_keeps_times_and_goes_up_again_unchanged(pair: Pair) -> None:
+    pair.put("a", b"1", LONG_AGO + 123)
+    pair.put("b/c", b"22")
+    pair.put("untimed", b"333", None)
+
+    assert pair.down().outcomes == {"transferred": 3}
+
+    assert pair.here() == {"a": b"1", "b/c": b"22", "untimed": b"333"}
+    assert pair.millis("a") == LONG_AGO + 123
+    assert pair.down().items == 0
+    assert pair.up().items == 0
+
+
+def test_inside_b2(pair: Pair) -> None:
+    pair.put("from/a", b"1")
+    pair.put("from/b/c", b"22", None)
+    source, destination = f"{pair.remote}from", f"{pair.remote}to/"
+
+    assert pair.run(source, destination).outcomes == {"transferred": 2}
+    assert pair.there() == {"from/a": b"1", "from/b/c": b"22", "to/a": b"1", "to/b/c": b"22"}
+    assert pair.run(source, destination).items == 0
+
+
+@pytest.mark.parametrize("delete", ["keep", "hide", "remove"])
+def test_what_the_source_has_not(pair: Pair, delete: str) -> None:
+    for number in range(4):
+        pair.write(f"same{number}")
+        pair.put(f"same{number}")
+    pair.put("gone", b"old")
+    pair.put("gone", b"new", LONG_AGO + 1)
+    pair.put("same0", b"x")
+
+    result = pair.up(delete=delete)
+
+    versions = pair.versions()
+    if delete == "keep":
+        assert result.items == 0
+        assert versions["gone"] == ["upload", "upload"]
+    elif delete == "hide":
+        assert result.outcomes == {"hidden": 1}
+        assert versions["gone"] == ["hide", "upload", "upload"]
+    else:
+        assert result.outcomes == {"deleted": 3}
+        assert "gone" not in versions
+        assert set(map(len, versions.values())) == {1}
+    assert pair.up(delete=delete).items == 0
+
+
+def test_a_replaced_file_loses_its_old_versions_only_behind_the_new_one(pair: Pair) -> None:
+    pair.write("a", "new", LONG_AGO + HOUR_MILLIS)
+    pair.put("a", b"older", LONG_AGO - HOUR_MILLIS)
+    pair.put("a", b"old")
+
+    result = pair.up(delete="remove")
+
+    assert result.outcomes == {"transferred": 1, "deleted": 2}
+    assert pair.versions() == {"a": ["upload"]}
+    assert pair.there() == {"a": b"new"}
+
+
+def test_keep_days_hides_now(pair: Pair) -> None:
+    pair.write("same")
+    pair.put("same")
+    pair.put("gone")
+    assert pair.up(keep_days=10).outcomes == {"hidden": 1}
+    assert pair.versions()["gone"] == ["hide", "upload"]
+
+
+def test_local_files_are_removed_with_the_folders_they_leave_empty(pair: Pair) -> None:
+    pair.put("keep/a")
+    pair.write("keep/a")
+    pair.write("gone/deep/b")
+    pair.write("keep/c")
+    elsewhere = pair.installation.data / "elsewhere"
+    elsewhere.write_text("mine")
+    (pair.folder / "keep" / "inside").symlink_to(elsewhere)
+    outside = pair.installation.folder / "outside"
+    outside.write_text("mine")
+    (pair.folder / "keep" / "link").symlink_to(outside)
+
+    with pytest.raises(b2jobs.JobFailed, match="items_failed"):
+        pair.down(delete="remove", max_delete=1)
+
+    assert set(pair.here()) == {"keep/a", "keep/link"}
+    assert not (pair.folder / "gone").exists()
+    assert outside.read_text() == elsewhere.read_text() == "mine", "links go, not their targets"
+    assert pair.down(delete="remove", symlinks="skip", max_delete=1).items == 0
+
+
+def test_an_empty_mount_does_not_erase_a_bucket(pair: Pair) -> None:
+    for number in range(10):
+        pair.put(str(number))
+    with pytest.raises(b2jobs.JobFailed, match="source_empty"):
+        pair.up(delete="remove")
+    pair.write("0", "changed", LONG_AGO + HOUR_MILLIS)
+    with pytest.raises(b2jobs.JobFailed, match="too_much_to_delete"):
+        pair.up(delete="remove")
+    assert len(pair.there()) == 10
+    assert pair.there()["0"] == b"x", "nothing moves before all is known"
+    assert pair.up(delete="remove", max_delete=0.9).outcomes == {"transferred": 1, "deleted": 10}
+
+
+def test_a_dry_run_prints_the_plan_and_does_nothing(pair: Pair) -> None:
+    pair.write("new", "12345")
+    pair.write("same")
+    pair.put("same")
+    pair.put("gone")
+    before = pair.versions()
+
+    result = pair.up(delete="remove", dry_run=True)
+
+    assert result.status == "dry_run"
+    assert result.planned == ["remove gone (gone)", "transfer new (new, 5 bytes)"]
+    assert result.plan["upload"] == {"items": 1, "size_bytes": 5}
+    assert result.compared["unchanged"] == 1
+    assert pair.versions() == before
+
+
+def test_newer_in_the_destination(pair: Pair) -> None:
+    pair.write("a", "local")
+    pair.write("b", "b")
+    pair.put("a", b"remote", LONG_AGO + HOUR_MILLIS)
+
+    with pytest.raises(b2jobs.JobFailed) as caught:
+        pair.up()
+    assert "destination_newer 1" in caught.value.failure.message
+    assert pair.there() == {"a": b"remote", "b": b"b"}, "the rest goes on"
+    assert pair.up(newer="skip").items == 0
+    assert pair.up(newer="replace").outcomes == {"transferred": 1}
+    assert pair.there()["a"] == b"local"
+
+
+def test_by_sha1_and_size(pair: Pair) -> None:
+    pair.write("same", "same", LONG_AGO + HOUR_MILLIS)
+    pair.put("same", b"same")
+    pair.write("other", "aaaa")
+    pair.put("other", b"bbbb")
+    assert pair.up(compare="size").items == 0
+    assert pair.up().outcomes == {"transferred": 1}
+    pair.write("same", "same", LONG_AGO + 2 * HOUR_MILLIS)
+    result = pair.up(compare="sha1")
+    assert result.outcomes == {"transferred": 1}
+    assert pair.there() == pair.here()
+
+
+def test_patterns_hold_for_both_sides(pair: Pair) -> None:
+    for name in ("a.txt", "b.tmp", "cache/c.txt"):
+        pair.write(name)
+    pair.put("old.tmp")
+    pair.put("cache/old")
+    result = pair.up(delete="remove", exclude=["*.tmp", "cache/"])
+    assert result.outcomes == {"transferred": 1}
+    assert set(pair.there()) == {"a.txt", "old.tmp", "cache/old"}
+
+
+def test_nothing_is_ever_written_outside_the_destination(
+    pair: Pair, make_raw: Callable[[Pair, str, bytes], None]
+) -> None:
+    good = {"fine": b"1", "a": b"2", "z/y": b"3"}
+    bad = ["../escaped", "x/../../escaped", "a/under", "./dot", "d/."]
+    for name, content in good.items():
+        pair.put(name, content)
+    for name in bad:
+        make_raw(pair, name, b"evil")
+    make_raw(pair, "l" * 250, b"long")
+    before = set(pair.installation.data.rglob("*"))
+
+    with pytest.raises(b2jobs.JobFailed) as caught:
+        pair.down()
+
+    assert "name_unsafe 4" in caught.value.failure.message
+    assert "name_clash 1" in caught.value.failure.message
+    assert pair.here() == {**good, "l" * 250: b"long"}
+    made = set(pair.installation.data.rglob("*")) - before
+    assert all(pair.folder in path.parents for path in made)
+    assert not (pair.installation.data / "escaped").exists()
+
+
+@pytest.fixture
+def make_raw() -> Callable[[Pair, str, bytes], None]:
+    """Uploads under names that b2sdk itself would refuse."""
+
+    def make(pair: Pair, name: str, content: bytes) -> None:
+        import hashlib
+        import urllib.request
+        from urllib.parse import quote
+
+        url = pair.api.session.get_upload_url(pair.bucket.id_)
+        request = urllib.request.Request(
+            url["uploadUrl"],
+            data=content,
+            headers={
+                "Authorization": url["authorizationToken"],
+                "X-Bz-File-Name": quote(name),
+                "Content-Type": "b2/x-auto",
+                "X-Bz-Content-Sha1": hashlib.sha1(content).hexdigest(),
+            },
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            answer.read()
+
+    return make
+
+
+def test_an_unchanged_tree_costs_one_call_a_thousand_names(
+    own_b2: LocalB2, make_installation: Callable[..., Installation]
+) -> None:
+    installation = make_installation(account=own_b2.account)
+    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_RESERVED_SLOTS="0")
+    pair = Pair(installation, own_b2)
+    for number in range(2500):
+        pair.write(f"{number % 7}/{number:05}", str(number))
+    assert pair.up(priority="normal").outcomes == {"transferred": 2500}
+    pair.forget_calls()
+
+    result = pair.up(priority="normal")
+
+    assert pair.calls() == {"list_file_names": 3}
+    assert result.calls == {"a": 0, "b": 0, "c": 3}
+    assert result.dollars == pytest.approx(3 * 0.004 / 1000)
+    assert result.compared["unchanged"] == 2500
+
+
+@pytest.mark.parametrize("overlap", ["wait", "skip", "replace"])
+def test_a_second_sync_of_the_pair_does_not_run_beside_the_first(pair: Pair, overlap: str) -> None:
+    pair.write("a")
+    records = pair.installation.client.records
+    # The first holds the pair and waits, as a batch that is paused does.
+    first = pair.installation.client.sync(pair.local, pair.remote)
+    first.pause()
+    state = first.state()
+    if state in ("succeeded", "failed"):
+        pytest.skip("it was faster than the pause")
+    second = pair.installation.client.sync(pair.local, pair.remote, overlap=overlap)
+    if overlap == "skip":
+        assert second.wait(60).status == "skipped"
+        first.resume()
+        assert first.wait(60).outcomes == {"transferred": 1}
+    elif overlap == "replace":
+        assert second.wait(60).outcomes == {"transferred": 1}
+        assert first.state() == "cancelled"
+    else:
+        assert records.get(second.id).state != "succeeded"
+        first.resume()
+        assert first.wait(60).outcomes == {"transferred": 1}
+        assert second.wait(60).items == 0
+    assert pair.versions() == {"a": ["upload"]}
+
+
+def test_a_folder_that_may_not_be_read_loses_nothing_in_b2(pair: Pair) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    pair.write("secret/a")
+    pair.write("b")
+    pair.up()
+    (pair.folder / "secret").chmod(0)
+    with pytest.raises(b2jobs.JobFailed, match="items_failed"):
+        pair.up(delete="remove", max_delete=1)
+    (pair.folder / "secret").chmod(0o700)
+    assert set(pair.there()) == {"secret/a", "b"}

@@ -1,0 +1,86 @@
+"""A prefix of a bucket as one side of a sync."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from b2jobs.locations import B2File
+from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.pages import name_pages, version_pages
+from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, MODIFIED_MILLIS
+from b2jobs_worker.sync.entries import Entry, Version
+
+
+def listed(door: Door, folder: B2File, *, versions: bool, after: str = "") -> Iterator[Entry]:
+    """The files below *folder* in order of their names, those behind the name *after*.
+
+    With *versions* each has its older versions and hide markers too, and hidden files are
+    there; unfinished large files never are.
+    """
+    bucket = door.bucket(folder.bucket)
+    start = folder.name + after if after else ""
+    if versions:
+        found = _with_versions(version_pages(door, bucket, folder.name, start), len(folder.name))
+    else:
+        cut = len(folder.name)
+        found = (
+            _entry(document, cut)
+            for page in name_pages(door, bucket, folder.name, start)
+            for document in page
+            if document["action"] == "upload"
+        )
+    return (entry for entry in found if entry.name > after) if after else found
+
+
+def _with_versions(pages: Iterator[list[dict[str, Any]]], cut: int) -> Iterator[Entry]:
+    together: list[dict[str, Any]] = []
+    for page in pages:
+        for document in page:
+            if document["action"] not in ("upload", "hide"):
+                continue
+            if together and together[0]["fileName"] != document["fileName"]:
+                yield _together(together, cut)
+                together = []
+            together.append(document)
+    if together:
+        yield _together(together, cut)
+
+
+def _together(documents: list[dict[str, Any]], cut: int) -> Entry:
+    return _entry(documents[0], cut)._replace(
+        versions=tuple(
+            Version(each["fileId"], _modified(each)[0], each["action"] == "hide")
+            for each in documents
+        ),
+        is_visible=documents[0]["action"] == "upload",
+    )
+
+
+def _entry(document: dict[str, Any], cut: int) -> Entry:
+    modified, said = _modified(document)
+    sha1 = document.get("contentSha1")
+    if sha1 is None or sha1 == "none":
+        sha1 = (document.get("fileInfo") or {}).get(LARGE_FILE_SHA1)
+    elif len(sha1) != 40:
+        sha1 = sha1.removeprefix("unverified:")
+    return Entry(
+        document["fileName"][cut:],
+        document.get("contentLength") or 0,
+        modified,
+        sha1,
+        document["fileId"],
+        has_modified=said,
+        metadata=() if said else (document.get("contentType"), document.get("fileInfo")),
+    )
+
+
+def _modified(document: dict[str, Any]) -> tuple[int, bool]:
+    """When the file was modified, and whether the uploader said so."""
+    text = (document.get("fileInfo") or {}).get(MODIFIED_MILLIS)
+    if text is not None:
+        try:
+            return int(text), True
+        except ValueError:
+            pass
+    return document["uploadTimestamp"], False

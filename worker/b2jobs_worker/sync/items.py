@@ -1,0 +1,78 @@
+"""From what a sync decided to the items that a batch carries out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from b2jobs import locations
+from b2jobs.jobs import check_info
+from b2jobs_worker.b2.versions import JOB_TAG, MODIFIED_MILLIS
+from b2jobs_worker.batch.item import Item, Planned, Refusal
+from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
+from b2jobs_worker.sync.entries import Entry
+from b2jobs_worker.sync.sides import Sides
+
+
+def planned(action: Action, sides: Sides) -> Planned:
+    """The item that does *action*, or the refusal that reports it."""
+    match action:
+        case Transfer(source=entry):
+            return _transfer(entry, sides)
+        case Hide(name=name):
+            return Item("hide", "", sides.destination + name)
+        case Remove():
+            return _removal(action, sides)
+        case Problem(name=name, code=code, message=message):
+            shown = name.encode(errors="backslashreplace").decode()
+            text = message.encode(errors="backslashreplace").decode()
+            return Refusal(code, text, sides.source + shown, sides.destination + shown)
+
+
+def _transfer(entry: Entry, sides: Sides) -> Item:
+    source, destination = sides.source + entry.name, sides.destination + entry.name
+    match sides.rules.direction:
+        case "up":
+            return Item("upload", source, destination, entry.size)
+        case "down":
+            return Item("download", source, destination, entry.size)
+        case _:
+            return Item("copy", source, destination, entry.size, options=_with_time(entry))
+
+
+def _with_time(entry: Entry) -> dict[str, Any]:
+    """A copy is younger than its source, so the source's time must be written where it is not."""
+    if entry.has_modified:
+        return {}
+    content_type, info = entry.metadata
+    kept = {name: text for name, text in (info or {}).items() if name != JOB_TAG}
+    kept[MODIFIED_MILLIS] = str(entry.modified_millis)
+    try:
+        check_info(kept)
+    except ValueError:
+        return {}  # as full as B2 allows: it is copied again each time, but it is copied
+    return {"info": kept, "content_type": content_type}
+
+
+def _removal(action: Remove, sides: Sides) -> Item:
+    target = sides.destination + action.name
+    if sides.rules.direction == "down":
+        options = {"identity": action.identity, "top": sides.destination}
+        return Item("remove", "", target, options=options)
+    try:
+        locations.parse(target)
+    except locations.InvalidLocation:
+        return Item("delete", "", f"b2id://{action.file_id}")  # a name such as `a//b`
+    return Item("delete", "", target, options={"versions": action.file_id})
+
+
+def line(action: Action) -> str:
+    """One line of the plan, for people."""
+    match action:
+        case Transfer(source=source, reason=reason):
+            return f"transfer {source.name} ({reason}, {source.size} bytes)"
+        case Hide(name=name):
+            return f"hide {name}"
+        case Remove(name=name, reason=reason):
+            return f"remove {name} ({reason})"
+        case Problem(name=name, code=code):
+            return f"leave {name} ({code})".encode(errors="backslashreplace").decode()
