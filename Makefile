@@ -5,6 +5,7 @@
 #   make test            all tests; ARGS="tests/unit -k name" for some
 #   make demo FILE=path  a job from end to end; without FILE a sample
 #   make bench           speed, next to other tools
+#   make docs            write the README's table of settings anew
 #   make lock            resolve the dependencies anew
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ ARGS ?=
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" pyproject.toml
 
-.PHONY: setup check test demo bench lock clean
+.PHONY: setup check test demo bench docs lock clean
 
 setup: .venv/ready
 
@@ -33,13 +34,16 @@ check: setup
 	$(BIN)/lint-imports --no-logo
 
 test: setup
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
 
 demo: setup
 	$(BIN)/b2jobs demo $(FILE)
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)
+
+docs: setup
+	PYTHONPATH=tests $(BIN)/python -m support.settings_table
 
 lock: setup
 	$(COMPILE) --upgrade --extra worker --extra emulator --extra stores --output-file requirements.txt

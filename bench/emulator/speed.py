@@ -26,6 +26,12 @@ from pathlib import Path
 MB = 1_000_000
 
 
+def cpu_seconds(process: int) -> float:
+    """User and system time of *process*: what its work costs, whoever else is busy."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Client:
     """A B2 client that is only as much as the measurement needs."""
 
@@ -78,7 +84,7 @@ def length_of(before: bytes) -> int:
     return int(match[1])
 
 
-def measure_stream(client: Client, bucket: str, size: int) -> dict[str, float]:
+def measure_stream(client: Client, server: int, bucket: str, size: int) -> dict[str, float]:
     """One upload and one download of *size* bytes that are not zeros."""
     block = os.urandom(1 << 20)
     digest = hashlib.sha1()
@@ -86,6 +92,7 @@ def measure_stream(client: Client, bucket: str, size: int) -> dict[str, float]:
         digest.update(block)
     path, token = client.upload_url(bucket)
     with socket.create_connection(("127.0.0.1", client.port)) as connection:
+        cpu = cpu_seconds(server)
         started = time.perf_counter()
         connection.sendall(head(client, path, token, "stream", size, digest.hexdigest()))
         for _ in range(size >> 20):
@@ -93,10 +100,12 @@ def measure_stream(client: Client, bucket: str, size: int) -> dict[str, float]:
         before, rest = read_head(connection)
         up = time.perf_counter() - started
         assert b" 200 " in before, (before, rest)
+        cpu_up = cpu_seconds(server) - cpu
         left = length_of(before) - len(rest)
         while left > 0:
             left -= len(connection.recv(left))
         buffer = bytearray(1 << 20)
+        cpu = cpu_seconds(server)
         started = time.perf_counter()
         connection.sendall(
             f"GET /file/bench-bucket/stream HTTP/1.1\r\nHost: {client.host}\r\n"
@@ -107,11 +116,17 @@ def measure_stream(client: Client, bucket: str, size: int) -> dict[str, float]:
         while left:
             left -= connection.recv_into(buffer)
         down = time.perf_counter() - started
-    return {"upload_mb_s": size / MB / up, "download_mb_s": size / MB / down}
+    gigabytes = size / 1e9
+    return {
+        "upload_mb_s": size / MB / up,
+        "upload_server_cpu_s_per_gb": cpu_up / gigabytes,
+        "download_mb_s": size / MB / down,
+        "download_server_cpu_s_per_gb": (cpu_seconds(server) - cpu) / gigabytes,
+    }
 
 
 async def measure_small(
-    client: Client, bucket: str, seconds: float, connections: int
+    client: Client, server: int, bucket: str, seconds: float, connections: int
 ) -> dict[str, float]:
     """Uploads of 1,000 bytes over keep-alive connections."""
     body = os.urandom(1000)
@@ -133,11 +148,16 @@ async def measure_small(
             took.append(time.perf_counter() - started)
         writer.close()
 
+    cpu = cpu_seconds(server)
     started = time.perf_counter()
     await asyncio.gather(*(work(number) for number in range(connections)))
     total = time.perf_counter() - started
     took.sort()
-    return {"small_uploads_s": len(took) / total, "small_p99_ms": took[int(len(took) * 0.99)] * 1e3}
+    return {
+        "small_uploads_s": len(took) / total,
+        "small_p99_ms": took[int(len(took) * 0.99)] * 1e3,
+        "small_server_cpu_ms": (cpu_seconds(server) - cpu) / len(took) * 1e3,
+    }
 
 
 def measure_listing(client: Client, bucket: str) -> dict[str, float]:
@@ -172,8 +192,10 @@ def main() -> None:
             client = Client(json.loads(server.stdout.readline()))
             buckets = client.call("b2_list_buckets", {"accountId": client.account})
             bucket = buckets["buckets"][0]["bucketId"]
-            result = measure_stream(client, bucket, given.size_mib << 20)
-            result |= asyncio.run(measure_small(client, bucket, given.seconds, given.connections))
+            result = measure_stream(client, server.pid, bucket, given.size_mib << 20)
+            result |= asyncio.run(
+                measure_small(client, server.pid, bucket, given.seconds, given.connections)
+            )
             result |= measure_listing(client, bucket)
             status = Path(f"/proc/{server.pid}/status").read_text()
             peak = re.search(r"VmHWM:\s+(\d+)", status)
@@ -181,7 +203,7 @@ def main() -> None:
         finally:
             server.terminate()
             server.wait()
-    print(json.dumps({name: round(value, 1) for name, value in result.items()}))
+    print(json.dumps({name: round(value, 2) for name, value in result.items()}))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     add("--account-token-seconds", type=int, default=default.account_token_seconds)
     add("--upload-token-seconds", type=int, default=default.upload_token_seconds)
     add("--max-upload-size", type=int, default=default.max_upload_bytes, metavar="BYTES")
+    add("--max-buckets", type=int, default=default.max_bucket_count, metavar="COUNT")
     add("--discard-bodies", action="store_true", help="keep sizes and checksums, serve zeros")
     add("--journal", type=int, default=default.journal_entries, metavar="CALLS")
     add("--fault", action="append", default=[], metavar="JSON", help="a fault from the start")
@@ -67,6 +68,7 @@ def settings_from(given: argparse.Namespace) -> Settings:
         max_upload_bytes=given.max_upload_size,
         account_token_seconds=given.account_token_seconds,
         upload_token_seconds=given.upload_token_seconds,
+        max_bucket_count=given.max_buckets,
         discard_bodies=given.discard_bodies,
         journal_entries=given.journal,
     )

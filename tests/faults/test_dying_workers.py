@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import threading
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -80,11 +80,12 @@ def test_a_doorbell_that_was_taken_and_never_answered_is_rung_again(fake: Fake) 
 
 def test_kill_9_of_a_pool_child(fake: Fake) -> None:
     worker = fake.installation.start_celery(pool="prefork", slots=2)
-    jobs = [fake.submit(sleep=2) for _ in range(3)]
+    jobs = [fake.submit(hold=1), *(fake.submit() for _ in range(3))]
     child = fake.running(jobs[0]).pid
     assert child in children(worker.pid)
 
     os.kill(child, signal.SIGKILL)
+    fake.let_go(jobs[0])
 
     settled(fake, jobs, [worker])
     assert [event.number for event in fake.events("commit", jobs[0].id)] == [2]
@@ -106,7 +107,7 @@ def test_a_job_many_times_as_long_as_its_lease_starts_once(fake: Fake, pool: str
 
 def test_a_frozen_owner_stops_commits_nothing_and_leaves_nothing(fake: Fake) -> None:
     frozen = fake.installation.start_celery("frozen", slots=1)
-    job = fake.submit(sleep=5)
+    job = fake.submit(hold=1)
     fake.running(job)
     frozen.freeze()
     other = fake.installation.start_celery("other", slots=1)
@@ -115,6 +116,7 @@ def test_a_frozen_owner_stops_commits_nothing_and_leaves_nothing(fake: Fake) -> 
     frozen.thaw()
 
     eventually(lambda: fake.events("lease_lost", job.id), timeout=10)
+    fake.let_go(job)
     settled(fake, [job], [frozen, other])
     assert [event.number for event in fake.events("commit", job.id)] == [2]
 
@@ -124,7 +126,7 @@ def test_a_version_of_an_owner_that_froze_while_committing_is_removed(fake: Fake
     frozen = fake.installation.start_celery("frozen", slots=1)
     job = fake.submit(freeze=4, sleep=0.2)
     fake.running(job)
-    eventually(lambda: job.progress(), timeout=10)
+    eventually(job.progress, timeout=10)
     frozen.freeze()
     other = fake.installation.start_celery("other", slots=1)
     fake.running(job, number=2)
@@ -172,7 +174,7 @@ def test_strays_of_a_job_that_fails_are_removed(fake: Fake) -> None:
 def test_a_job_that_kills_its_worker_fails_and_its_neighbours_go_on(
     fake: Fake, pool: str, death: str
 ) -> None:
-    with supervised(fake, pool) as workers:
+    with Supervised(fake, pool) as workers:
         poison = fake.submit(die=death)
         neighbours = [fake.submit(sleep=1) for _ in range(8)]
 
@@ -191,7 +193,7 @@ def test_a_job_that_kills_its_worker_fails_and_its_neighbours_go_on(
         assert fake.installation.leftovers() == set()
 
 
-class supervised:
+class Supervised:
     """Workers that somebody starts again when they die, as the parent or systemd would."""
 
     def __init__(self, fake: Fake, pool: str) -> None:
@@ -199,8 +201,6 @@ class supervised:
         self.workers: list[Process] = []
 
     def __enter__(self) -> list[Process]:
-        import threading
-
         self.stop = threading.Event()
         self.workers += [self.start(), self.start()]
         self.thread = threading.Thread(target=self.watch)
@@ -240,7 +240,7 @@ def test_a_retry_outlives_the_worker_that_parked_it(fake: Fake) -> None:
 @pytest.mark.parametrize("pool", POOLS)
 def test_sigterm_hands_the_job_to_another_worker(fake: Fake, pool: str) -> None:
     leaving = fake.installation.start_celery("leaving", pool=pool, slots=1)
-    job = fake.submit(sleep=8)
+    job = fake.submit(hold=1)
     fake.running(job)
     staying = fake.installation.start_celery("staying", pool=pool, slots=1)
     eventually(lambda: len(fake.installation.client.records.workers(within_seconds=5)) == 2)
@@ -251,6 +251,7 @@ def test_sigterm_hands_the_job_to_another_worker(fake: Fake, pool: str) -> None:
     fake.running(job, number=2)
     assert fake.events("handed_back", job.id)
     assert job.record().lost == 0
+    fake.let_go(job)
     assert leaving.wait(20) == 0
     settled(fake, [job], [staying])
 
@@ -278,8 +279,3 @@ def test_a_rolling_restart_under_load_loses_and_repeats_nothing(fake: Fake) -> N
     settled(fake, jobs, workers)
     assert Counter(event.job for event in fake.events("commit")) == {job.id: 1 for job in jobs}
     assert not fake.events("lease_lost")
-
-
-@pytest.fixture(autouse=True)
-def _long(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield

@@ -47,6 +47,13 @@ class Fake:
             if event in (None, found.event) and job in (None, found.job)
         ]
 
+    def let_go(self, *jobs: Handle) -> None:
+        """Let jobs submitted with `hold=1` end."""
+        folder = self.folder / "let-go"
+        folder.mkdir(exist_ok=True)
+        for job in jobs:
+            (folder / job.id).touch()
+
     def running(self, job: Handle, number: int = 1) -> Event:
         """Wait until the *number*-th attempt of the job has begun; it says which process."""
         return eventually(

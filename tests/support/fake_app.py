@@ -10,6 +10,7 @@ a version of its job before it makes one. The request's `info` is the script:
     wait=SECONDS     with fail: how long to wait
     end=CODE         an error that does not heal
     freeze=SECONDS   between the last look at the lease and the commit, look at nothing
+    hold=1           work until the test lets go of it
     steps=N          write N lines into the journal, evenly spread over sleep
     bug=1            raise something unforeseen
 """
@@ -90,7 +91,7 @@ class FakeUpload:
         seconds = float(script.get("sleep", 0))
         done = len(attempt.journal.load()) if steps else 0
         began = time.monotonic()
-        while (passed := time.monotonic() - began) < seconds:
+        while (passed := time.monotonic() - began) < seconds or self.is_held(script, attempt):
             attempt.checkpoint()
             if steps and done < steps and passed * steps / seconds > done:
                 attempt.journal.record({f"step{done}": "done"})
@@ -102,6 +103,9 @@ class FakeUpload:
         if "fail" in script and attempt.number <= int(script.get("times", 1_000_000)):
             wait = Wait("backoff", float(script["wait"])) if "wait" in script else None
             raise PassingError(script["fail"], "asked to fail", wait=wait)
+
+    def is_held(self, script: dict[str, str], attempt: Attempt) -> bool:
+        return "hold" in script and not (self.log.parent / "let-go" / attempt.job_id).exists()
 
     def tell(self, event: str, attempt: Attempt) -> None:
         line = json.dumps(

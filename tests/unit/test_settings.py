@@ -63,7 +63,7 @@ def test_what_is_wrong_in_the_file_is_named(
 
 def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("B2JOBS_CONFIG", "/nowhere/b2jobs.toml")
-    with pytest.raises(OperatorError, match="/nowhere/b2jobs.toml"):
+    with pytest.raises(OperatorError, match=r"/nowhere/b2jobs\.toml"):
         load()
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 from celery import Celery
 from celery.signals import worker_init, worker_shutting_down
 
 from b2jobs.connection import sentinel_address
 from b2jobs.lua import QUEUES
-from b2jobs_worker.delivery import shutdown
+from b2jobs_worker.delivery import broker, shutdown
 from b2jobs_worker.delivery.keeper import CHORES, KeeperStep
 from b2jobs_worker.delivery.startup import warn_about_redis
 from b2jobs_worker.schedule import ScheduleChore
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 def make_app(settings: Settings) -> Celery:
     """A Celery app for *settings*. Messages are acknowledged when taken; results are ours."""
+    broker.install()
     url, options = _broker(settings)
     app = Celery(__name__, broker=url, backend=url, include=["b2jobs_worker.handlers.tasks"])
     app.conf.update(
@@ -54,6 +56,8 @@ def make_app(settings: Settings) -> Celery:
         worker_send_task_events=False,
     )
     app.steps["worker"].add(KeeperStep)
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # delivery/ says what becomes of jobs
     return app
 
 
@@ -80,7 +84,9 @@ def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
     if not settings.redis_url.startswith("sentinel://"):
         return settings.redis_url, options
     address = sentinel_address(settings.redis_url)
-    login = f"{address.username or ''}:{address.password}@" if address.password else ""
+    login = ""
+    if address.password:
+        login = f"{quote(address.username or '', safe='')}:{quote(address.password, safe='')}@"
     url = ";".join(f"sentinel://{login}{host}:{port}/{address.db}" for host, port in address.hosts)
     return url, {**options, "master_name": address.service}
 

@@ -84,19 +84,39 @@ class Settings(BaseSettings):
         8,
         ge=1,
         le=256,
-        description="Jobs at a time in each process. Memory: slots x part size x parallel parts.",
+        description="Jobs at a time in each process. Memory: large uploads share 128 MiB, but "
+        "each has two parts at the least.",
     )
     part_size_bytes: int = Field(
         0,
         ge=0,
-        description="Size of a large file's parts; 0 takes what B2 recommends (100 MB), "
-        "streamed, so it is not held in memory.",
+        description="Size of a large upload's parts; 0 takes 16 MiB, and more where 10,000 of "
+        "these are too few. Parts wait in memory until they are sent; above 64 MiB they do "
+        "not, and are sent one after the other.",
     )
     parallel_parts: int = Field(
         4,
         ge=1,
         le=64,
-        description="Most parts or ranges of one large file under way at once. Memory: 1 MiB each.",
+        description="Most parts or ranges of one large file under way at once. Memory: an upload "
+        "holds as many parts and one more, a download 256 KiB each.",
+    )
+    requests_per_second: float | None = Field(
+        None,
+        gt=0,
+        description="Most requests a second to one account by all workers together. Must be the "
+        "same on every worker; requests above it wait in their slots.",
+    )
+    bytes_per_second: float | None = Field(
+        None,
+        gt=0,
+        description="Most bytes a second to and from one account by all workers together. Must "
+        "be the same on every worker; transfers above it wait in their slots.",
+    )
+    prices: dict[str, float] = Field(
+        default_factory=dict,
+        description="Your own prices in US dollars for a thousand calls: class_a_per_thousand, "
+        "class_b_per_thousand, class_c_per_thousand; only for the `dollars` of results.",
     )
     lease_seconds: float = Field(
         15.0,

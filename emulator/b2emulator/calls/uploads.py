@@ -112,6 +112,8 @@ async def upload_file(call: UploadCall) -> Json:
             legal_hold=lock.hold,
         )
         async with _receiving(call) as got:
+            if emulator.buckets.by_id(bucket.id) is None:
+                raise bad_bucket_id(bucket.id)  # deleted while the body arrived
             version = replace(version, size=got.body.size, sha1=got.sha1, md5=got.md5)
             version = emulator.versions.add(version, got.body, int(millis) if millis else None)
         call.entry.file_id = version.file_id

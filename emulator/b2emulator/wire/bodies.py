@@ -27,6 +27,10 @@ async def request_body(
     pace = Pace(rate) if rate else None
     if reset_at == 0:
         raise ConnectionCut
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        # curl waits for this with larger bodies; aiohttp does it in its Application only.
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
     while data := await content.readany():
         entry.bytes_in += len(data)
         if reset_at is not None and entry.bytes_in >= reset_at:

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 from b2sdk.v3 import B2Api, Bucket
-from emulator_process import PART_BYTES, Running, emulator
+
+from support.emulator_process import PART_BYTES, Running, emulator
 
 
 @pytest.fixture(scope="session")
 def shared_emulator() -> Iterator[Running]:
     part = str(PART_BYTES)
-    with emulator("--memory", "--min-part-size", part, "--recommended-part-size", part) as running:
+    parts = ("--min-part-size", part, "--recommended-part-size", part)
+    with emulator("--memory", "--max-buckets", "10000", *parts) as running:
         yield running
 
 

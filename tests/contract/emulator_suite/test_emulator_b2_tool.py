@@ -12,7 +12,8 @@ from urllib.request import urlopen
 
 import pytest
 from b2sdk import v3 as b2sdk
-from emulator_process import PART_BYTES, Running
+
+from support.emulator_process import PART_BYTES, Running
 
 B2 = Callable[..., str]
 PROGRAM = Path(sys.executable).with_name("b2")

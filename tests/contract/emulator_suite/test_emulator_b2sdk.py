@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from b2sdk import v3 as b2sdk
 from b2sdk.v3 import exception as failure
-from emulator_process import PART_BYTES, Running
+
+from support.emulator_process import PART_BYTES, Running
 
 LARGE = PART_BYTES * 5 + 77
 

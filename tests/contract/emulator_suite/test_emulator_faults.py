@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from b2sdk import v3 as b2sdk
 from b2sdk.v3 import exception as failure
-from emulator_process import PART_BYTES, Running, emulator
-from raw_client import RawClient
 
 from b2emulator.faults.effects import FAULTS
+from support.emulator_process import PART_BYTES, Running, emulator
+from support.raw_client import RawClient
 
 RESET = (ConnectionResetError, BrokenPipeError, RemoteDisconnected)
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from emulator_process import Running
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raw_client import RawClient
+
+from support.emulator_process import Running
+from support.raw_client import RawClient
 
 NAMES = st.sampled_from(
     [

@@ -10,10 +10,10 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from emulator_process import emulator, start
 
 from b2emulator import cli
 from b2emulator.settings import Settings
+from support.emulator_process import emulator, start
 
 
 def test_the_first_line_and_the_secrets_file(tmp_path: Path) -> None:

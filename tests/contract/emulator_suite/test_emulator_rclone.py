@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from b2sdk import v3 as b2sdk
-from emulator_process import Running
+
+from support.emulator_process import Running
 
 Rclone = Callable[..., str]
 PROGRAM = Path(sys.executable).with_name("rclone")

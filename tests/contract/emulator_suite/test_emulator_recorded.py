@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulator_process import emulator
-from raw_client import RawClient, stable
 
 from b2emulator.calls.all import CALLS
+from support.emulator_process import emulator
+from support.raw_client import RawClient, stable
 
 FOLDER = Path(__file__).parent / "recorded"
 PART = b"p" * 1000

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from b2sdk import v3 as b2sdk
 from b2sdk._internal.exception import CopySourceTooBig, UploadTokenUsedConcurrently
-from emulator_process import Running, emulator
-from raw_client import RawClient
 
 from b2emulator.access import capabilities
+from support.emulator_process import Running, emulator
+from support.raw_client import RawClient
 
 
 @pytest.fixture
@@ -51,6 +51,38 @@ def test_an_upload_token_serves_one_upload_at_a_time(
         connection.sendall(body[4:])
         assert b" 200 " in connection.recv(65536)
     assert client.upload(url, "afterwards", b"x").status == 200
+
+
+def test_a_client_that_asks_before_it_sends(client: RawClient, bucket: b2sdk.Bucket) -> None:
+    url = client.call("b2_get_upload_url", {"bucketId": bucket.id_}).json
+    path = url["uploadUrl"].removeprefix(client.running.realm)
+    with socket.create_connection(("127.0.0.1", client.running.ready["port"])) as connection:
+        connection.sendall(
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {url['authorizationToken']}\r\n"
+            f"X-Bz-File-Name: f\r\nContent-Type: text/plain\r\nExpect: 100-continue\r\n"
+            f"X-Bz-Content-Sha1: do_not_verify\r\nContent-Length: 5\r\n\r\n".encode()
+        )
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"hello")
+        assert b" 200 " in connection.recv(65536)
+
+
+def test_a_bucket_that_goes_while_a_file_arrives(
+    client: RawClient, api: b2sdk.B2Api, bucket: b2sdk.Bucket
+) -> None:
+    url = client.call("b2_get_upload_url", {"bucketId": bucket.id_}).json
+    path = url["uploadUrl"].removeprefix(client.running.realm)
+    with socket.create_connection(("127.0.0.1", client.running.ready["port"])) as connection:
+        connection.sendall(
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {url['authorizationToken']}\r\n"
+            f"X-Bz-File-Name: f\r\nContent-Type: text/plain\r\n"
+            f"X-Bz-Content-Sha1: do_not_verify\r\nContent-Length: 5\r\n\r\nhe".encode()
+        )
+        while not client.running.admin.journal(call="b2_upload_file")[0]["bytes_in"]:
+            pass
+        api.delete_bucket(bucket)
+        connection.sendall(b"llo")
+        assert b"bad_bucket_id" in connection.recv(65536)
 
 
 def test_b2sdk_understands_the_message(b2: Running) -> None:

@@ -10,8 +10,8 @@ import socket
 import sqlite3
 from pathlib import Path
 
-from emulator_process import PART_BYTES, Running, emulator, files_of, start
-from raw_client import RawClient
+from support.emulator_process import PART_BYTES, Running, emulator, files_of, start
+from support.raw_client import RawClient
 
 OPTIONS = ("--min-part-size", str(PART_BYTES), "--recommended-part-size", str(PART_BYTES))
 

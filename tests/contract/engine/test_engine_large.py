@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from b2jobs.errors import JobError, PassingError
 from b2jobs_worker.sources.port import Source
-from b2jobs_worker.transfer import digest
+from b2jobs_worker.transfer import digest, parts
 from b2jobs_worker.transfer.attempt import DetachedAttempt, Interrupted, MemoryJournal
+from b2jobs_worker.transfer.buffers import Buffers
 from contract.engine.corner import PART_BYTES, Bench
 
 PARTS = 10
@@ -251,3 +256,75 @@ def test_skip_knows_a_large_file_again(bench: Bench) -> None:
     assert version.info["large_file_sha1"] == SHA1
     down = bench.run("download", source=bench.b2("big"), destination="data://out/big")
     assert down.verified
+
+
+class Pipe:
+    """A source whose end is only known when it is reached, and that cannot be entered midway."""
+
+    uri = "https://pipe.example/file"
+    size: int | None = None
+    modified_millis: int | None = None
+    identity = "etag"
+    content_type: str | None = None
+    ranged = False
+
+    def __init__(self, content: bytes, size: int | None = None) -> None:
+        self.content = content
+        self.size = size
+
+    @contextmanager
+    def open(self, offset: int = 0) -> Iterator[io.BytesIO]:
+        stream = io.BytesIO(self.content)
+        stream.seek(offset)
+        yield stream
+
+    def check_unchanged(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("size", [0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 1_000_000])
+def test_a_stream_of_unknown_length(bench: Bench, size: int) -> None:
+    content = CONTENT[:size]
+    piped = replace(bench, context=replace(bench.context, open_source=lambda _: Pipe(content)))
+    result = piped.run("upload", source="https://pipe.example/f", destination=bench.b2("big"))
+    assert (result.size, result.sha1) == (size, hashlib.sha1(content).hexdigest())
+    if size < PART_BYTES:
+        assert "b2_start_large_file" not in bench.admin.counters().calls
+    check_one_version(bench, content)
+
+
+@pytest.mark.parametrize("told", [len(CONTENT) - 1, len(CONTENT) + 1, 100, 2 * PART_BYTES])
+def test_a_stream_of_another_length_than_it_says(bench: Bench, told: int) -> None:
+    pipe = Pipe(CONTENT, told)
+    piped = replace(bench, context=replace(bench.context, open_source=lambda _: pipe))
+    with pytest.raises(PassingError) as caught:
+        piped.run("upload", source="https://pipe.example/f", destination=bench.b2("big"))
+    assert caught.value.code == "source_changed"
+    assert bench.versions("big") == []
+
+
+def test_parts_too_large_for_memory_are_streamed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "BUFFERED_MOST_BYTES", 100_000)
+    bench.admin.fault("reset_request", calls="b2_upload_part", part=4, bytes=1000, next=1)
+    journal = stop_after(bench, 5)
+    result = go_on(bench, journal)
+    assert (result.sha1, result.resumed_bytes) == (SHA1, 5 * PART_BYTES)
+    assert bench.admin.repeated_bytes() <= PART_BYTES + 40  # the part that was reset
+    check_one_version(bench)
+
+
+def test_two_large_uploads_share_the_memory(bench: Bench) -> None:
+    bench.put("big", CONTENT)
+    context = replace(bench.context, buffers=Buffers(5 * PART_BYTES))
+    small = replace(bench, context=context)
+    small.context.crew.each(
+        lambda job: small.run(
+            "upload", small.attempt(job), source="data://in/big", destination=bench.b2(job)
+        ),
+        ["a", "b", "c", "d"],
+        width=4,
+    )
+    assert [bench.versions(job)[0].size for job in "abcd"] == 4 * [len(CONTENT)]

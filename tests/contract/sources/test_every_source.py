@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from b2jobs.errors import JobError
 from b2jobs_worker.settings import Root, Settings
 from b2jobs_worker.sources import open_source
 from b2jobs_worker.sources.port import Source
-from contract.sources.storeserver import store_server
+from contract.sources.storeserver import StoreServer, store_server
 from contract.sources.webserver import web_server
 
 CONTENT = hashlib.shake_256(b"b2jobs").digest(150_000)
@@ -75,34 +76,42 @@ def web_without_ranges(folder: Path) -> Iterator[Kind]:
     yield from web(folder, ranges=False)
 
 
-def store(folder: Path, scheme: str) -> Iterator[Kind]:
-    with store_server(folder) as server:
-        server.fill("bucket", {})
+def store(server: StoreServer, scheme: str) -> Iterator[Kind]:
+    bucket = f"bucket{uuid.uuid4().hex}"
+    server.fill(bucket, {})
 
-        def put(content: bytes) -> None:
-            server.client.put_object(
-                Bucket="bucket",
-                Key="a folder/é+%20",
-                Body=content,
-                ContentType="image/png",
-                ACL="public-read",
-            )
+    def put(content: bytes) -> None:
+        server.client.put_object(
+            Bucket=bucket,
+            Key="a folder/é+%20",
+            Body=content,
+            ContentType="image/png",
+            ACL="public-read",
+        )
 
-        settings = server.settings(legacy=f"{scheme}://bucket/a folder")
-        yield Kind("data://legacy/é+%20", settings, put, content_type="image/png")
-
-
-def s3(folder: Path) -> Iterator[Kind]:
-    yield from store(folder, "s3")
+    settings = server.settings(legacy=f"{scheme}://{bucket}/a folder")
+    yield Kind("data://legacy/é+%20", settings, put, content_type="image/png")
 
 
-def gs(folder: Path) -> Iterator[Kind]:
-    yield from store(folder, "gs")
+def s3(server: StoreServer) -> Iterator[Kind]:
+    yield from store(server, "s3")
+
+
+def gs(server: StoreServer) -> Iterator[Kind]:
+    yield from store(server, "gs")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+    with store_server(tmp_path_factory.mktemp("stores")) as server:
+        yield server
 
 
 @pytest.fixture(params=[local, inline, web, web_without_ranges, s3, gs], ids=lambda f: f.__name__)
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
-    for made in request.param(tmp_path):
+    needs_store = request.param in (s3, gs)
+    place = request.getfixturevalue("running") if needs_store else tmp_path
+    for made in request.param(place):
         made.put(CONTENT)
         yield made
 

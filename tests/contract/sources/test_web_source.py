@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -310,13 +311,28 @@ def test_closing_wakes_a_read_that_waits(web: WebServer) -> None:
 
 
 def test_a_child_process_does_not_use_its_parents_connection(web: WebServer) -> None:
-    assert content(opened(web)) == CONTENT
-    child = os.fork()
-    if child == 0:
-        try:
-            os._exit(0 if content(opened(web)) == CONTENT else 1)
-        finally:
-            os._exit(2)
-    assert os.waitpid(child, 0)[1] == 0
-    assert content(opened(web)) == CONTENT
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from b2jobs_worker.settings import Settings\n"
+        "from b2jobs_worker.sources import open_source\n"
+        "settings = Settings(private_hosts='localhost', ca_file=Path(sys.argv[2]))\n"
+        "def read():\n"
+        "    source = open_source(sys.argv[1], settings)\n"
+        "    with source.open() as stream:\n"
+        "        return sum(map(len, iter(lambda: stream.read(10_000), b'')))\n"
+        "sizes = [read()]\n"
+        "if os.fork() == 0:\n"
+        "    os._exit(0 if read() == sizes[0] else 1)\n"
+        "sizes += [os.waitstatus_to_exitcode(os.wait()[1]), read()]\n"
+        "print(*sizes)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, web.url(), str(web.ca_file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert run.stdout.split() == [str(len(CONTENT)), "0", str(len(CONTENT))]
     assert web.connections == 2

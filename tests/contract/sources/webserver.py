@@ -112,6 +112,11 @@ class _Handler(BaseHTTPRequestHandler):
         return int(asked.removeprefix("bytes=").rstrip("-"))
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that leave are what several tests are about; the log has no use for them."""
+
+
 @contextmanager
 def web_server(folder: Path) -> Iterator[WebServer]:
     """Run one for a while; its certificate is good for localhost and files.example."""
@@ -120,7 +125,7 @@ def web_server(folder: Path) -> Iterator[WebServer]:
     authority.cert_pem.write_to_path(str(ca_file))
     web = WebServer(ca_file)
     handler = type("Handler", (_Handler,), {"web": web})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", "127.0.0.1", "files.example").configure_cert(context)
     server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import requests
 
@@ -21,12 +21,15 @@ _OPEN_END = 2**62
 class Arriving:
     """The body of a download while it arrives, and what its headers said."""
 
-    def __init__(self, response: Response, attempt: Interruptible) -> None:
+    def __init__(
+        self, response: Response, attempt: Interruptible, count: Callable[[int], None]
+    ) -> None:
         self.version: FileVersion = versions.from_headers(response.headers)
         self.is_partial = response.status_code == 206
         self.received = 0
         self._response = response
         self._attempt = attempt
+        self._count = count
 
     def readinto(self, target: memoryview) -> int:
         """Some bytes into *target*; 0 at the end, which may come too early: compare sizes.
@@ -44,6 +47,7 @@ class Arriving:
         except Carried as carried:
             raise carried.error from carried
         self.received += count
+        self._count(count)
         return count
 
 
@@ -64,21 +68,24 @@ class DownloadCalls(Calls):
         """
         account = self.require("readFiles")
         range_ = None if first is None else (first, _OPEN_END if last is None else last)
-        expected = last - first + 1 if first is not None and last is not None else 0
 
         def request() -> Response:
             with account.session.download_file_from_url(url, range_=range_) as response:
                 found: Response = response
             return found
 
-        self._accounts.governor.admit(account.name, expected, self.attempt.checkpoint)
+        def count(received: int) -> None:
+            governor.received(account.name, received, self.attempt.checkpoint)
+
+        governor = self._accounts.governor
+        governor.admit(account.name, 0, self.attempt.checkpoint)
         account.concurrency.enter(self.attempt.checkpoint)
         overloaded = False
         arriving: Arriving | None = None
         try:
             response = self.once(account, "download_file", request, ("readFiles",))
             with contextlib.closing(response):
-                arriving = Arriving(response, self.attempt)
+                arriving = Arriving(response, self.attempt, count)
                 yield arriving
         except JobError as error:
             overloaded = error.code in retry.OVERLOADED

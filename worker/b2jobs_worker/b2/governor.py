@@ -30,6 +30,9 @@ class Governor(Protocol):
             PassingError: the account is paused for longer, with the wait that is left.
         """
 
+    def received(self, account: str, bytes_count: int, checkpoint: Callable[[], None]) -> None:
+        """Count bytes that arrived; returns when more may be read. Calls *checkpoint*."""
+
     def pause(self, account: str, error: JobError) -> None:
         """Nobody sends for *account* until what *error* waits for is over."""
 
@@ -78,6 +81,9 @@ class LocalGovernor:
                 raise pause.error(left)
             checkpoint()
             self._sleep(min(left, 0.1))
+
+    def received(self, account: str, bytes_count: int, checkpoint: Callable[[], None]) -> None:
+        """There is no rate for one process."""
 
     def pause(self, account: str, error: JobError) -> None:
         if error.wait is None or not error.wait.seconds:

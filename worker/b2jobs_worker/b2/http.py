@@ -2,7 +2,7 @@
 
 b2sdk takes any "requests-compatible" session (`B2HttpApiConfig.http_session_factory`).
 This one costs 0.1 ms of CPU for a small call where requests takes 1.1 ms
-(docs/decisions/0005-http-layer.md), keeps connections, and registers each of them with
+(docs/decisions/engine-http-layer.md), keeps connections, and registers each of them with
 the attempt that uses it, so that a cancel ends a read that would last minutes.
 """
 

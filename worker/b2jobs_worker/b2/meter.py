@@ -29,8 +29,8 @@ _CLASS_B = frozenset({"b2_download_file_by_id", "b2_download_file_by_name", "b2_
 
 def class_of(method: str, path: str) -> CallClass:
     """The price class of a request by its path; what is not known counts as the dearest."""
-    _, marker, rest = path.partition("/b2api/")
-    if not marker:
+    before, marker, rest = path.partition("/b2api/")
+    if not marker or "/file/" in f"{before}/":
         # Downloads by name (/file/BUCKET/NAME), and HEAD on them.
         return "b" if method in ("GET", "HEAD") else "a"
     call = rest.split("?", 1)[0].split("/")

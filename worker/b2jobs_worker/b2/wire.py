@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection: http.client's connecting, TLS and tunnels, a leaner reading.
 
 http.client parses response headers with the e-mail package, which is two thirds of what
-a small call costs (docs/decisions/0005-http-layer.md). Reading them here takes 0.07 ms
+a small call costs (docs/decisions/engine-http-layer.md). Reading them here takes 0.07 ms
 instead of 0.19 ms a call. Nothing here knows B2.
 """
 

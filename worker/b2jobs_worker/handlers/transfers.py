@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 
 from b2jobs import locations
+from b2jobs.connection import connect
 from b2jobs.jobs import Copy, Job, Result, TransferResult, Upload
 from b2jobs.locations import B2File
 from b2jobs_worker import transfer
+from b2jobs_worker.b2.redis_governor import RedisGovernor
 from b2jobs_worker.settings import current
 from b2jobs_worker.transfer.attempt import Attempt, DetachedAttempt
 
@@ -15,7 +18,19 @@ from b2jobs_worker.transfer.attempt import Attempt, DetachedAttempt
 @cache
 def context() -> transfer.Context:
     """What all transfers of this process share; connections are made after any fork."""
-    return transfer.build_context(current())
+    settings = current()
+    governor = RedisGovernor(
+        connect(settings.redis_url),
+        f"{settings.key_prefix}b2jobs:",
+        requests_per_second=settings.requests_per_second,
+        bytes_per_second=settings.bytes_per_second,
+    )
+    made = transfer.build_context(settings, governor=governor)
+    # What is loaded by now stays: the collector need not walk it again and again, which
+    # would be a sixth of what a small upload costs.
+    gc.collect()
+    gc.freeze()
+    return made
 
 
 class TransferWork:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from b2jobs.errors import PassingError
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.transfer.digest import Digest
 
 DIGITS_AT_END = "hex_digits_at_end"
 DIGITS_BYTES = 40
@@ -58,6 +59,53 @@ class SourceBody:
         self._before_commit()
         self.sha1 = sha1.hexdigest()
         self.is_complete = True
+        yield self.sha1.encode()
+
+
+class SectionBody:
+    """*length* bytes of *source* from *offset* on, and then their digits: a part too large
+    to lie in memory. Each try reads them anew and continues *before*, the digest of what is
+    in front of them; `after` is that digest with the part.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        offset: int,
+        length: int,
+        before: Digest,
+        attempt: Attempt,
+    ) -> None:
+        self.after = before
+        self.sha1 = ""
+        self.sent = 0
+        self._source = source
+        self._offset = offset
+        self._length = length
+        self._before = before
+        self._attempt = attempt
+
+    def seek(self, position: int) -> None:
+        assert position == 0
+
+    def chunks(self) -> Iterator[bytes]:
+        self.after = self._before.copy()
+        part = hashlib.sha1(usedforsecurity=False)
+        self.sent = 0
+        with (
+            self._source.open(self._offset) as stream,
+            self._attempt.on_interrupt(stream.close),
+        ):
+            while self.sent < self._length:
+                self._attempt.checkpoint()
+                chunk = stream.read(min(self._length - self.sent, CHUNK_BYTES))
+                if not chunk:
+                    raise source_changed(self._source)
+                part.update(chunk)
+                self.after.update(chunk)
+                self.sent += len(chunk)
+                yield chunk
+        self.sha1 = part.hexdigest()
         yield self.sha1.encode()
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from pydantic import ValidationError
+
+from b2jobs.errors import OperatorError
 from b2jobs.locations import Location
 from b2jobs_worker.b2.accounts import Accounts
 from b2jobs_worker.b2.door import Door
@@ -54,6 +57,7 @@ def build(settings: Settings, *, governor: Governor | None = None, durable: bool
             SecretsFile(settings.secrets_file), governor=governor, ca_file=settings.ca_file
         ),
         settings=settings,
+        prices=_prices(settings),
         open_source=partial(open_source, settings=settings),
         open_sink=lambda location, job_id: open_sink(location, settings, job_id, durable=durable),
     )
@@ -76,3 +80,15 @@ class Usage:
             "calls": self._meter.calls,
             "dollars": self._meter.dollars,
         }
+
+
+def _prices(settings: Settings) -> Prices:
+    try:
+        return Prices.model_validate(settings.prices)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise OperatorError(
+            "config_invalid",
+            f"The prices are refused: {'.'.join(map(str, first['loc']))}: {first['msg']}.",
+            hint="docs/configuration.md lists what [prices] may say.",
+        ) from error

@@ -4,7 +4,7 @@ hashlib's cannot: its state stays inside OpenSSL. The same library also has the 
 SHA1_Init, SHA1_Update and SHA1_Final, whose state is a public C structure of 96 bytes
 (openssl/sha.h), which is what the journal keeps. Where the library does not offer them,
 `state` is None and a resumed upload reads what it has sent once more for the digest
-(docs/decisions/0006-digest-of-large-uploads.md).
+(docs/decisions/engine-large-uploads.md).
 """
 
 from __future__ import annotations
@@ -12,16 +12,22 @@ from __future__ import annotations
 import _hashlib
 import ctypes
 import hashlib
+import re
+import sys
 from functools import cache
 from typing import Protocol
+
+_HEX = re.compile(r"[0-9a-f]{192}")
 
 
 class Digest(Protocol):
     """SHA-1 of what has been passed to `update`, in order."""
 
-    def update(self, data: memoryview, /) -> None: ...
+    def update(self, data: memoryview | bytes, /) -> None: ...
 
     def hexdigest(self) -> str: ...
+
+    def copy(self) -> Digest: ...
 
     def state(self) -> str | None:
         """Everything needed to go on elsewhere, as hex; None where that is not possible."""
@@ -34,22 +40,27 @@ class _State(ctypes.Structure):
 class PortableSha1:
     """OpenSSL's low-level SHA-1: as fast as hashlib's, and its state can be read."""
 
-    def __init__(self, state: str | None = None) -> None:
+    def __init__(self, state: _State | None = None) -> None:
         library = _library()
         assert library is not None
         self._library = library
-        self._state = _State()
+        self._state = _State() if state is None else state
         if state is None:
             library.SHA1_Init(ctypes.byref(self._state))
-        else:
-            ctypes.memmove(ctypes.byref(self._state), bytes.fromhex(state), ctypes.sizeof(_State))
 
-    def update(self, data: memoryview, /) -> None:
-        """*data* must be writable: its address is taken without a copy."""
+    def update(self, data: memoryview | bytes, /) -> None:
+        """A memoryview must be writable: its address is taken without a copy."""
         length = len(data)
-        if length:
+        if not length:
+            return
+        if isinstance(data, bytes):
+            self._library.SHA1_Update(ctypes.byref(self._state), data, ctypes.c_size_t(length))
+        else:
             address = ctypes.byref((ctypes.c_char * length).from_buffer(data))
             self._library.SHA1_Update(ctypes.byref(self._state), address, ctypes.c_size_t(length))
+
+    def copy(self) -> PortableSha1:
+        return PortableSha1(_State.from_buffer_copy(self._state))
 
     def hexdigest(self) -> str:
         copy = _State.from_buffer_copy(self._state)
@@ -57,8 +68,8 @@ class PortableSha1:
         self._library.SHA1_Final(digest, ctypes.byref(copy))
         return digest.raw.hex()
 
-    def state(self) -> str | None:
-        return bytes(self._state).hex()
+    def state(self) -> str:
+        return f"{sys.byteorder}:{bytes(self._state).hex()}"
 
 
 class HashlibSha1:
@@ -67,8 +78,13 @@ class HashlibSha1:
     def __init__(self) -> None:
         self._hash = hashlib.sha1(usedforsecurity=False)
 
-    def update(self, data: memoryview, /) -> None:
+    def update(self, data: memoryview | bytes, /) -> None:
         self._hash.update(data)
+
+    def copy(self) -> HashlibSha1:
+        other = HashlibSha1()
+        other._hash = self._hash.copy()
+        return other
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()
@@ -84,9 +100,12 @@ def new() -> Digest:
 
 def resume(state: str | None) -> Digest | None:
     """The digest whose `state` this is; None where it cannot be gone on with."""
-    if not state or _library() is None or len(state) != 2 * ctypes.sizeof(_State):
+    order, _, words = (state or "").partition(":")
+    if _library() is None or order != sys.byteorder or not _HEX.fullmatch(words):
         return None
-    return PortableSha1(state)
+    known = _State.from_buffer_copy(bytes.fromhex(words))
+    # The last word says how much of a 64-byte block is pending: OpenSSL trusts it.
+    return PortableSha1(known) if known.words[-1] < 64 else None
 
 
 @cache

@@ -85,7 +85,8 @@ class LargeUpload:
                 return version, left.sha1
         plan = self._plan(left)
         wanted = self._context.settings.parallel_parts + 1
-        with self._context.buffers.reserve(plan.part_bytes, wanted) as buffers:
+        buffer_bytes = 1 if plan.is_streamed else plan.part_bytes
+        with self._context.buffers.reserve(buffer_bytes, wanted) as buffers:
             pump = Pump(self._door, self._attempt, self._source, plan, buffers, left)
             with self._context.crew.lanes(buffers.count - 1) as lanes, pump.reading() as reading:
                 if left is None:

@@ -1,7 +1,7 @@
 """How a large file is cut into parts.
 
 B2 takes 1 to 10,000 parts of 5 MB to 5 GB. Parts wait in memory until they are sent
-(docs/decisions/0006-digest-of-large-uploads.md), so they are smaller than the 100 MB B2
+(docs/decisions/engine-large-uploads.md), so they are smaller than the 100 MB B2
 recommends for throughput over one connection; several are under way at once instead.
 """
 
@@ -14,6 +14,9 @@ from b2jobs.errors import CallerError
 MOST_PARTS = 10_000
 MOST_BYTES = 10_000_000_000_000
 PART_BYTES = 16 * 1024 * 1024
+BUFFERED_MOST_BYTES = 64 * 1024 * 1024
+"""Above it, which a file of 671 GB needs, parts are not held in memory."""
+
 _ROUND_BYTES = 1024 * 1024
 _GROW_AFTER = 1000
 
@@ -28,6 +31,11 @@ class PartPlan:
 
     part_bytes: int
     size: int | None
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether parts are too large to wait in memory: sent one by one as they are read."""
+        return self.size is not None and self.part_bytes > BUFFERED_MOST_BYTES
 
     @property
     def count(self) -> int | None:

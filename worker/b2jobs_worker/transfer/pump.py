@@ -11,7 +11,13 @@ from b2jobs_worker.b2.door import Door
 from b2jobs_worker.sources.port import Source, Stream
 from b2jobs_worker.transfer import checkpoint, digest
 from b2jobs_worker.transfer.attempt import Attempt
-from b2jobs_worker.transfer.body import BufferBody, source_changed
+from b2jobs_worker.transfer.body import (
+    DIGITS_AT_END,
+    DIGITS_BYTES,
+    BufferBody,
+    SectionBody,
+    source_changed,
+)
 from b2jobs_worker.transfer.buffers import BufferSet
 from b2jobs_worker.transfer.checkpoint import Checkpoint
 from b2jobs_worker.transfer.crew import Lanes
@@ -81,6 +87,21 @@ class Pump:
         finally:
             self.buffers.give(buffer)
 
+    def send_section(self, file_id: str, number: int, body: SectionBody, length: int) -> None:
+        """Send one part while it is read, or only read it when B2 has it."""
+        if number in self.parts:
+            for _ in body.chunks():
+                self.attempt.progress("hashing", self._done, self.plan.size)
+            return
+        self.door.upload_part(
+            file_id, number, body, length=length + DIGITS_BYTES, sha1=DIGITS_AT_END
+        )
+        self.parts[number] = body.sha1
+        self._done += length
+        self.reached(self.plan.offset(number) + length, body.after.state())
+        self.attempt.journal.record(checkpoint.part_done(number, body.sha1) | self._snapshot)
+        self.attempt.progress("sending", self._done, self.plan.size)
+
     def _sent(self, number: int, count: int) -> None:
         with self._lock:
             self._under_way[number] = count
@@ -125,8 +146,11 @@ class Reading:
 
     def send_all(self, file_id: str, lanes: Lanes) -> None:
         """Read to the end, and send every part that B2 does not have yet."""
-        self._send_gaps(file_id, lanes)
         pump = self._pump
+        if pump.plan.is_streamed:
+            self._stream_all(file_id)
+            return
+        self._send_gaps(file_id, lanes)
         size = pump.plan.size
         offset = pump.plan.offset(self._number)
         while size is None or offset < size:
@@ -150,6 +174,21 @@ class Reading:
         if size is not None and (offset < size or self._open().read(1)):
             raise source_changed(pump.source)
         lanes.join()
+        pump.sha1 = self._digest.hexdigest()
+
+    def _stream_all(self, file_id: str) -> None:
+        """Parts too large for memory: one after the other, read while they are sent."""
+        pump = self._pump
+        size = pump.plan.size or 0
+        while (offset := pump.plan.offset(self._number)) < size:
+            length = pump.plan.length(self._number)
+            body = SectionBody(pump.source, offset, length, self._digest, pump.attempt)
+            pump.send_section(file_id, self._number, body, length)
+            self._digest = body.after
+            self._number += 1
+        with pump.source.open(size) as stream:
+            if stream.read(1):
+                raise source_changed(pump.source)
         pump.sha1 = self._digest.hexdigest()
 
     def _next(self) -> tuple[memoryview, memoryview]:

@@ -12,7 +12,7 @@ from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
-from emulator_process import Running
+from support.emulator_process import Running
 
 KEPT_HEADERS = frozenset(
     {

@@ -1,0 +1,32 @@
+"""A Celery app whose uploads do nothing at all: what is left is delivery."""
+
+from __future__ import annotations
+
+from b2jobs.jobs import Job, Result, TransferResult
+from b2jobs_worker.celery_app import make_app
+from b2jobs_worker.handlers.register import register
+from b2jobs_worker.settings import current
+from b2jobs_worker.transfer.attempt import Attempt
+
+
+class Nothing:
+    def run(self, request: Job, attempt: Attempt) -> Result:
+        del request
+        attempt.guard()
+        return TransferResult()
+
+    def abandon(self, request: Job, attempt: Attempt) -> None:
+        del request, attempt
+
+    def undo(self, request: Job, made: str) -> None:
+        del request, made
+
+    def traces(self, result: Result) -> str | None:
+        del result
+        return None
+
+
+app = make_app(current())
+app.main = __name__
+app.conf.include = []
+register(app, {"upload": Nothing()})

@@ -1,0 +1,104 @@
+"""Jobs a second that delivery alone can do: submit, claim, run nothing, note the result.
+
+python -m bench.delivery.speed --jobs 5000 --pool threads --processes 2 --slots 8
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+from support.fake import Fake
+from support.installation import Installation
+from support.redis_server import RedisServer
+from support.waiting import eventually
+
+
+def resident_bytes(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of the process and the children it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(folder: Path, jobs: int, pool: str, processes: int, slots: int) -> dict[str, object]:
+    server = RedisServer(folder / "redis", appendonly=True)
+    (folder / "i").mkdir()
+    installation = Installation(folder / "i", server.url)
+    try:
+        fake = Fake(installation)
+        records = installation.client.records
+        workers = [
+            installation.start_celery(
+                f"w{i}",
+                app="bench.delivery.nothing",
+                pool=pool,
+                slots=slots,
+                PYTHONPATH=f"{Path(__file__).parents[2]}",
+            )
+            for i in range(processes)
+        ]
+        eventually(lambda: len(records.workers(within_seconds=3)) == processes, timeout=60)
+        fake.submit().wait(30)
+        began = time.monotonic()
+        for _ in range(jobs):
+            fake.submit()
+        submitted = time.monotonic() - began
+        eventually(lambda: records.counts()["succeeded"] == jobs + 1, timeout=600)
+        together = time.monotonic() - began
+        for worker in workers:
+            worker.freeze()
+        for _ in range(jobs):
+            fake.submit()
+        watched = [*workers, server.process]
+        before = [cpu_seconds(process.pid) for process in watched]
+        for worker in workers:
+            worker.thaw()
+        began = time.monotonic()
+        eventually(lambda: records.counts()["succeeded"] == 2 * jobs + 1, timeout=600)
+        drained = time.monotonic() - began
+        used = [cpu_seconds(p.pid) - was for p, was in zip(watched, before, strict=True)]
+        return {
+            "pool": pool,
+            "processes": processes,
+            "slots": slots,
+            "jobs": jobs,
+            "submitted_per_second": round(jobs / submitted),
+            "done_per_second_while_submitting": round(jobs / together),
+            "done_per_second_from_a_full_queue": round(jobs / drained),
+            "worker_cpu_ms_per_job": round(1000 * sum(used[:-1]) / jobs, 2),
+            "redis_cpu_ms_per_job": round(1000 * used[-1] / jobs, 2),
+            "worker_mb": [round(resident_bytes(worker.pid) / 1e6) for worker in workers],
+        }
+    finally:
+        installation.close()
+        server.close()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--jobs", type=int, default=5000)
+    options.add_argument("--pool", default="threads")
+    options.add_argument("--processes", type=int, default=2)
+    options.add_argument("--slots", type=int, default=8)
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(Path(folder), given.jobs, given.pool, given.processes, given.slots)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
