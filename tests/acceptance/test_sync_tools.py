@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,19 +24,33 @@ TRANSFERS = (
 )
 
 
-@pytest.fixture
-def pair(own_b2: LocalB2, make_installation: Callable[..., Installation]) -> Pair:
-    # Parts of 5 MB, so that a large file is one in a test.
-    installation = make_installation(
-        account=own_b2.account, settings={"B2JOBS_PART_SIZE_BYTES": "5000000"}
-    )
+@pytest.fixture(scope="module")
+def b2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalB2]:
+    """A B2 that recommends parts of 5 MB, so that a large file is one in a test."""
+    folder = tmp_path_factory.mktemp("b2")
+    emulator = LocalB2(folder, "--data", str(folder / "data"), "--recommended-part-size", "5000000")
+    yield emulator
+    emulator.close()
+
+
+@pytest.fixture(scope="module")
+def moving(
+    tmp_path_factory: pytest.TempPathFactory, redis_url: str, b2: LocalB2
+) -> Iterator[Installation]:
+    installation = Installation(tmp_path_factory.mktemp("moving"), redis_url, account=b2.account)
     installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_RESERVED_SLOTS="0")
-    return Pair(installation, own_b2)
+    yield installation
+    installation.close()
 
 
 @pytest.fixture
-def tools(tmp_path: Path, own_b2: LocalB2) -> Released:
-    return Released(tmp_path, own_b2)
+def pair(moving: Installation, b2: LocalB2) -> Pair:
+    return Pair(moving, b2)
+
+
+@pytest.fixture
+def tools(tmp_path: Path, b2: LocalB2) -> Released:
+    return Released(tmp_path, b2)
 
 
 def fill(pair: Pair) -> None:
@@ -57,7 +71,7 @@ def test_what_we_put_there_the_others_leave_alone(pair: Pair, tools: Released) -
     large = next(v for v, _ in pair.bucket.ls(recursive=True) if v.file_name == "large")
     assert large.file_info["large_file_sha1"] == pair.sha1("large")
     assert large.file_info["src_last_modified_millis"] == str(LONG_AGO + 7)
-    assert large.content_sha1 is None
+    assert large.content_sha1 in (None, "none")
     pair.forget_calls()
 
     tools.b2("sync", "--no-progress", str(pair.folder), f"b2://{pair.name}")
@@ -92,7 +106,7 @@ def test_there_and_back_again(pair: Pair, tools: Released, tool: str, tmp_path: 
     """Up with ours, down with theirs, up again with ours: bytes and times are the same."""
     fill(pair)
     pair.up()
-    target = pair.folder.parent / "restored"
+    target = pair.folder.parent / f"restored-{tool}"
     target.mkdir()
     if tool == "b2":
         tools.b2("sync", "--no-progress", f"b2://{pair.name}", str(target))
@@ -100,11 +114,13 @@ def test_there_and_back_again(pair: Pair, tools: Released, tool: str, tmp_path: 
         tools.rclone("sync", f"b2:{pair.name}", str(target))
     pair.forget_calls()
 
-    assert pair.run("data://.my/restored", pair.remote).items == 0
+    assert pair.run(f"data://.my/restored-{tool}", pair.remote).items == 0
 
     assert moved(pair) == {}
     for name in pair.here():
-        assert (target / name).stat().st_mtime_ns == (pair.folder / name).stat().st_mtime_ns
+        # `b2` sets a time through a float, some of its digits are lost.
+        there = (target / name).stat().st_mtime_ns
+        assert abs(there - (pair.folder / name).stat().st_mtime_ns) < 1_000_000
 
 
 def test_types_and_info_survive_ours_down_and_up(pair: Pair) -> None:
