@@ -33,7 +33,8 @@ def up(session: Session, data: Path | None, processes: int) -> None:
 
     Prints how to use them. A Redis that B2JOBS_REDIS_URL names and a B2 account that
     B2JOBS_SECRETS_FILE names are used instead of local ones. The worker has one root,
-    data://.my/, in a folder that is printed. Nothing is left behind, however this ends, but what --data keeps.
+    data://.my/, in a folder that is printed. Nothing is left behind, however this ends, but
+    what --data keeps.
     """
     asked = wanted(session, processes=str(processes), reserved_slots="0")
     with stopping_is_an_interrupt():
