@@ -37,7 +37,7 @@ test: setup
 	$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
 
 demo: setup
-	$(BIN)/b2jobs demo $(FILE)
+	$(BIN)/b2jobs demo $(if $(FILE),"$(FILE)")
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)
