@@ -50,7 +50,8 @@ def segment(lines: Iterable[str]) -> bytes:
 
 def lines_of(packed: bytes) -> Iterator[list[Any]]:
     """The arrays of a segment, or of several one behind the other; all `FIELDS` long."""
-    for text in _text(packed).splitlines():
+    # Not splitlines: names may have line separators of Unicode, which JSON leaves as they are.
+    for text in _text(packed).split("\n")[:-1]:
         values = json.loads(text)
         values += [None] * (len(FIELDS) - len(values))
         yield values

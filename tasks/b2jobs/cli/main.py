@@ -21,11 +21,13 @@ COMMANDS = {
         "download": "b2jobs.cli.transfer:download",
         "copy": "b2jobs.cli.transfer:copy",
         "delete": "b2jobs.cli.transfer:delete",
+        "sync": "b2jobs.cli.sync:sync",
         "share": "b2jobs.cli.share:share",
     },
     "Follow and steer": {
         "job": "b2jobs.cli.job:job",
         "batch": "b2jobs.cli.batch:batch",
+        "schedule": "b2jobs.cli.schedule:schedule",
     },
     "Accounts and buckets": {
         "bucket": "b2jobs.cli.bucket:bucket",

@@ -82,7 +82,7 @@ def _facts(stack: Stack) -> dict[str, str]:
 
 def _say(stack: Stack) -> None:
     state = stack.state
-    kept = "It is removed at the end; --data DIR keeps it." if state.is_temporary else ""
+    kept = "\n  Nothing of it is kept; --data DIR would." if state.is_temporary else ""
     prefix = stack.wanted.key_prefix
     click.echo(
         f"""\
@@ -91,8 +91,7 @@ b2jobs is up. Ctrl-C stops all of it.
   Redis       {shown(stack.redis_url)}
   B2          {stack.realm or f"the account in {stack.secrets_file}"}
   data://.my  {state.root}
-  log files   {state.folder / "log"}
-  {kept}
+  log files   {state.folder / "log"}{kept}
 
 In another shell:
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from b2jobs import locations
 from b2jobs.batch_jobs import Batch
-from b2jobs.errors import CallerError
-from b2jobs.locations import B2File, InvalidLocation, LocalPath, Location, RootPath
+from b2jobs.locations import B2File, InvalidLocation, LocalPath, RootPath
 from b2jobs.patterns import chosen
 from b2jobs_worker.batch.item import Action, Item, Planned, Refusal
-from b2jobs_worker.batch.listing import Listed, below_bucket, below_folder
+from b2jobs_worker.batch.listing import Listed, below_bucket
 from b2jobs_worker.batch.places import Places
 from b2jobs_worker.batch.plan import Forecast
-from b2jobs_worker.sources.roots import LocalPlace, place
+from b2jobs_worker.sources.listing import list_root
+from b2jobs_worker.sources.port import Problem
 from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.context import Context
 
@@ -46,37 +46,43 @@ class PrefixPlan:
         return Forecast()
 
     def items(self, cursor: str) -> Iterable[tuple[str, Planned]]:
-        for listed in self._listing(cursor):
-            if self._is_chosen(listed.name):
-                yield listed.name, self._planned(listed)
+        """What is below the source, in the order of its names.
 
-    def _listing(self, after: str) -> Iterator[Listed]:
+        What the listing cannot use (unreadable folders, names that are no text) is refused;
+        it has no place to go on behind, so it may be told again after a visit ends there.
+        """
+        problems: list[Problem] = []
+        behind = cursor
+        for listed in self._listing(cursor, problems.append):
+            while problems:
+                yield behind, self._passed_over(problems.pop(0))
+            behind = listed.name
+            if self._is_chosen(listed.name):
+                yield behind, self._planned(listed.name, listed.size)
+        while problems:
+            yield behind, self._passed_over(problems.pop(0))
+
+    def _listing(self, after: str, report: Callable[[Problem], None]) -> Iterator[Listed]:
         source = self._source
         if isinstance(source, B2File):
             door = self._context.door(self._account, self._attempt)
             return below_bucket(door, source, after)
-        assert isinstance(source, RootPath | LocalPath)
-        found = place(source, self._context.settings)
-        if not isinstance(found, LocalPlace):
-            raise _cannot_list(source)
-        return below_folder(f"{found.root.folder}/{found.path}", after)
+        entries = list_root(source, self._context.settings, report=report, after=after)
+        return (Listed(entry.name, entry.size) for entry in entries)
 
-    def _planned(self, listed: Listed) -> Planned:
-        source, destination = f"{self._source}{listed.name}", f"{self._destination}{listed.name}"
+    def _passed_over(self, problem: Problem) -> Refusal:
+        name = problem.name.encode(errors="backslashreplace").decode()
+        return Refusal(
+            problem.code, problem.message, f"{self._source}{name}", f"{self._destination}{name}"
+        )
+
+    def _planned(self, name: str, size: int) -> Planned:
+        source, destination = f"{self._source}{name}", f"{self._destination}{name}"
         try:
-            listed.name.encode()
+            name.encode()
             locations.parse(source)
             locations.parse(destination)
         except (InvalidLocation, UnicodeEncodeError) as error:
-            name = listed.name.encode(errors="backslashreplace").decode()
             code = getattr(error, "code", "name_refused")
-            return Refusal(code, str(error), f"{self._source}{name}", f"{self._destination}{name}")
-        return Item(self._action, source, destination, listed.size)
-
-
-def _cannot_list(source: Location) -> CallerError:
-    return CallerError(
-        "listing_unsupported",
-        f"What is below {source} cannot be listed.",
-        hint="Name the files in a manifest.",
-    )
+            return self._passed_over(Problem(name, code, str(error)))
+        return Item(self._action, source, destination, size)

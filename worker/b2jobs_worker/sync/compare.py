@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Literal
 
 from b2jobs_worker.sync.entries import Entry
-from b2jobs_worker.sync.rules import SAME_TIME_MILLIS, Compare
+from b2jobs_worker.sync.rules import Rules
 
 Difference = Literal["", "newer", "older", "size", "sha1"]
 
 
-def difference(source: Entry, destination: Entry, compare: Compare) -> Difference:
+def difference(source: Entry, destination: Entry, rules: Rules) -> Difference:
     """How *source* differs from *destination*; empty when they count as the same.
 
     `newer` and `older` tell the source's time against the destination's. By SHA-1, files
     of which one digest is unknown are compared by size and time instead.
     """
+    compare = rules.compare
     if compare == "modtime":
-        return _by_time(source, destination)
+        return _by_time(source, destination, rules.same_millis)
     if compare == "none":
         return ""
     if source.size != destination.size:
@@ -25,12 +26,12 @@ def difference(source: Entry, destination: Entry, compare: Compare) -> Differenc
     if compare == "size":
         return ""
     if source.sha1 is None or destination.sha1 is None:
-        return "sha1" if _by_time(source, destination) else ""
+        return "sha1" if _by_time(source, destination, rules.same_millis) else ""
     return "" if source.sha1 == destination.sha1 else "sha1"
 
 
-def _by_time(source: Entry, destination: Entry) -> Difference:
+def _by_time(source: Entry, destination: Entry, same_millis: int) -> Difference:
     ahead = source.modified_millis - destination.modified_millis
-    if -SAME_TIME_MILLIS <= ahead <= SAME_TIME_MILLIS:
+    if -same_millis <= ahead <= same_millis:
         return ""
     return "newer" if ahead > 0 else "older"

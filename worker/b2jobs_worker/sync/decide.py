@@ -62,7 +62,7 @@ def decide(source: Entry | None, destination: Entry | None, rules: Rules) -> Ite
         if destination is None or not destination.is_visible:
             reason = "new"
         else:
-            reason = difference(source, destination, rules.compare)
+            reason = difference(source, destination, rules)
             if reason == "older" and rules.newer != "replace":
                 if rules.newer == "fail":
                     yield Problem(

@@ -20,7 +20,7 @@ from b2jobs_worker.batch.books import Books, Fenced
 from b2jobs_worker.batch.item import Planned, Refusal
 from b2jobs_worker.batch.plan import Forecast, NotYet
 from b2jobs_worker.sync import spool
-from b2jobs_worker.sync.decide import Action, Hide, Remove, Transfer
+from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
 from b2jobs_worker.sync.items import line, planned
 from b2jobs_worker.sync.plan import Tally, plan
 from b2jobs_worker.sync.sides import Sides
@@ -172,6 +172,10 @@ class SyncPlan:
             if number % 64 == 0:
                 self._attempt.checkpoint()
             yield action
+        for loose in sides.loose:
+            self.tally.problems += 1
+            yield Problem(loose.name, loose.code, loose.message)
+        sides.loose.clear()
 
     def _compared_counts(self) -> dict[str, int]:
         counts = asdict(self.tally)

@@ -29,6 +29,7 @@ class Rules:
     deletion: Deletion = "keep"
     keep_days: float = 0.0
     now_millis: int = 0
+    same_millis: int = SAME_TIME_MILLIS
 
     @property
     def needs_versions(self) -> bool:

@@ -12,13 +12,14 @@ from time import time_ns
 
 from b2jobs import locations
 from b2jobs.errors import CallerError, JobError
-from b2jobs.locations import B2File, LocalPath, RootPath
+from b2jobs.locations import B2File, LocalPath, Location, RootPath
 from b2jobs.patterns import chosen
 from b2jobs.sync_jobs import Sync
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.beneath import found
 from b2jobs_worker.sources.local import file_identity, open_file
+from b2jobs_worker.sources.port import Problem
 from b2jobs_worker.sources.roots import LocalPlace, place
 from b2jobs_worker.sync import bucket, folder
 from b2jobs_worker.sync.digests import DigestCache, with_digests
@@ -28,11 +29,15 @@ from b2jobs_worker.sync.plan import Pair, pairs
 from b2jobs_worker.sync.rules import Deletion, Direction, Rules
 
 Listing = Callable[[str], Iterator[Entry]]
+MOST_LOOSE = 10_000
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Both listings, from any name on, and what one side means to the other."""
+    """Both listings, from any name on, and what one side means to the other.
+
+    loose: problems that the listings met and that have no place in their order.
+    """
 
     rules: Rules
     source: str
@@ -40,7 +45,8 @@ class Sides:
     list_source: Listing
     list_destination: Listing
     make_refuse: Callable[[], Callable[[str], Refused | None]]
-    digest: Callable[[Entry], str | None] | None = None
+    digest: Callable[[Entry], str | None] | None
+    loose: list[Problem]
 
     def matched(self, after: str = "") -> Iterator[Pair]:
         """Both sides by name, behind *after*; with local digests where they are compared."""
@@ -74,24 +80,32 @@ def sides_of(request: Sync, door: Door, settings: Settings, digests: DigestCache
         request.keep_days or 0.0,
         time_ns() // 1_000_000,
     )
+    loose: list[Problem] = []
     local: LocalPlace | None = None
     if isinstance(source, B2File):
         list_source = _bucket(door, source, versions=False)
     else:
         local = _local(source, settings)
-        list_source = _folder(local, request)
+        list_source = _folder(source, settings, request, loose)
     if isinstance(destination, B2File):
-        name_prefix = destination.name
         list_destination = _bucket(door, destination, versions=rules.needs_versions)
-        make_refuse = _refuse_for_b2(name_prefix)
+        make_refuse = _refuse_for_b2(destination.name)
     else:
-        local = _local(destination, settings)
-        _check_writable(local)
-        list_destination = _folder(local, request, may_be_missing=True)
+        local = _writable(destination, settings)
+        list_destination = _folder(destination, settings, request, loose, may_be_missing=True)
         make_refuse = _refuse_for_folder(local)
     digest = None
-    if request.compare == "sha1" and local is not None:
+    if request.compare == "sha1" and rules.direction != "copy":
+        if local is None:
+            raise CallerError(
+                "sha1_unavailable",
+                f"{request.source} does not tell the SHA-1 of its objects.",
+                hint="Compare by modtime or size.",
+            )
         digest = _digester(local, digests)
+    if rules.direction == "up" and local is None:
+        # Other stores list times to the millisecond and send them with a file to the second.
+        rules = replace(rules, same_millis=999)
     return Sides(
         rules,
         request.source,
@@ -100,6 +114,7 @@ def sides_of(request: Sync, door: Door, settings: Settings, digests: DigestCache
         filtered(list_destination),
         make_refuse,
         digest,
+        loose,
     )
 
 
@@ -107,37 +122,49 @@ def _bucket(door: Door, side: B2File, *, versions: bool) -> Listing:
     return lambda after: bucket.listed(door, side, versions=versions, after=after)
 
 
-def _folder(side: LocalPlace, request: Sync, *, may_be_missing: bool = False) -> Listing:
-    def listing(after: str) -> Iterator[Entry]:
-        try:
-            return folder.listed(side, symlinks=request.symlinks, after=after)
-        except CallerError as error:
-            if may_be_missing and error.code == "source_missing":
-                return iter(())
-            raise
+def _folder(
+    side: Location,
+    settings: Settings,
+    request: Sync,
+    loose: list[Problem],
+    *,
+    may_be_missing: bool = False,
+) -> Listing:
+    def keep(problem: Problem) -> None:
+        if len(loose) < MOST_LOOSE:
+            loose.append(problem)
 
-    return listing
-
-
-def _local(side: locations.Location, settings: Settings) -> LocalPlace:
-    if isinstance(side, RootPath | LocalPath):
-        where = place(side, settings)
-        if isinstance(where, LocalPlace):
-            return where
-    raise CallerError(
-        "listing_unsupported",
-        f"{side} cannot be a side of a sync: what is below it cannot be listed.",
-        hint="docs/sync.md says which places can be synced.",
+    return lambda after: folder.listed(
+        side,
+        settings,
+        symlinks=request.symlinks,
+        after=after,
+        may_be_missing=may_be_missing,
+        loose=keep,
     )
 
 
-def _check_writable(side: LocalPlace) -> None:
-    if not side.root.writable:
+def _local(side: Location, settings: Settings) -> LocalPlace | None:
+    """Where *side* is on this worker; None in another store."""
+    if isinstance(side, RootPath | LocalPath):
+        where = place(side, settings)
+        return where if isinstance(where, LocalPlace) else None
+    return None
+
+
+def _writable(side: Location, settings: Settings) -> LocalPlace:
+    where = _local(side, settings)
+    if where is None:
+        raise CallerError(
+            "destination_unsupported", f"{side} cannot be the destination: it cannot be written."
+        )
+    if not where.root.writable:
         raise CallerError(
             "root_read_only",
-            f"The root {side.root.name!r} is read only.",
+            f"The root {where.root.name!r} is read only.",
             hint='Choose another root, or set access = "read-write" for it in the config file.',
         )
+    return where
 
 
 def _refuse_for_b2(prefix: str) -> Callable[[], Callable[[str], Refused | None]]:

@@ -1,0 +1,141 @@
+"""The ledger's arithmetic: lines, segments, digest, and what is run again."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from b2jobs.errors import Failure, InvalidJob
+from b2jobs.ledger import FIELDS, Digest, lines_of, report_line, report_text, segment
+from b2jobs.reports import ReportReader, csv_lines
+from b2jobs_worker.batch.again import _step
+from b2jobs_worker.batch.item import Item
+from b2jobs_worker.batch.outcome import Outcome, ledger_line, of_failure, planned_again
+
+TEXT = st.text(max_size=20)
+OUTCOMES = st.one_of(
+    st.builds(
+        Outcome,
+        st.sampled_from(["transferred", "unchanged", "deleted", "hidden"]),
+        st.none() | st.integers(0, 10**13),
+        st.none() | st.just("a" * 40),
+        TEXT,
+        TEXT,
+        st.integers(1, 9),
+        st.integers(0, 10**6),
+    ),
+    st.builds(
+        lambda code: of_failure(
+            Item("upload", "s", "d", 5),
+            Failure(code=code, message="m", act="caller", attempts=2),
+        ),
+        st.sampled_from(["cancelled", "source_missing", "disk_full"]),
+    ),
+)
+
+
+def lines(outcomes: list[Outcome]) -> list[str]:
+    return [
+        ledger_line(
+            at,
+            Item("upload", f"data://r/{at}", f"b2://bucket/{at}", 5, None, at + 1, {"info": {}}),
+            json.loads(outcome.line()),
+        )
+        for at, outcome in enumerate(outcomes)
+    ]
+
+
+@given(st.lists(OUTCOMES, max_size=40))
+def test_segments_keep_every_line_and_may_stand_one_behind_the_other(
+    outcomes: list[Outcome],
+) -> None:
+    written = lines(outcomes)
+    half = len(written) // 2
+    found = list(lines_of(segment(written[:half]) + segment(written[half:])))
+    assert [line[0] for line in found] == list(range(len(outcomes)))
+    for line, outcome in zip(found, outcomes, strict=True):
+        assert len(line) == len(FIELDS)
+        shown = report_line(line)
+        assert shown["status"] == outcome.status
+        assert shown.get("size") == outcome.size
+        assert shown.get("code", "") == outcome.code
+
+
+@given(st.lists(OUTCOMES, max_size=40), st.sets(st.sampled_from(["source_missing", "disk_full"])))
+def test_running_again_takes_each_undone_line_once_and_counts_exactly(
+    outcomes: list[Outcome], codes: set[str]
+) -> None:
+    packed = segment(lines(outcomes))
+    step = _step(packed, {"codes": sorted(codes)}, at=3, number=7)
+    wanted = [
+        at
+        for at, outcome in enumerate(outcomes)
+        if outcome.status in ("failed", "cancelled") and (not codes or outcome.code in codes)
+    ]
+    taken = [entry for pack in step.packs for entry in pack.entries]
+    assert sorted(entry.position for entry in taken) == wanted
+    assert all(isinstance(entry.planned, Item) and entry.planned.options for entry in taken)
+    kept = list(lines_of(step.segments[3])) if 3 in step.segments else list(lines_of(packed))
+    assert sorted([line[0] for line in kept] + wanted) == list(range(len(outcomes)))
+    expected = Counter(f"n:{outcomes[at].status}" for at in wanted)
+    expected += Counter(f"code:{outcomes[at].code}" for at in wanted)
+    found = {name: -count for name, count in step.counts.items() if name != "packs"}
+    assert found == dict(expected)
+    assert [pack.number for pack in step.packs] == list(range(7, 7 + len(step.packs)))
+
+
+def test_a_refused_line_is_never_run_again() -> None:
+    line: list[Any] = [0, "refused", "s", "d", "failed", *[None] * 10]
+    assert planned_again(line) is None
+
+
+@given(st.lists(st.dictionaries(TEXT, TEXT, max_size=3), max_size=20), st.randoms())
+def test_the_digest_does_not_know_order_but_every_line(
+    found: list[dict[str, str]], chance: random.Random
+) -> None:
+    texts = [report_text(line) for line in found]
+    shuffled = chance.sample(texts, len(texts))
+    assert digest(texts) == digest(shuffled)
+    assert digest([*texts, "{}"]) != digest(texts)
+    if texts:
+        assert digest([*texts, texts[0]]) != digest(texts)
+
+
+def digest(texts: list[str]) -> str:
+    found = Digest()
+    for text in texts:
+        found.add(text)
+    return found.hexdigest()
+
+
+LINE = {"destination": "b2://some-bucket/a", "status": "transferred", "size": 3, "sha1": "0" * 40}
+
+
+def report(*found: dict[str, Any]) -> list[str]:
+    texts = [report_text(line) for line in found]
+    summary = {"summary": {"lines": len(texts), "digest": digest(texts)}}
+    return [*texts, report_text(summary)]
+
+
+def test_a_report_is_read_again_and_a_changed_one_is_refused() -> None:
+    reader = ReportReader()
+    texts = report(LINE, {**LINE, "destination": "data://root/x"})
+    (expected,) = reader.expectations(texts)
+    assert (expected.bucket, expected.name, expected.size) == ("some-bucket", "a", 3)
+    assert reader.unchecked == 1
+    for broken in (texts[1:], texts[:-1], [texts[0].replace("3", "4"), *texts[1:]], ["no"]):
+        with pytest.raises(InvalidJob):
+            list(ReportReader().expectations(broken))
+
+
+def test_csv_has_a_column_for_everything_but_options() -> None:
+    header, row = csv_lines([LINE])
+    assert header.split(",")[:5] == ["item", "line", "action", "source", "destination"]
+    assert set(FIELDS) - set(header.split(",")) == {"millis", "options"}
+    assert "b2://some-bucket/a" in row
