@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from support.emulator import LocalB2
 from support.fake import Fake
@@ -15,6 +16,10 @@ from support.installation import Installation
 from support.redis_server import RedisServer
 
 pytest_plugins = ["b2jobs.testing"]
+
+# A busy machine must not fail a test: nothing here is timed.
+settings.register_profile("b2jobs", deadline=None)
+settings.load_profile("b2jobs")
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +60,8 @@ def local_b2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalB2]:
 @pytest.fixture
 def own_b2(tmp_path: Path) -> Iterator[LocalB2]:
     """A local B2 for this test alone, which may be given faults."""
-    emulator = LocalB2(tmp_path / "b2", "--data", str(tmp_path / "b2" / "data"))
+    folder = tmp_path / "b2"
+    emulator = LocalB2(folder, "--data", str(folder / "data"), "--min-part-size", "50000")
     yield emulator
     emulator.close()
 
@@ -99,3 +105,10 @@ def stack(
     installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_SLOTS="8")
     yield installation
     installation.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start processes wait for events as long as a crowded machine needs."""
+    for item in items:
+        if item.path.parent.name in ("faults", "integration"):
+            item.add_marker(pytest.mark.timeout(400), append=False)

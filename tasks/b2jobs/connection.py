@@ -7,8 +7,10 @@ sentinel://[USER:PASSWORD@]HOST:PORT[,HOST:PORT...]/SERVICE[/DB]
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from redis import Redis, Sentinel
 from redis.backoff import ExponentialBackoff
@@ -95,6 +97,23 @@ def sentinel_address(url: str) -> SentinelAddress:
         username=unquote(username) or None,
         password=unquote(password) or None,
     )
+
+
+def tls_options(url: str) -> dict[str, Any]:
+    """What a `rediss://` URL says about TLS, for kombu, which would not verify by itself.
+
+    Certificates are required and their names checked unless the URL says otherwise:
+    `?ssl_cert_reqs=none`, `ssl_ca_certs=PATH`, `ssl_certfile=PATH`, `ssl_keyfile=PATH`.
+    """
+    query = parse_qs(urlsplit(url).query)
+    options: dict[str, Any] = {
+        name: values[-1] for name, values in query.items() if name.startswith("ssl_")
+    }
+    wanted = str(options.get("ssl_cert_reqs", "required")).upper().removeprefix("CERT_")
+    options["ssl_cert_reqs"] = ssl.VerifyMode[f"CERT_{wanted}"]
+    if "ssl_check_hostname" in options:
+        options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() in ("true", "1")
+    return options
 
 
 def shown(url: str) -> str:

@@ -59,7 +59,11 @@ class Job(BaseModel):
 
 
 class Upload(Job):
-    """Put one file into a bucket."""
+    """Put one file into a bucket.
+
+    hash_first: read a file that is sent in parts once more beforehand, so that its info has
+        `large_file_sha1`, by which other tools and later syncs know its content.
+    """
 
     kind = "upload"
 
@@ -68,6 +72,7 @@ class Upload(Job):
     if_exists: IfExists = "version"
     content_type: Annotated[str, Field(min_length=1, max_length=256)] = "b2/x-auto"
     info: dict[str, str] = Field(default_factory=dict)
+    hash_first: bool = False
     account: str = "default"
 
     @field_validator("source")

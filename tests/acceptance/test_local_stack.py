@@ -62,7 +62,7 @@ class Place:
 def place(tmp_path: Path) -> Iterator[Place]:
     place = Place(tmp_path)
     yield place
-    assert place.is_clean(), (place.processes(), list(place.temporary.iterdir()))
+    eventually(place.is_clean, what=lambda: (place.processes(), list(place.temporary.iterdir())))
 
 
 def demo(place: Place, *arguments: str, **env: str) -> Ran:

@@ -38,7 +38,7 @@ def test_kill_9_at_a_random_moment_with_200_jobs_five_times_over(fake: Fake) -> 
     jobs = [fake.submit(sleep=random.uniform(0.2, 3), steps=5) for _ in range(200)]
 
     for round_ in range(5):
-        eventually(lambda: running_now(fake) >= 10 or not queued(fake), timeout=60)
+        eventually(lambda: running_now(fake) >= 10 or not queued(fake), timeout=120)
         victim = round_ % 2
         kill_tree(workers[victim])
         workers[victim] = fake.installation.start_celery(f"w{victim}-{round_}", slots=16)
@@ -59,7 +59,7 @@ def test_small_jobs_flow_while_workers_are_killed(fake: Fake) -> None:
         done = fake.installation.client.records.counts()["succeeded"]
         eventually(
             lambda done=done: fake.installation.client.records.counts()["succeeded"] > done + 50,
-            timeout=60,
+            timeout=120,
         )
         kill_tree(workers[kill % 2])
         workers[kill % 2] = fake.installation.start_celery(f"w{kill % 2}-{kill}", slots=4)
@@ -115,7 +115,7 @@ def test_a_frozen_owner_stops_commits_nothing_and_leaves_nothing(fake: Fake) -> 
 
     frozen.thaw()
 
-    eventually(lambda: fake.events("lease_lost", job.id), timeout=10)
+    eventually(lambda: fake.events("lease_lost", job.id), timeout=120)
     fake.let_go(job)
     settled(fake, [job], [frozen, other])
     assert [event.number for event in fake.events("commit", job.id)] == [2]
@@ -126,7 +126,7 @@ def test_a_version_of_an_owner_that_froze_while_committing_is_removed(fake: Fake
     frozen = fake.installation.start_celery("frozen", slots=1)
     job = fake.submit(freeze=4, sleep=0.2)
     fake.running(job)
-    eventually(job.progress, timeout=10)
+    eventually(job.progress, timeout=120)
     frozen.freeze()
     other = fake.installation.start_celery("other", slots=1)
     fake.running(job, number=2)
@@ -149,7 +149,7 @@ def test_what_an_outdated_owner_made_is_kept_where_it_is_the_result(fake: Fake) 
 
     worker = fake.installation.start_celery()
 
-    assert job.wait(30).file_id == made.name
+    assert job.wait(120).file_id == made.name
     settled(fake, [job], [worker])
 
 

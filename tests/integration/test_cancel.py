@@ -24,7 +24,7 @@ def test_a_queued_job_never_starts_not_even_by_a_later_worker(fake: Fake) -> Non
 
     worker = fake.installation.start_celery()
 
-    fake.submit().wait(30)
+    fake.submit().wait(120)
     assert fake.events("start", job.id) == []
     assert job.state() == "cancelled"
     worker.stop()
@@ -73,7 +73,7 @@ def test_a_job_whose_worker_died_is_cancelled_by_the_next_one(fake: Fake) -> Non
 def test_a_job_that_ended_stays_as_it_is(fake: Fake) -> None:
     fake.installation.start_celery()
     job = fake.submit()
-    job.wait(30)
+    job.wait(120)
     assert job.cancel() == "succeeded"
     assert fake.versions() == {job.id: 1}
 
@@ -87,5 +87,5 @@ def test_a_cancelled_job_can_be_tried_again(fake: Fake) -> None:
 
     assert fake.installation.client.records.retry(job.id) == "queued"
 
-    assert job.wait(30).attempts == 3
+    assert job.wait(120).attempts == 3
     assert fake.versions() == {job.id: 1}

@@ -13,7 +13,7 @@ def test_a_job_is_done_once_and_leaves_only_its_record(fake: Fake) -> None:
 
     job = fake.submit()
 
-    assert job.wait(30).file_id == f"{job.id}-1"
+    assert job.wait(120).file_id == f"{job.id}-1"
     assert fake.versions() == {job.id: 1}
     assert fake.unfinished() == set()
     assert worker.stop() == 0
@@ -26,7 +26,7 @@ def test_a_failure_is_data(fake: Fake) -> None:
     job = fake.submit(end="source_missing")
 
     with pytest.raises(b2jobs.JobFailed) as caught:
-        job.wait(30)
+        job.wait(120)
     assert caught.value.failure.model_dump() == {
         "code": "source_missing",
         "message": "asked to fail",

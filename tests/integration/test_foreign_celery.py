@@ -36,7 +36,7 @@ def test_it_is_done_and_the_result_is_the_same_dict(fake: Fake, foreign: Celery)
 
     sent = foreign.send_task("b2jobs.upload", kwargs=KWARGS, queue="b2jobs")
 
-    got = sent.get(timeout=30)
+    got = sent.get(timeout=120)
     assert got == fake.installation.client.job(sent.id).record().result
     assert got["file_id"] == f"{sent.id}-1"
     assert fake.versions() == {sent.id: 1}
@@ -54,7 +54,7 @@ def test_it_is_found_in_the_default_queue_and_other_tasks_stay_there(
 
     sent = foreign.send_task("b2jobs.upload", kwargs=KWARGS, priority=priority)
 
-    assert sent.get(timeout=30)["size"] == 3
+    assert sent.get(timeout=120)["size"] == 3
     [left] = fake.installation.redis.lrange(f"{fake.installation.key_prefix}celery", 0, -1)
     assert json.loads(left)["headers"]["id"] == other.id
 
@@ -63,10 +63,10 @@ def test_a_countdown_is_kept_in_redis_not_in_a_worker(fake: Fake, foreign: Celer
     fake.installation.start_celery()
     sent = foreign.send_task("b2jobs.upload", kwargs=KWARGS, queue="b2jobs", countdown=3)
     job = fake.installation.client.job(sent.id)
-    eventually(lambda: known(job), timeout=30)
+    eventually(lambda: known(job), timeout=120)
     if job.state() != "succeeded":
         assert (job.state(), job.reason()) in {("waiting", "window"), ("queued", "in_line")}
-    assert sent.get(timeout=30)["attempts"] == 1
+    assert sent.get(timeout=120)["attempts"] == 1
     record = job.record()
     assert record.started is not None
     assert record.created is not None
@@ -84,7 +84,7 @@ def test_what_is_past_its_expiry_does_not_start(fake: Fake, foreign: Celery) -> 
     sent = foreign.send_task("b2jobs.upload", kwargs=KWARGS, queue="b2jobs", expires=0.001)
     fake.installation.start_celery()
     with pytest.raises(b2jobs.JobFailed) as caught:
-        sent.get(timeout=30)
+        sent.get(timeout=120)
     assert caught.value.code == "expired"
 
 
@@ -106,7 +106,7 @@ def test_bad_arguments_are_a_failure_with_a_name(fake: Fake, foreign: Celery) ->
     cases["positional"] = send("b2jobs.upload", args=["data:,x"], queue="b2jobs")
     for code, sent in cases.items():
         with pytest.raises(b2jobs.JobFailed) as caught:
-            sent.get(timeout=30)
+            sent.get(timeout=120)
         assert caught.value.code == code.replace("positional", "invalid_request")
         assert fake.installation.client.job(sent.id).state() == "failed"
 
@@ -116,7 +116,7 @@ def test_a_chain_is_refused(fake: Fake, foreign: Celery) -> None:
     first = foreign.signature("b2jobs.upload", kwargs=KWARGS, queue="b2jobs", immutable=True)
     sent = chain(first, foreign.signature("theirs.work")).apply_async()
     with pytest.raises(b2jobs.JobFailed) as caught:
-        sent.parent.get(timeout=30)
+        sent.parent.get(timeout=120)
     assert caught.value.code == "canvas_unsupported"
 
 
@@ -124,11 +124,11 @@ def test_the_same_key_gives_both_tasks_the_same_result(fake: Fake, foreign: Cele
     fake.installation.start_celery()
     kwargs = {**KWARGS, "key": "k"}
     sent = [foreign.send_task("b2jobs.upload", kwargs=kwargs, queue="b2jobs") for _ in range(3)]
-    results = [task.get(timeout=30) for task in sent]
+    results = [task.get(timeout=120) for task in sent]
     assert results[0] == results[1] == results[2]
     assert len(fake.versions()) == 1
     late = foreign.send_task("b2jobs.upload", kwargs=kwargs, queue="b2jobs")
-    assert late.get(timeout=30) == results[0]
+    assert late.get(timeout=120) == results[0]
 
 
 def test_the_same_message_twice_is_one_job(fake: Fake, foreign: Celery) -> None:
@@ -138,7 +138,7 @@ def test_the_same_message_twice_is_one_job(fake: Fake, foreign: Celery) -> None:
     worker = fake.installation.start_celery()
     fake.installation.client.submit  # noqa: B018 - the client is only made here
     eventually(lambda: fake.versions() == {task_id: 1})
-    fake.submit().wait(30)
+    fake.submit().wait(120)
     assert len(fake.events("start", task_id)) == 1
     worker.stop()
     assert fake.installation.leftovers() == set()
@@ -160,6 +160,6 @@ def test_a_message_with_nonsense_does_not_stop_the_worker(
     fake.installation.redis.lpush(key, json.dumps(message))
     worker = fake.installation.start_celery()
 
-    assert fake.submit().wait(30).size == 3
+    assert fake.submit().wait(120).size == 3
     assert worker.status is None
     assert fake.installation.client.job(task_id).state() == "failed"

@@ -58,7 +58,7 @@ class Fake:
         """Wait until the *number*-th attempt of the job has begun; it says which process."""
         return eventually(
             lambda: next((e for e in self.events("start", job.id) if e.number >= number), None),
-            timeout=60,
+            timeout=120,
             what=lambda: f"attempt {number} of {job.record()}",
         )
 
@@ -69,7 +69,7 @@ class Fake:
     def unfinished(self) -> set[str]:
         return {path.name for path in (self.folder / "unfinished").glob("*")}
 
-    def ended(self, jobs: list[Handle], timeout: float = 90) -> dict[str, str]:
+    def ended(self, jobs: list[Handle], timeout: float = 150) -> dict[str, str]:
         """Wait for the end of all; their states by id."""
         records = self.installation.client.records
 

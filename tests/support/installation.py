@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,20 +92,18 @@ class Installation:
         pool: str = "threads",
         slots: int = 4,
         queues: str = "high,normal,low",
+        before: Sequence[str] = (),
         **env: str,
     ) -> Process:
-        """One plain Celery worker process; by default with the work of `support.fake_app`."""
+        """One plain Celery worker process; by default with the work of `support.fake_app`.
+
+        *before* are words put before the command: `unshare`, `prlimit`.
+        """
         (self.folder / "fake").mkdir(exist_ok=True)
+        served = ",".join(queue for priority, queue in QUEUES.items() if priority in queues)
         return self.start(
-            *(sys.executable, "-m", "celery", "-A", app, "worker", "-P", pool, "-c", str(slots)),
-            *(
-                "-Q",
-                ",".join(QUEUES[name] for name in QUEUES if name in queues),
-                "-n",
-                f"{name}@%h",
-                "-l",
-                "INFO",
-            ),
+            *(*before, sys.executable, "-m", "celery", "-A", app, "worker", "-P", pool),
+            *("-c", str(slots), "-Q", served, "-n", f"{name}@%h", "-l", "INFO"),
             *("--without-gossip", "--without-mingle"),
             name=name,
             B2JOBS_QUEUES=queues,

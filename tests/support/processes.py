@@ -60,7 +60,7 @@ class Process:
         self.signal(signal.SIGKILL)
         self._process.wait(10)
 
-    def stop(self, timeout: float = 30.0) -> int:
+    def stop(self, timeout: float = 60.0) -> int:
         """SIGTERM, and the exit status; killed when it takes longer than *timeout*."""
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
@@ -70,7 +70,7 @@ class Process:
             self.kill()
             raise AssertionError(f"{self.pid} did not end in {timeout:g} s") from None
 
-    def wait(self, timeout: float = 30.0) -> int:
+    def wait(self, timeout: float = 60.0) -> int:
         return self._process.wait(timeout)
 
 

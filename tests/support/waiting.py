@@ -13,7 +13,7 @@ _LOOK_SECONDS = 0.02
 
 
 def eventually(
-    look: Callable[[], Answer], *, timeout: float = 30.0, what: str | Callable[[], object] = ""
+    look: Callable[[], Answer], *, timeout: float = 120.0, what: str | Callable[[], object] = ""
 ) -> Answer:
     """Call *look* until its answer is true, and return it.
 

@@ -53,7 +53,10 @@ class Child:
     def start(self) -> None:
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "b2jobs_worker.process", self.plan.name, str(self.plan.slots)],
+            [
+                *(sys.executable, "-m", "b2jobs_worker.process"),
+                *(self.plan.name, str(self.plan.slots), str(os.getpid())),
+            ],
             env={**os.environ, "B2JOBS_QUEUES": ",".join(self.plan.priorities)},
             start_new_session=True,
         )
@@ -64,7 +67,7 @@ class Child:
         if status is None:
             return
         now = time.monotonic()
-        if self.deaths == 0 or now - self.started > LONGEST_PAUSE_SECONDS:
+        if now - self.started > LONGEST_PAUSE_SECONDS:
             self.deaths = 0
         pause = min(RESTART_PAUSE_SECONDS * 2**self.deaths, LONGEST_PAUSE_SECONDS)
         if now - self.started >= pause:

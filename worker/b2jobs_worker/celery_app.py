@@ -14,7 +14,7 @@ from urllib.parse import quote
 from celery import Celery
 from celery.signals import worker_init, worker_shutting_down
 
-from b2jobs.connection import sentinel_address
+from b2jobs.connection import sentinel_address, tls_options
 from b2jobs.lua import QUEUES
 from b2jobs_worker.delivery import broker, shutdown
 from b2jobs_worker.delivery.keeper import CHORES, KeeperStep
@@ -32,8 +32,11 @@ def make_app(settings: Settings) -> Celery:
     """A Celery app for *settings*. Messages are acknowledged when taken; results are ours."""
     broker.install()
     url, options = _broker(settings)
+    tls = tls_options(settings.redis_url) if url.startswith("rediss://") else None
     app = Celery(__name__, broker=url, backend=url, include=["b2jobs_worker.handlers.tasks"])
     app.conf.update(
+        broker_use_ssl=tls,
+        redis_backend_use_ssl=tls,
         broker_transport_options=options,
         result_backend_transport_options=options,
         broker_connection_retry_on_startup=True,
@@ -82,7 +85,7 @@ def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
         "health_check_interval": 25,
     }
     if not settings.redis_url.startswith("sentinel://"):
-        return settings.redis_url, options
+        return settings.redis_url.partition("?")[0], options
     address = sentinel_address(settings.redis_url)
     login = ""
     if address.password:

@@ -1,4 +1,4 @@
-"""One Celery process of a worker: `python -m b2jobs_worker.process NAME SLOTS`."""
+"""One Celery process of a worker: `python -m b2jobs_worker.process NAME SLOTS PARENT`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from b2jobs_worker.delivery.shutdown import end_with_parent
 from b2jobs_worker.settings import current
 
 
-def main(name: str, slots: str) -> None:
-    """Serve the queues that the settings name, with *slots* threads, until SIGTERM."""
-    end_with_parent()
+def main(name: str, slots: str, parent: str) -> None:
+    """Serve the queues that the settings name, with *slots* threads, until SIGTERM.
+
+    *parent*: the process id without which this one ends.
+    """
+    end_with_parent(int(parent))
     app.worker_main(
         [
             "worker",

@@ -16,6 +16,7 @@ from b2jobs.jobs import BucketResult, Result, ShareResult, TransferResult
 from b2jobs.records import Record
 
 _QUIET = {"job", "kind", "attempts", "calls", "encoding"}
+_LAST = {"seconds", "dollars"}
 
 
 def line(data: dict[str, Any]) -> None:
@@ -46,7 +47,11 @@ def answer(session: Session, outcome: Result) -> None:
         case BucketResult(action="list"):
             table([(found.get("name", ""), found.get("type", "")) for found in outcome.buckets])
         case _:
-            fields(outcome.model_dump(mode="json", exclude=_QUIET, exclude_defaults=True))
+            data = outcome.as_json()
+            shown = {name: value for name, value in data.items() if name not in _QUIET and value}
+            fields(
+                {**{name: shown.pop(name) for name in list(shown) if name not in _LAST}, **shown}
+            )
 
 
 def ended(record: Record) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from b2jobs.errors import B2JobsError
 
-STOP_SECONDS = 20.0
+STOP_SECONDS = 40.0
 _LOG_LINES = 12
 
 

@@ -18,7 +18,7 @@ import sys
 import threading
 from types import FrameType
 
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 30.0
 
 
 def main(command: list[str]) -> int:

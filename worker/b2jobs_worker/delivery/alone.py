@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -39,7 +40,9 @@ def run_alone(claim: Claim, module: str, *, started: Callable[[], None]) -> None
         claim.losses,
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__, module], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", __name__, module, str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -58,14 +61,14 @@ def run_alone(claim: Claim, module: str, *, started: Callable[[], None]) -> None
         logger.error("job %s: its process died: %d", claim.job_id, process.returncode)
 
 
-def main(module: str) -> None:
+def main(module: str, parent: str) -> None:
     """Make the attempt whose claim comes on standard input, with the work that *module* has."""
     from b2jobs_worker.delivery.deliver import Delivery  # which starts such processes
 
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    shutdown.end_with_parent()
+    shutdown.end_with_parent(int(parent))
     signal.signal(signal.SIGTERM, lambda *_: shutdown.begin(current().grace_seconds))
     app: Any = importlib.import_module(module).app
     app.loader.import_default_modules()
@@ -78,4 +81,4 @@ def main(module: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

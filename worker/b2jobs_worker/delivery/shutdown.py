@@ -32,9 +32,11 @@ def grace_is_over() -> bool:
     return 0 < deadline <= time.monotonic()
 
 
-def end_with_parent() -> None:
-    """Send ourselves SIGTERM when the parent dies: nobody would restart or stop us."""
-    parent = os.getppid()
+def end_with_parent(parent: int) -> None:
+    """Send ourselves SIGTERM when *parent*, a process id, dies: nobody would restart or stop us.
+
+    The parent says its id itself: one that dies while we start is no longer there to ask.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:

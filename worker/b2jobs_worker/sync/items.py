@@ -12,6 +12,8 @@ from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
 from b2jobs_worker.sync.entries import Entry
 from b2jobs_worker.sync.sides import Sides
 
+SMALLEST_LARGE_BYTES = 5_000_000
+
 
 def planned(action: Action, sides: Sides) -> Planned:
     """The item that does *action*, or the refusal that reports it."""
@@ -32,7 +34,10 @@ def _transfer(entry: Entry, sides: Sides) -> Item:
     source, destination = sides.source + entry.name, sides.destination + entry.name
     match sides.rules.direction:
         case "up":
-            return Item("upload", source, destination, entry.size)
+            # Other tools know a large file's content by the digest in its info.
+            is_large = entry.size > SMALLEST_LARGE_BYTES
+            options = {"hash_first": True} if is_large else {}
+            return Item("upload", source, destination, entry.size, options=options)
         case "down":
             return Item("download", source, destination, entry.size)
         case _:
