@@ -34,6 +34,12 @@ from support.waiting import eventually
 BUCKET = "bench-bucket"
 
 
+def cpu_seconds(pid: int) -> float:
+    """Of a process and the children it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
 class Stage:
     """The local B2, a Redis, our two workers, Celery's two workers, and the files."""
 
@@ -126,6 +132,11 @@ class Stage:
     def uploaded(self) -> int:
         return self.admin.counters().calls.get("b2_upload_file", 0)
 
+    def cpu_seconds(self) -> float:
+        """Of everything but the local B2: workers of both kinds, Redis, this, and its tools."""
+        processes = [*self.ours.workers, *self.celery, self.redis.process]
+        return sum(cpu_seconds(each.pid) for each in processes) + cpu_seconds(os.getpid())
+
     def close(self) -> None:
         for process in self.celery:
             process.kill()
@@ -157,13 +168,15 @@ def main() -> None:
                 if latency:
                     stage.admin.fault("latency", seconds=latency)
                 seconds: dict[str, list[float]] = {}
+                cpu: dict[str, list[float]] = {}
                 for round_ in range(given.rounds):
                     for name, run in programs.items():
                         if name.split()[0] in given.skip:
                             continue
-                        began = time.monotonic()
+                        began, used = time.monotonic(), stage.cpu_seconds()
                         run(f"{name.replace(' ', '-')}-{latency}-{round_}")
                         seconds.setdefault(name, []).append(time.monotonic() - began)
+                        cpu.setdefault(name, []).append(stage.cpu_seconds() - used)
                 for name, found in seconds.items():
                     line = {
                         "files": given.files,
@@ -171,6 +184,7 @@ def main() -> None:
                         "program": name,
                         "seconds": round(statistics.median(found), 2),
                         "all": [round(each, 2) for each in found],
+                        "cpu_seconds": round(statistics.median(cpu[name]), 2),
                         "load": round(os.getloadavg()[0], 1),
                     }
                     print(json.dumps(line), flush=True)

@@ -73,6 +73,7 @@ def make(request: Job, attempt: Attempt) -> Numbers:
 
 
 app = make_app(current())
+app.main = __name__
 app.conf.include = []
 register(
     app,

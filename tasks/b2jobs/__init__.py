@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 
 from b2jobs.batch_jobs import Batch, BatchResult
-from b2jobs.batches import BatchHandle, BatchStatus
+from b2jobs.batches import AsyncBatchHandle, BatchHandle, BatchStatus
 from b2jobs.client import AsyncClient, Client
 from b2jobs.errors import (
     B2JobsError,
@@ -50,6 +50,7 @@ from b2jobs.schedules import Schedule, Schedules
 from b2jobs.sync_jobs import Sync, SyncResult
 
 __all__ = [
+    "AsyncBatchHandle",
     "AsyncClient",
     "AsyncHandle",
     "B2JobsError",

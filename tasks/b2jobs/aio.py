@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from b2jobs.batches import AsyncBatchHandle
 from b2jobs.client import AsyncClient
 from b2jobs.handle import AsyncHandle
 
-__all__ = ["bucket", "check", "copy", "delete", "download", "share", "sync", "upload"]
+__all__ = [
+    "batch",
+    "batch_items",
+    "bucket",
+    "check",
+    "copy",
+    "delete",
+    "download",
+    "share",
+    "sync",
+    "upload",
+]
 
 
 @cache
@@ -55,3 +68,13 @@ async def check(account: str = "default", **options: Any) -> AsyncHandle:
 async def sync(source: str, destination: str, **options: Any) -> AsyncHandle:
     """See `b2jobs.Client.sync`."""
     return await default_client().sync(source, destination, **options)
+
+
+async def batch(source: str, destination: str | None = None, **options: Any) -> AsyncBatchHandle:
+    """See `b2jobs.Client.batch`."""
+    return await default_client().batch(source, destination, **options)
+
+
+async def batch_items(items: Iterable[Mapping[str, Any]], **options: Any) -> AsyncBatchHandle:
+    """See `b2jobs.Client.batch_items`."""
+    return await default_client().batch_items(items, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,7 @@ from typing import Any, cast
 from b2jobs import batch_lua
 from b2jobs.errors import JobNotFound
 from b2jobs.feed import taken
-from b2jobs.handle import Handle
+from b2jobs.handle import AsyncHandle, Handle
 from b2jobs.jobs import State
 from b2jobs.ledger import DONE, UNDONE, Digest, lines_of, report_line, report_text
 from b2jobs.records import Record, Records, unavailable
@@ -135,6 +136,26 @@ class BatchHandle(Handle):
         if not state:
             raise JobNotFound(f"There is no batch {self.id!r}.")
         return cast("State", state)
+
+
+class AsyncBatchHandle(AsyncHandle):
+    """The awaitable twin of `BatchHandle`."""
+
+    def __init__(self, handle: BatchHandle) -> None:
+        super().__init__(handle)
+        self._batch = handle
+
+    async def status(self) -> BatchStatus:
+        return await asyncio.to_thread(self._batch.status)
+
+    async def pause(self) -> State:
+        return await asyncio.to_thread(self._batch.pause)
+
+    async def resume(self) -> State:
+        return await asyncio.to_thread(self._batch.resume)
+
+    async def retry(self, *, only_failed: bool = False, codes: Iterable[str] = ()) -> State:
+        return await asyncio.to_thread(self._batch.retry, only_failed=only_failed, codes=codes)
 
 
 def status(records: Records, batch: str) -> BatchStatus:

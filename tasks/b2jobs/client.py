@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from b2jobs import manifest
-from b2jobs.batches import BatchHandle
+from b2jobs.batches import AsyncBatchHandle, BatchHandle
 from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE
 from b2jobs.errors import InvalidJob
 from b2jobs.feed import feed
@@ -224,3 +224,15 @@ class AsyncClient:
 
     async def sync(self, source: str, destination: str, **options: Any) -> AsyncHandle:
         return await self.ask("sync", source=source, destination=destination, **options)
+
+    async def batch(
+        self, source: str, destination: str | None = None, **options: Any
+    ) -> AsyncBatchHandle:
+        handle = await asyncio.to_thread(self.client.batch, source, destination, **options)
+        return AsyncBatchHandle(handle)
+
+    async def batch_items(
+        self, items: Iterable[Mapping[str, Any]], **options: Any
+    ) -> AsyncBatchHandle:
+        handle = await asyncio.to_thread(self.client.batch_items, items, **options)
+        return AsyncBatchHandle(handle)

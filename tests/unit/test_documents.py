@@ -97,6 +97,8 @@ def given(node: ast.AST) -> Iterator[ast.expr | None]:
             yield from (word.value for word in node.keywords if word.arg == "code")
             if _ERRORS.match(name) and node.args:
                 yield node.args[0]
+            if name == "BadLine" and len(node.args) > 1:  # its first is the line's number
+                yield node.args[1]
         case ast.AnnAssign(target=ast.Name(id="code")) | ast.Assign(targets=[ast.Name(id="code")]):
             yield node.value
         case ast.FunctionDef():

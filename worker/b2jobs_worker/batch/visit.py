@@ -24,6 +24,7 @@ QUEUED_AHEAD = 16
 MOST_UNDER_WAY = 4096
 LOOK_EVERY_PACKS = 8
 LONGEST_VISIT_SECONDS = 10.0
+LONGEST_REST_SECONDS = 10.0
 PAUSED_SECONDS = 3600.0
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Visit:
         if state.get("paused"):
             self._rest("paused", PAUSED_SECONDS, low=-1)
         mending.mend(self, state)
-        delay = 30.0
+        delay = LONGEST_REST_SECONDS
         try:
             spilling.spill(self, self.vault, all_of_it=False)
             if not state.get("broken"):
@@ -104,7 +105,7 @@ class Visit:
                 return 2.0
             state = self.books.state(self.attempt)
         if state.get("planned_all") or state.get("only_failed"):
-            return 30.0
+            return LONGEST_REST_SECONDS
         source: PlanSource | None = None
         if "forecast" not in state:
             source = self._make_plan(self.request, self.attempt)
@@ -157,9 +158,9 @@ class Visit:
                 self._kept.keep(self._batch, group.cursor, stream)
                 return 2.0
         if stream.pending is not None:
-            return min(stream.pending.seconds, 30.0)
+            return min(stream.pending.seconds, LONGEST_REST_SECONDS)
         self.books.note(self.attempt, planned_all="1")
-        return 30.0
+        return LONGEST_REST_SECONDS
 
     def _stumble(self, error: JobError, state: dict[str, str]) -> None:
         """Come back later after an error that may heal; else plan no further."""

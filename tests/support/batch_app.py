@@ -1,0 +1,60 @@
+"""A Celery app with batches whose uploads are played: for tests of planner and packs alone.
+
+The source's last name is the script: `die` ends the process, `later` fails for now until the
+third attempt, `bug` raises something unforeseen, anything else is accepted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+from b2jobs.errors import PassingError
+from b2jobs.jobs import Job, Result, TransferResult, Upload
+from b2jobs_worker.batch.feed_plan import FeedPlan
+from b2jobs_worker.batch.pack import PackWork
+from b2jobs_worker.batch.planner import PlannerWork
+from b2jobs_worker.celery_app import make_app
+from b2jobs_worker.handlers.batches import books
+from b2jobs_worker.handlers.register import register
+from b2jobs_worker.settings import current
+from b2jobs_worker.transfer.attempt import Attempt
+
+tries: Counter[str] = Counter()
+
+
+class PlayedUpload:
+    """Implements `delivery.deliver.Work`."""
+
+    def run(self, request: Job, attempt: Attempt) -> Result:
+        assert isinstance(request, Upload)
+        tries[attempt.job_id] += 1
+        match request.source.rpartition("/")[2]:
+            case "die":
+                os._exit(3)
+            case "bug":
+                raise ZeroDivisionError("a bug")
+            case "later" if tries[attempt.job_id] < 3:
+                raise PassingError("not_yet", "asked to fail")
+        return TransferResult(file_id=f"id-{attempt.job_id}", size=1, sha1="0" * 40)
+
+    def abandon(self, request: Job, attempt: Attempt) -> None:
+        """Nothing is ever left."""
+
+    def undo(self, request: Job, made: str) -> None:
+        """Nothing is made."""
+
+    def traces(self, result: Result) -> str | None:
+        return None
+
+
+app = make_app(current())
+app.main = __name__
+app.conf.include = []
+register(
+    app,
+    {
+        "batch": PlannerWork(lambda request, attempt: FeedPlan(attempt, books()), books),
+        "pack": PackWork({"upload": PlayedUpload()}, books),
+    },
+)
