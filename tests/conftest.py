@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from support.emulator import LocalB2
 from support.fake import Fake
@@ -15,6 +16,10 @@ from support.installation import Installation
 from support.redis_server import RedisServer
 
 pytest_plugins = ["b2jobs.testing"]
+
+# A busy machine must not fail a test: nothing here is timed.
+settings.register_profile("b2jobs", deadline=None)
+settings.load_profile("b2jobs")
 
 
 @pytest.fixture(scope="session")
