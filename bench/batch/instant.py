@@ -67,6 +67,7 @@ class Numbers:
 
 
 def make(request: Job, attempt: Attempt) -> Numbers:
+    del attempt
     assert isinstance(request, Batch)
     return Numbers(int(Path(request.source or "").name))
 

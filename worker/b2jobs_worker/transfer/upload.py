@@ -22,10 +22,10 @@ AUTOMATIC = "b2/x-auto"
 def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResult:
     """Upload the request's source and return the version it made.
 
-    The source is read once. For its digest it is read once more with if_exists="skip" where
-    the target exists or the file is large, and with `hash_first` where it is large. Called
-    again for the same job (a later attempt, on any worker) it goes on behind the last
-    finished part of a large file, and returns an earlier attempt's version when there is one.
+    The source is read once; with if_exists="skip" once more where the target exists or the
+    file is large, for its digest, and with `hash_first` where it is large. Called again for
+    the same job (a later attempt, on any worker) it goes on behind the last finished part of
+    a large file, and returns an earlier attempt's version when there is one.
 
     Raises:
         JobError: whatever the source and B2 say; docs/errors.md lists the codes. With a
