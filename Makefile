@@ -23,7 +23,7 @@ setup: .venv/ready
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "b2jobs needs Python 3.11 or later; try: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -37,7 +37,7 @@ test: setup
 	$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
 
 demo: setup
-	$(BIN)/b2jobs demo $(FILE)
+	$(BIN)/b2jobs demo $(if $(FILE),"$(FILE)")
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)

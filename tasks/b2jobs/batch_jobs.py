@@ -127,6 +127,21 @@ class Verify(Job):
         return uri if uri is None else _prefix(uri, B2File)
 
 
+class ReadLedger(Job):
+    """Hand over the parts of a batch's ledger that are kept outside Redis."""
+
+    kind = "ledger"
+
+    batch: str
+    account: str = "default"
+
+
+class ReadLedgerResult(Result):
+    """How many files there were."""
+
+    files: int = 0
+
+
 class BatchResult(Result):
     """What a batch came to.
 
@@ -190,5 +205,12 @@ def _prefix(uri: str, *allowed: type[locations.Location]) -> str:
     return uri
 
 
-KINDS.update({model.kind: model for model in (Batch, Pack, Hide, Verify)})
-RESULTS.update({"batch": BatchResult, "hide": HideResult, "verify": VerifyResult})
+KINDS.update({model.kind: model for model in (Batch, Pack, Hide, Verify, ReadLedger)})
+RESULTS.update(
+    {
+        "batch": BatchResult,
+        "hide": HideResult,
+        "verify": VerifyResult,
+        "ledger": ReadLedgerResult,
+    }
+)

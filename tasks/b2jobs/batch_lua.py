@@ -2,10 +2,9 @@
 
 Keys of a batch, behind the prefix and `b2jobs:`
 
-    batch:ID          hash: cursor, counters, flags
+    batch:ID          hash: cursor, counters, flags, where spilled parts of the ledger are
     batch:ID:packs    sorted set of the packs under way by their number
     batch:ID:ledger   hash: pack number -> its outcomes, gzip of JSON lines
-    batch:ID:spilled  list of what the ledger has put outside Redis, as JSON
     batch:ID:feed     hash: number of a chunk of submitted items -> gzip of JSON lines
     pack:PACK         the items of a pack under way
     outcomes:PACK     hash: position -> outcome of a finished item of a pack under way
@@ -46,7 +45,7 @@ end
 
 local function keys_of(id)
   local key = batch_key(id)
-  return {key, key .. ':packs', key .. ':ledger', key .. ':spilled', key .. ':feed'}
+  return {key, key .. ':packs', key .. ':ledger', key .. ':feed'}
 end
 """
 )

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from b2jobs import batch_lua
 from b2jobs.errors import JobNotFound
+from b2jobs.feed import taken
 from b2jobs.handle import Handle
 from b2jobs.jobs import State
 from b2jobs.ledger import DONE, UNDONE, Digest, lines_of, report_line, report_text
@@ -86,8 +87,14 @@ class BatchHandle(Handle):
         return self._run(batch_lua.RETRY, json.dumps(asked))
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """The report's lines, in the order of the packs; the whole of it is never held."""
-        return lines(self._client.records, self.id)
+        """The report's lines; the whole of it is never held.
+
+        What the ledger has put outside Redis is fetched by a worker: this needs one then.
+        """
+        for packed in self._spilled():
+            for values in lines_of(packed):
+                yield report_line(values)
+        yield from lines(self._client.records, self.id)
 
     def report(self) -> Iterator[str]:
         """The report as JSON lines: one an item, the summary with the digest as the last."""
@@ -108,6 +115,17 @@ class BatchHandle(Handle):
             "moved_bytes": now.moved_bytes,
         }
         yield report_text({"summary": summary})
+
+    def _spilled(self) -> Iterator[bytes]:
+        records = self._client.records
+        with unavailable(records.url):
+            key = f"{records.prefix}batch:{self.id}"
+            found = cast("dict[str, str]", records.redis.hgetall(key))
+        if not any(name.startswith("spill:") and entry for name, entry in found.items()):
+            return
+        account = self.record().request.get("account", "default")
+        job = self._client.ask("ledger", batch=self.id, account=account)
+        yield from taken(records, job)
 
     def _run(self, script: str, *arguments: str) -> State:
         records = self._client.records

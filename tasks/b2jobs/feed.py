@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from b2jobs.batch_lua import FEED
 from b2jobs.errors import JobCancelled, JobFailed, QueueUnavailable
-from b2jobs.handle import outcome
+from b2jobs.handle import Handle, outcome
 from b2jobs.ledger import packed_rows
 from b2jobs.records import Records, unavailable
 
@@ -38,6 +38,32 @@ def feed(records: Records, job_id: str, rows: Iterable[Any]) -> int:
         count += len(chunk)
     _hand_over(records, script, job_id, number, b"")
     return count
+
+
+def taken(records: Records, job: Handle) -> Iterator[bytes]:
+    """The other way round: what a job hands over, chunk by chunk, until it has ended.
+
+    Raises:
+        JobFailed, JobCancelled: it could not hand over everything.
+    """
+    key = f"{records.prefix}batch:{job.id}:feed"
+    number = 0
+    while True:
+        ended = job.record().has_ended
+        with unavailable(records.url):
+            chunk = records.redis.execute_command(  # type: ignore[no-untyped-call]  # untyped
+                "HGET", key, number, NEVER_DECODE=True
+            )
+            if chunk is not None:
+                records.redis.hdel(key, str(number))
+        if chunk is not None:
+            yield chunk
+            number += 1
+        elif ended:
+            job.wait()
+            return
+        else:
+            time.sleep(_PAUSE_SECONDS / 2)
 
 
 def _hand_over(records: Records, script: Any, job_id: str, number: int, chunk: bytes) -> None:

@@ -267,3 +267,27 @@ def test_the_command_line_goes_from_a_local_manifest_to_a_verified_report(
     assert dry.returncode == 0, dry.stderr
     assert json.loads(dry.stdout.splitlines()[-1])["plan"]["upload"]["items"] == 20
     assert run("batch", "pause", "no-such-batch").returncode == 2
+
+
+@pytest.mark.parametrize("place", ["data", "b2"])
+def test_a_ledger_is_kept_outside_redis_and_read_back(
+    stack: Installation, bucket: str, folder: Path, place: str
+) -> None:
+    fill(folder, 3000, size=1)
+    (folder / "d1/f00001.bin").unlink()
+    source = f"data://.my/{folder.name}"
+    rows = [
+        {"source": f"{source}/d{at % 7}/f{at:05}.bin", "destination": f"b2://{bucket}/l/{at}"}
+        for at in range(3000)
+    ]
+    ledger = f"{source}-ledger/" if place == "data" else f"b2://{bucket}/ledger/"
+    batch = stack.client.batch_items(rows, ledger=ledger)
+    with pytest.raises(JobFailed):
+        batch.wait(timeout=100)
+    assert stack.redis.hlen(f"{stack.key_prefix}b2jobs:batch:{batch.id}:ledger") == 0
+    lines = list(batch.lines())
+    assert sorted(line["item"] for line in lines) == list(range(3000))
+    (folder / "d1/f00001.bin").write_bytes(b"!")
+    batch.retry()
+    assert batch.wait(timeout=60).outcomes == {"transferred": 3000}
+    assert sorted(line["item"] for line in batch.lines()) == list(range(3000))

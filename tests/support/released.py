@@ -20,7 +20,8 @@ needs_tools = pytest.mark.skipif(
 class Released:
     """Runs them with one account; `b2("sync", ...)` and `rclone("sync", ...)` give their output."""
 
-    def __init__(self, folder: Path, local_b2: LocalB2) -> None:
+    def __init__(self, folder: Path, local_b2: LocalB2, *, patience_seconds: float = 90) -> None:
+        self._patience_seconds = patience_seconds
         account = local_b2.account
         self._config = folder / "rclone.conf"
         self._config.write_text(
@@ -44,7 +45,12 @@ class Released:
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(
-            command, env=self._env, capture_output=True, text=True, timeout=90, check=False
+            command,
+            env=self._env,
+            capture_output=True,
+            text=True,
+            timeout=self._patience_seconds,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr

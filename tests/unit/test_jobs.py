@@ -105,4 +105,4 @@ def test_a_newer_workers_result_is_read_by_an_older_client() -> None:
 
 
 def test_every_kind_has_a_result() -> None:
-    assert set(jobs.KINDS) == set(jobs.RESULTS)
+    assert set(jobs.KINDS) - {"pack"} == set(jobs.RESULTS)  # nobody waits for a pack

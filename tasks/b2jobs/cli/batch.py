@@ -25,7 +25,7 @@ _SHOWN_PROBLEMS = 20
 
 @click.group()
 def batch() -> None:
-    """Run many transfers as one job; follow, pause, resume, report, verify."""
+    """Run many transfers as one job, and follow it."""
 
 
 @batch.command()

@@ -14,8 +14,9 @@ from b2jobs.cli.session import Session, pass_session, submit_options
 @submit_options(wait=True)
 @pass_session
 def check(session: Session, /, account: str | None, **arguments: Any) -> None:
-    """Ask a worker what its key may do, and which kinds of job it cannot serve.
+    """Ask a worker what its B2 key may do.
 
-    The quickest way to see that Redis, a worker, its secrets file and B2 work together.
+    Says too which kinds of job it cannot serve. The quickest way to see that Redis, a worker,
+    its secrets file and B2 work together.
     """
     follow.submit(session, "check", account=account, **arguments)

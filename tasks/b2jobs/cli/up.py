@@ -29,11 +29,12 @@ from b2jobs.local.state import State
 @common_options
 @pass_session
 def up(session: Session, data: Path | None, processes: int) -> None:
-    """Run Redis, a local B2 and a worker until Ctrl-C; say how to use them.
+    """Run Redis, a local B2 and a worker until Ctrl-C.
 
-    A Redis that B2JOBS_REDIS_URL names and a B2 account that B2JOBS_SECRETS_FILE names are used
-    instead of local ones. The worker has one root, data://.my/, in a folder that is printed.
-    Nothing is left behind, however this ends, but what --data keeps.
+    Prints how to use them. A Redis that B2JOBS_REDIS_URL names and a B2 account that
+    B2JOBS_SECRETS_FILE names are used instead of local ones. The worker has one root,
+    data://.my/, in a folder that is printed. Nothing is left behind, however this ends, but
+    what --data keeps.
     """
     asked = wanted(session, processes=str(processes), reserved_slots="0")
     with stopping_is_an_interrupt():
@@ -58,9 +59,9 @@ def wanted(session: Session, **worker: str) -> Wanted:
         CommandFailed: `extra_missing`.
     """
     secrets_file = os.environ.get(SECRETS_VARIABLE, "")
-    extras.need("worker")
+    extras.need("worker", "local")
     if not secrets_file:
-        extras.need("emulator")
+        extras.need("emulator", "local")
     return Wanted(
         redis_url=session.redis_url or os.environ.get(URL_VARIABLE, ""),
         secrets_file=secrets_file,
@@ -94,9 +95,10 @@ b2jobs is up. Ctrl-C stops all of it.
   log files   {state.folder / "log"}{kept}
 
 In another shell:
-
-  export {URL_VARIABLE}={stack.redis_url}"""
+"""
     )
+    if not stack.wanted.redis_url:
+        click.echo(f"  export {URL_VARIABLE}={stack.redis_url}")
     if prefix:
         click.echo(f"  export {PREFIX_VARIABLE}={prefix}")
     click.echo(

@@ -44,10 +44,10 @@ _ALIVE_SECONDS = 30.0
 @common_options
 @pass_session
 def worker(session: Session, /, healthcheck: bool, **settings: str | int | None) -> None:
-    """Run a worker until SIGTERM or Ctrl-C; jobs under way are handed to others.
+    """Run a worker until SIGTERM or Ctrl-C.
 
-    Every option is also an environment variable or a line in the config file; the README lists
-    them all.
+    Jobs under way are then handed to other workers. Every option is also an environment variable
+    or a line in the config file; the README lists them all.
     """
     if healthcheck:
         _check(session)

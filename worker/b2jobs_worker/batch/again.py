@@ -15,6 +15,7 @@ from b2jobs.ledger import UNDONE, lines_of, packed_line, segment
 from b2jobs_worker.batch.books import Entry, NewPack, Step
 from b2jobs_worker.batch.outcome import planned_again
 from b2jobs_worker.batch.packing import groups
+from b2jobs_worker.batch.spilling import spilled
 
 if TYPE_CHECKING:
     from b2jobs_worker.batch.visit import Visit
@@ -31,8 +32,22 @@ def plan_again(visit: Visit, state: dict[str, str], has_room: Callable[[], bool]
         asked["upto"] = int(state.get("packs", 0))
         asked["at"] = -1
     number = int(state.get("packs", 0))
+    for at, uri in spilled(state).items():
+        if visit.vault is None or not asked.get("spilled_at", -1) < at < asked["upto"]:
+            continue
+        if not has_room():
+            return False
+        asked["spilled_at"] = at
+        step = _step(visit.vault.read(uri), asked, at, number)
+        if step.packs:
+            # What is kept of the file goes back into Redis, under its first pack's number.
+            step.fields[f"spill:{at}"] = ""
+            asked["back"] = [*asked.get("back", []), at]
+            step.fields["again"] = json.dumps(asked)
+        number += len(step.packs)
+        visit.write(step)
     for at in visit.books.segment_numbers(visit.attempt.job_id):
-        if not asked["at"] < at < asked["upto"]:
+        if not asked["at"] < at < asked["upto"] or at in asked.get("back", []):
             continue
         if not has_room():
             return False

@@ -251,6 +251,18 @@ class Books:
             with unavailable(self.records.url):
                 self.records.redis.hdel(self.key("batch", batch) + ":feed", *names)
 
+    def batch_state(self, batch: str) -> dict[str, str]:
+        """The hash of any batch."""
+        with unavailable(self.records.url):
+            return cast("dict[str, str]", self.records.redis.hgetall(self.key("batch", batch)))
+
+    def expire_feed(self, attempt: Attempt, seconds: int) -> None:
+        """Drop what a job has handed over after *seconds*."""
+        key = self.key("batch", attempt.job_id)
+        with unavailable(self.records.url):
+            for name in (key, f"{key}:feed"):
+                self.records.redis.expire(name, seconds)
+
     def forget_feed(self, attempt: Attempt) -> None:
         """Drop what was fed to a job that is no batch."""
         key = self.key("batch", attempt.job_id)

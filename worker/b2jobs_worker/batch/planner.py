@@ -14,16 +14,25 @@ from b2jobs_worker.batch.books import Books, Fenced
 from b2jobs_worker.batch.closing import Closing
 from b2jobs_worker.batch.plan import MakePlan
 from b2jobs_worker.batch.plan_stream import KeptStreams
+from b2jobs_worker.batch.vault import Vault
 from b2jobs_worker.batch.visit import Visit
 from b2jobs_worker.transfer.attempt import Attempt, Interrupted
+from b2jobs_worker.transfer.context import Context
 
 
 class PlannerWork:
     """Implements `delivery.deliver.Work` for every kind of job that is a batch."""
 
-    def __init__(self, make_plan: MakePlan, books: Callable[[], Books]) -> None:
+    def __init__(
+        self,
+        make_plan: MakePlan,
+        books: Callable[[], Books],
+        context: Callable[[], Context] | None = None,
+    ) -> None:
+        """*context* is what reaches the place of a ledger; without it none may be named."""
         self._make_plan = make_plan
         self._books = books
+        self._context = context
         self._kept = KeptStreams()
 
     def run(self, request: Job, attempt: Attempt) -> Result:
@@ -35,7 +44,7 @@ class PlannerWork:
         """
         fenced = cast("Fenced", attempt)
         try:
-            Visit(request, fenced, self._books(), self._make_plan, self._kept).run()
+            self._visit(request, fenced).run()
         except Interrupted as interrupted:
             if interrupted.reason != "cancelled":
                 raise
@@ -57,4 +66,12 @@ class PlannerWork:
         return None
 
     def _close(self, request: Job, attempt: Fenced) -> NoReturn:
-        Visit(request, Closing(attempt), self._books(), self._make_plan, self._kept).close()
+        self._visit(request, Closing(attempt)).close()
+
+    def _visit(self, request: Job, attempt: Fenced) -> Visit:
+        prefix = getattr(request, "ledger", None)
+        vault = None
+        if prefix and self._context is not None:
+            account = str(getattr(request, "account", "default"))
+            vault = Vault(prefix, account, attempt, self._context())
+        return Visit(request, attempt, self._books(), self._make_plan, self._kept, vault)

@@ -11,12 +11,13 @@ from typing import NoReturn
 
 from b2jobs.errors import InternalError, JobError
 from b2jobs.jobs import Job
-from b2jobs_worker.batch import again, ending, mending
+from b2jobs_worker.batch import again, ending, mending, spilling
 from b2jobs_worker.batch.books import Books, Entry, Fenced, NewPack, Orders, Step
 from b2jobs_worker.batch.dry_run import dry_run
 from b2jobs_worker.batch.packing import Group
 from b2jobs_worker.batch.plan import MakePlan, PlanSource
 from b2jobs_worker.batch.plan_stream import KeptStreams, PlanStream
+from b2jobs_worker.batch.vault import Vault
 from b2jobs_worker.transfer.attempt import Interrupted, Settled
 
 QUEUED_AHEAD = 16
@@ -38,12 +39,14 @@ class Visit:
         books: Books,
         make_plan: MakePlan,
         kept: KeptStreams,
+        vault: Vault | None = None,
     ) -> None:
         self.request = request
         self.attempt = attempt
         self.books = books
         self._make_plan = make_plan
         self._kept = kept
+        self.vault = vault
         self._batch = attempt.job_id
         self.orders = Orders(
             account=str(getattr(request, "account", "default")),
@@ -64,6 +67,7 @@ class Visit:
         mending.mend(self, state)
         delay = 30.0
         try:
+            spilling.spill(self, self.vault, all_of_it=False)
             if not state.get("broken"):
                 delay = self._go_on(state)
         except (Interrupted, Settled):
@@ -84,8 +88,7 @@ class Visit:
             self.books.wake_packs(self.attempt)
             if self.books.packs(self.attempt):
                 self._rest("window", 5.0, low=0)
-        ending.end(self, self.books.state(self.attempt), cancelled=True)
-        raise Settled
+        self._finish(cancelled=True)
 
     def write(self, step: Step) -> None:
         """Carry out one step of the plan."""
@@ -168,6 +171,8 @@ class Visit:
             self.books.note(self.attempt, stumbles=stumbles, stumbled_at=since, stumble=error.code)
             assert error.wait is not None
             self._rest(error.wait.reason, pause, low=-1)
+        if state.get("planned_all"):
+            return
         failure = error.failure(stumbles)
         logger.warning("batch %s: no further plan: %s", self._batch, failure)
         self.books.note(self.attempt, broken=failure.model_dump_json())
@@ -182,7 +187,19 @@ class Visit:
             low = 0 if finished else max(0, under_way - QUEUED_AHEAD // 2)
             waits_for_feed = not finished and not under_way
             self._rest("window", delay, low=-1 if waits_for_feed else low)
-        ending.end(self, state)
+        self._finish(cancelled=False)
+
+    def _finish(self, *, cancelled: bool) -> NoReturn:
+        """Put the rest of the ledger away, where it has a place, and end."""
+        state = self.books.state(self.attempt)
+        try:
+            spilling.spill(self, self.vault, all_of_it=True)
+        except JobError as error:
+            if error.wait is not None:
+                self._stumble(error, state)
+            # The place does not take it, and the batch is done: the rest stays in Redis.
+            logger.warning("batch %s: ledger stays in Redis: %s", self._batch, error)
+        ending.end(self, self.books.state(self.attempt), cancelled=cancelled)
         raise Settled
 
     def _rest(self, reason: str, delay_seconds: float, *, low: int) -> NoReturn:

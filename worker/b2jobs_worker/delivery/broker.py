@@ -25,7 +25,12 @@ redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 """
 
 
-class DoorbellQoS(redis.QoS):  # type: ignore[misc]  # kombu publishes no types
+# kombu's types are partial: what is used of it is named here once, as untyped.
+_Copying: Any = redis.QoS
+_Plain: Any = virtual.QoS
+
+
+class DoorbellQoS(_Copying):  # type: ignore[misc]  # see above
     """Acknowledges as kombu does, apart from doorbells, of which Redis holds no copy."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -37,12 +42,12 @@ class DoorbellQoS(redis.QoS):  # type: ignore[misc]  # kombu publishes no types
             self._doorbells.add(delivery_tag)
         else:
             self._keep_copy(message, delivery_tag)
-        virtual.QoS.append(self, message, delivery_tag)
+        _Plain.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
         if delivery_tag in self._doorbells:
             self._doorbells.discard(delivery_tag)
-            virtual.QoS.ack(self, delivery_tag)
+            _Plain.ack(self, delivery_tag)
         else:
             super().ack(delivery_tag)
 

@@ -6,6 +6,7 @@ from b2jobs_worker import transfer
 from b2jobs_worker.batch.pack import PackWork
 from b2jobs_worker.batch.planner import PlannerWork
 from b2jobs_worker.batch.plans import make_plans
+from b2jobs_worker.batch.read_ledger import ReadLedgerWork
 from b2jobs_worker.batch.verify import VerifyWork
 from b2jobs_worker.celery_app import app
 from b2jobs_worker.delivery.deliver import Work
@@ -22,10 +23,11 @@ MOVERS: dict[str, Work] = {
 
 WORK: dict[str, Work] = {
     **MOVERS,
-    "batch": PlannerWork(make_plans(context, books), books),
+    "batch": PlannerWork(make_plans(context, books), books, context),
     "pack": PackWork(MOVERS, books),
     "sync": SyncWork(),
     "verify": VerifyWork(context, books),
+    "ledger": ReadLedgerWork(context, books),
 }
 
 register(app, WORK)

@@ -9,17 +9,20 @@ from __future__ import annotations
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.transfer.attempt import Attempt
 
 
 def find(
-    door: Door, bucket: BucketName, name: str, job_id: str, *, keep: str | None = None
+    door: Door, attempt: Attempt, bucket: BucketName, name: str, *, keep: str | None = None
 ) -> FileVersion | None:
     """The version of *name* that the job has committed; its strays are removed.
 
     Strays are unfinished large files of the job, except *keep*, and further versions. One
     class C call; with a key that may not list, one class B that sees the newest version
-    only and no strays.
+    only and no strays. The lease is looked at before anything is removed: an outdated owner
+    would remove what the new one has just made.
     """
+    job_id = attempt.job_id
     capabilities = door.account().capabilities
     if "listFiles" not in capabilities:
         latest = door.latest(bucket, name) if "readFiles" in capabilities else None
@@ -29,9 +32,11 @@ def find(
         if version.job != job_id or version.file_id == keep:
             continue
         if version.action == "start":
+            attempt.guard()
             door.cancel_large_file(version.file_id)
         elif version.action == "upload":
             if found is not None and "deleteFiles" in capabilities:
+                attempt.guard()
                 door.delete_version(version.file_id, name)
             found = found or version
     return found

@@ -70,7 +70,7 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
                 new.name,
                 content_type=new.content_type,
                 info=new.info,
-                in_doubt=lambda: committed.find(door, bucket, new.name, attempt.job_id),
+                in_doubt=lambda: committed.find(door, attempt, bucket, new.name),
             )
         else:
             version = large.send(new, source)

@@ -64,7 +64,7 @@ def send_content(
 
 
 def _committed(door: Door, attempt: Attempt, new: NewFile) -> FileVersion | None:
-    return committed.find(door, new.bucket, new.name, attempt.job_id)
+    return committed.find(door, attempt, new.bucket, new.name)
 
 
 def _read_whole(source: Source, size: int, attempt: Attempt) -> bytes:

@@ -76,7 +76,7 @@ def look(
         CallerError: `file_exists`, with if_exists="fail".
     """
     if attempt.number > 1 and not began:
-        ours = committed.find(door, bucket, name, attempt.job_id, keep=keep)
+        ours = committed.find(door, attempt, bucket, name, keep=keep)
         if ours is not None:
             return Standing(ours=ours)
     if if_exists not in ("skip", "fail"):

@@ -23,9 +23,9 @@ def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResul
     """Upload the request's source and return the version it made.
 
     The source is read once; with if_exists="skip" once more where the target exists or the
-    file is large, for its digest, and with `hash_first` where it is large. Called again for the same job (a later attempt, on any
-    worker) it goes on behind the last finished part of a large file, and returns an
-    earlier attempt's version when there is one.
+    file is large, for its digest, and with `hash_first` where it is large. Called again for
+    the same job (a later attempt, on any worker) it goes on behind the last finished part of
+    a large file, and returns an earlier attempt's version when there is one.
 
     Raises:
         JobError: whatever the source and B2 say; docs/errors.md lists the codes. With a
