@@ -75,6 +75,10 @@ _DOORBELL = json.dumps(
     }
 )
 
+# Put before a script that ends jobs or lets them go on: a full Redis refuses new jobs, but
+# must not refuse what frees its memory.
+ALLOW_FULL = "#!lua flags=allow-oom\n"
+
 LIBRARY = (
     f"""
 local ROOT = KEYS[1]

@@ -14,7 +14,13 @@ from datetime import UTC, datetime
 from typing import Any, cast, get_args
 
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import (
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from b2jobs import lua
 from b2jobs.connection import connect, shown
@@ -55,7 +61,8 @@ return id
 )
 
 _CANCEL = (
-    lua.LIBRARY
+    lua.ALLOW_FULL
+    + lua.LIBRARY
     + """
 local id = ARGV[1]
 local state = field(id, 'state')
@@ -380,6 +387,8 @@ def unavailable(url: str) -> Iterator[None]:
 
 def _is_refusal(error: ResponseError) -> bool:
     """Whether Redis turned a sound command down: full, loading, read-only, not permitted."""
+    if isinstance(error, OutOfMemoryError | ReadOnlyError | NoPermissionError):
+        return True  # redis-py takes the first word of these from their text
     text = str(error).upper()
     return any(word in text for word in _REFUSALS)
 

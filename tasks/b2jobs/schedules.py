@@ -189,11 +189,13 @@ class Listed:
 
     def as_json(self) -> dict[str, Any]:
         status = self.status
-        upcoming = None if status.next == _NEVER else status.next
+        upcoming = status.next
+        if upcoming is None or status.timing != self.schedule.timing():
+            upcoming = self.schedule.slot_after(time.time())  # as the keeper is about to find
         return {
             **self.schedule.model_dump(mode="json", exclude_defaults=True),
             "origin": self.origin,
-            "next": None if upcoming is None else _shown(self.schedule.fires_at(upcoming)),
+            "next": None if upcoming == _NEVER else _shown(self.schedule.fires_at(upcoming)),
             "runs": [
                 {**{k: v for k, v in run.__dict__.items() if v not in ("", None)},
                  "slot": _shown(run.slot)}

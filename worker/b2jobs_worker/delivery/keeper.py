@@ -56,8 +56,7 @@ class Keeper:
             QueueUnavailable
         """
         with unavailable(self.settings.redis_url):
-            self._show_life()
-            if not self._call(self._lead, self._token, LEAD_SECONDS):
+            if not self._call(self._lead, self._token, LEAD_SECONDS, self.worker):
                 return False
             lost, due, rung, _ = self._call(
                 self._sweep,
@@ -101,13 +100,6 @@ class Keeper:
         except NoPermissionError:  # then only what this keeper saw of a restart counts
             return True
         return int(info["uptime_in_seconds"]) >= self.settings.lease_seconds / 2
-
-    def _show_life(self) -> None:
-        seconds, _ = self.records.redis.time()
-        pipe = self.records.redis.pipeline(transaction=False)
-        pipe.zadd(f"{self.records.prefix}workers", {self.worker: seconds})
-        pipe.zremrangebyscore(f"{self.records.prefix}workers", "-inf", seconds - 120)
-        pipe.execute()
 
     def _call(self, script: Callable[..., Any], *arguments: Any) -> Any:
         return script(keys=[self.records.root], args=list(arguments))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from b2jobs import lua
 
-# A full Redis refuses new jobs; those it has go on and end, which is what frees memory.
-LIBRARY = "#!lua flags=allow-oom\n" + lua.LIBRARY
+LIBRARY = lua.ALLOW_FULL + lua.LIBRARY
 
 # An owner whose lease ran out owns on until somebody else takes the job; parking and handing
 # back clear the fencing number.
@@ -164,10 +163,12 @@ return 1
 """
 )
 
-# ARGV: token, seconds. Take or keep the keeper's lead.
+# ARGV: token, seconds, worker. Show that the worker lives; take or keep the keeper's lead.
 LEAD = (
     LIBRARY
     + """
+redis.call('ZADD', P .. 'workers', seconds(NOW), ARGV[3])
+redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', NOW - 120)
 local holder = redis.call('GET', P .. 'keeper')
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', P .. 'keeper', ARGV[1], 'PX', math.floor(tonumber(ARGV[2]) * 1000))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from b2jobs.locations import B2File
@@ -10,6 +10,8 @@ from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.pages import name_pages, version_pages
 from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs_worker.sync.entries import Entry, Version
+
+_NO_INFO: Mapping[str, str] = {}
 
 
 def listed(door: Door, folder: B2File, *, versions: bool, after: str = "") -> Iterator[Entry]:
@@ -50,7 +52,11 @@ def _with_versions(pages: Iterator[list[dict[str, Any]]], cut: int) -> Iterator[
 def _together(documents: list[dict[str, Any]], cut: int) -> Entry:
     return _entry(documents[0], cut)._replace(
         versions=tuple(
-            Version(each["fileId"], _modified(each)[0], each["action"] == "hide")
+            Version(
+                each["fileId"],
+                _modified(each, each.get("fileInfo") or _NO_INFO)[0],
+                each["action"] == "hide",
+            )
             for each in documents
         ),
         is_visible=documents[0]["action"] == "upload",
@@ -58,26 +64,23 @@ def _together(documents: list[dict[str, Any]], cut: int) -> Entry:
 
 
 def _entry(document: dict[str, Any], cut: int) -> Entry:
-    modified, said = _modified(document)
+    # The hot path of every listing: one lookup each, and a tuple made by position.
+    info = document.get("fileInfo") or _NO_INFO
     sha1 = document.get("contentSha1")
     if sha1 is None or sha1 == "none":
-        sha1 = (document.get("fileInfo") or {}).get(LARGE_FILE_SHA1)
+        sha1 = info.get(LARGE_FILE_SHA1)
     elif len(sha1) != 40:
         sha1 = sha1.removeprefix("unverified:")
-    return Entry(
-        document["fileName"][cut:],
-        document.get("contentLength") or 0,
-        modified,
-        sha1,
-        document["fileId"],
-        has_modified=said,
-        metadata=() if said else (document.get("contentType"), document.get("fileInfo")),
-    )
+    modified, said = _modified(document, info)
+    metadata = () if said else (document.get("contentType"), info)
+    size = document.get("contentLength") or 0
+    name = document["fileName"][cut:]
+    return Entry(name, size, modified, sha1, document["fileId"], "", (), True, said, metadata)
 
 
-def _modified(document: dict[str, Any]) -> tuple[int, bool]:
+def _modified(document: dict[str, Any], info: Mapping[str, str]) -> tuple[int, bool]:
     """When the file was modified, and whether the uploader said so."""
-    text = (document.get("fileInfo") or {}).get(MODIFIED_MILLIS)
+    text = info.get(MODIFIED_MILLIS)
     if text is not None:
         try:
             return int(text), True

@@ -21,6 +21,8 @@ LONGEST_PART_BYTES = 255
 # ASCII, no empty part, none that begins with a dot: nearly every name, decided at once.
 _PLAIN = re.compile(r"[!-\-0-~ ][!-.0-~ ]*(?:/[!-\-0-~ ][!-.0-~ ]*)*\Z").match
 
+_PLAIN_IN_B2 = re.compile(r"[ -.0-~]+(?:/[ -.0-~]+)*\Z").match
+
 
 class Refused(NamedTuple):
     """Why a name is left alone."""
@@ -65,6 +67,8 @@ class LocalNames:
 
 def b2_problem(name: str) -> Refused | None:
     """Why B2 would refuse the whole file name *name*, or None."""
+    if len(name) <= 250 and _PLAIN_IN_B2(name):
+        return None
     try:
         locations.check_b2_name(name)
     except locations.InvalidLocation as error:

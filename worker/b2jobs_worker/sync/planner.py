@@ -222,12 +222,19 @@ class SyncPlan:
                     raise NotYet(SETTLE_SECONDS)
                 after = ""
             self._failed_when_settled()
+            # A name may lose several versions: only behind the last of them is a cursor.
+            held: Remove | Hide | None = None
             moving = ""
             for action in self._actions(sides, after):
                 if isinstance(action, Transfer):
                     moving = action.source.name  # its transfer has failed: it stays as it is
                 elif isinstance(action, Remove | Hide) and action.name != moving:
-                    yield f"r:{action.name}", planned(action, sides)
+                    if held is not None:
+                        after = held.name if held.name != action.name else after
+                        yield f"r:{after}", planned(held, sides)
+                    held = action
+            if held is not None:
+                yield f"r:{held.name}", planned(held, sides)
 
     def _failed_when_settled(self) -> int:
         """How many items have failed, once all that was queued has ended.

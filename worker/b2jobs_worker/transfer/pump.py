@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from b2jobs_worker.b2.door import Door
-from b2jobs_worker.sources.port import Source, Stream
+from b2jobs_worker.sources.failures import source_error
+from b2jobs_worker.sources.port import Descriptor, Source, Stream
 from b2jobs_worker.transfer import checkpoint, digest
 from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.body import (
@@ -23,7 +25,7 @@ from b2jobs_worker.transfer.checkpoint import Checkpoint
 from b2jobs_worker.transfer.crew import Lanes
 from b2jobs_worker.transfer.parts import MOST_PARTS, PartPlan, too_large
 
-_READ_BYTES = 1024 * 1024
+_READ_BYTES = 2 * 1024 * 1024
 
 
 class Pump:
@@ -138,7 +140,7 @@ class Reading:
         """The whole source, when it ends inside of the first part; else that part is kept."""
         limit = self._pump.plan.length(1)
         buffer = self._pump.buffers.take(limit, self._pump.attempt.checkpoint)
-        view = self._fill(self._open(), buffer, limit)
+        view = self._fill(self._open(), buffer, 0, limit)
         if len(view) < limit:
             return bytes(view)
         self._first = view, buffer
@@ -171,10 +173,16 @@ class Reading:
             self._number += 1
             if size is None and ended:
                 break
-        if size is not None and (offset < size or self._open().read(1)):
+        if size is not None and (offset < size or self._goes_on(offset)):
             raise source_changed(pump.source)
         lanes.join()
         pump.sha1 = self._digest.hexdigest()
+
+    def _goes_on(self, offset: int) -> bool:
+        """Whether there is more than the source said."""
+        if isinstance(self._pump.source, Descriptor):
+            return _read_at(self._pump.source, memoryview(bytearray(1)), offset) > 0
+        return bool(self._open().read(1))
 
     def _stream_all(self, file_id: str) -> None:
         """Parts too large for memory: one after the other, read while they are sent."""
@@ -198,7 +206,7 @@ class Reading:
         pump = self._pump
         length = pump.plan.length(self._number)
         buffer = pump.buffers.take(length, pump.attempt.checkpoint)
-        view = self._fill(self._open(), buffer, length)
+        view = self._fill(self._open(), buffer, pump.plan.offset(self._number), length)
         if pump.plan.size is not None and len(view) < length:
             pump.buffers.give(buffer)
             raise source_changed(pump.source)
@@ -216,7 +224,7 @@ class Reading:
                 pump.source.open(pump.plan.offset(number)) as stream,
                 pump.attempt.on_interrupt(stream.close),
             ):
-                view = self._fill(stream, buffer, length)
+                view = self._fill(stream, buffer, pump.plan.offset(number), length)
             lanes.submit(pump.send_part, file_id, number, view, buffer)
 
     def _open(self) -> Stream:
@@ -227,13 +235,29 @@ class Reading:
             self._stack.enter_context(pump.attempt.on_interrupt(self._stream.close))
         return self._stream
 
-    def _fill(self, stream: Stream, buffer: memoryview, length: int) -> memoryview:
+    def _fill(self, stream: Stream, buffer: memoryview, offset: int, length: int) -> memoryview:
+        """Up to *length* bytes from *offset* on, which is where *stream* stands."""
+        source, checkpoint = self._pump.source, self._pump.attempt.checkpoint
         filled = 0
         while filled < length:
-            self._pump.attempt.checkpoint()
-            chunk = stream.read(min(_READ_BYTES, length - filled))
-            if not chunk:
+            checkpoint()
+            piece = min(_READ_BYTES, length - filled)
+            if isinstance(source, Descriptor):
+                # Straight into the buffer, without bytes in between.
+                place = buffer[filled : filled + piece]
+                count = _read_at(source, place, offset + filled)
+            else:
+                chunk = stream.read(piece)
+                count = len(chunk)
+                buffer[filled : filled + count] = chunk
+            if not count:
                 break
-            buffer[filled : filled + len(chunk)] = chunk
-            filled += len(chunk)
+            filled += count
         return buffer[:filled]
+
+
+def _read_at(source: Descriptor, place: memoryview, offset: int) -> int:
+    try:
+        return os.preadv(source.fileno(), [place], offset)
+    except OSError as error:
+        raise source_error(error, str(getattr(source, "uri", "the source"))) from error
