@@ -84,11 +84,13 @@ RETRY = (
 local id = ARGV[1]
 local state = field(id, 'state')
 if state ~= 'succeeded' and state ~= 'failed' and state ~= 'cancelled' then return state end
-if redis.call('EXISTS', batch_key(id)) == 0 then return state end
 leave(id)
 redis.call('PERSIST', job_key(id))
 for _, key in ipairs(keys_of(id)) do redis.call('PERSIST', key) end
-redis.call('HSET', batch_key(id), 'again', ARGV[2], 'only_failed', '')
+-- A batch that was cancelled before its first visit has nothing to run again: it begins.
+if redis.call('EXISTS', batch_key(id)) == 1 then
+  redis.call('HSET', batch_key(id), 'again', ARGV[2], 'only_failed', '')
+end
 redis.call('HDEL', batch_key(id), 'broken', 'ended', 'paused')
 redis.call('HDEL', job_key(id), 'failure', 'result', 'ended', 'started', 'cancel', 'progress',
            'wake')

@@ -266,6 +266,11 @@ def test_the_command_line_goes_from_a_local_manifest_to_a_verified_report(
     )
     assert dry.returncode == 0, dry.stderr
     assert json.loads(dry.stdout.splitlines()[-1])["plan"]["upload"]["items"] == 20
+    streamed = run("batch", "submit", str(manifest), "--dry-run", "--json")
+    assert streamed.returncode == 0, streamed.stderr
+    plan = json.loads(streamed.stdout.splitlines()[-1])["plan"]
+    assert plan["upload"]["items"] == 20
+    assert plan["refused"]["items"] == 2
     assert run("batch", "pause", "no-such-batch").returncode == 2
 
 

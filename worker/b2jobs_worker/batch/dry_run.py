@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Iterator
 from math import ceil
 from typing import TYPE_CHECKING
 
 from b2jobs.batch_jobs import BatchResult
 from b2jobs_worker.b2.prices import Prices
-from b2jobs_worker.batch.item import Item, Refusal
-from b2jobs_worker.batch.plan import Forecast, PlanSource
+from b2jobs_worker.batch.item import Item, Planned, Refusal
+from b2jobs_worker.batch.plan import Forecast, NotYet, PlanSource
 
 if TYPE_CHECKING:
     from b2jobs_worker.batch.visit import Visit
 
 PART_BYTES = 100_000_000
 _ONE_COPY_BYTES = 5_000_000_000
+_LOOK_SECONDS = 0.2
 
 
 def dry_run(visit: Visit, source: PlanSource, forecast: Forecast) -> BatchResult:
@@ -25,8 +28,7 @@ def dry_run(visit: Visit, source: PlanSource, forecast: Forecast) -> BatchResult
     calls: Counter[str] = Counter({"a": 0, "b": 0, "c": forecast.listing_calls})
     codes: Counter[str] = Counter()
     unknown = 0
-    for _, planned in source.items(""):
-        visit.attempt.checkpoint()
+    for planned in _whole_plan(visit, source):
         if isinstance(planned, Refusal):
             counts["refused"] += 1
             codes[planned.code] += 1
@@ -35,6 +37,8 @@ def dry_run(visit: Visit, source: PlanSource, forecast: Forecast) -> BatchResult
         sizes[planned.action] += planned.size or 0
         unknown += planned.size is None and planned.action in ("upload", "download", "copy")
         calls.update(calls_of(planned, visit.orders.if_exists))
+    if str(getattr(visit.request, "source", "")).startswith("b2://"):
+        calls["c"] += max(1, ceil(sum(counts.values()) / 1000))  # its listing
     plan = {
         action: {"items": count, "size_bytes": sizes[action]}
         for action, count in sorted(counts.items())
@@ -52,6 +56,22 @@ def dry_run(visit: Visit, source: PlanSource, forecast: Forecast) -> BatchResult
         compared=dict(forecast.compared),
         planned=list(forecast.lines),
     )
+
+
+def _whole_plan(visit: Visit, source: PlanSource) -> Iterator[Planned]:
+    """Every item, also of a plan that is still being fed."""
+    cursor = ""
+    while True:
+        try:
+            for behind, planned in source.items(cursor):
+                cursor = behind
+                visit.attempt.checkpoint()
+                yield planned
+        except NotYet:
+            visit.attempt.checkpoint()
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
 
 
 def calls_of(item: Item, if_exists: str | None) -> Counter[str]:
