@@ -165,6 +165,8 @@ def main() -> None:
     options.add_argument("--scale", type=float, default=1.0)
     options.add_argument("--only", nargs="+", default=[])
     given = options.parse_args()
+    # Ended from outside, it still stops the local B2 and removes its files.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = Path(tempfile.mkdtemp(prefix="b2jobs-bench-"))
     stage = Stage(folder, given.peers.resolve(), given.scale)
     try:
