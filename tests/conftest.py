@@ -61,7 +61,8 @@ def local_b2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalB2]:
 def own_b2(tmp_path: Path) -> Iterator[LocalB2]:
     """A local B2 for this test alone, which may be given faults."""
     folder = tmp_path / "b2"
-    emulator = LocalB2(folder, "--data", str(folder / "data"), "--min-part-size", "50000")
+    parts = ("--min-part-size", "50000", "--recommended-part-size", "100000")
+    emulator = LocalB2(folder, "--data", str(folder / "data"), *parts)
     yield emulator
     emulator.close()
 

@@ -131,10 +131,13 @@ def test_messages_of_other_applications_outlast_a_full_redis(
     fake = Fake(make_installation(server.url, key_prefix=""))
     foreign = Celery("foreign", broker=server.url, backend=server.url, set_as_current=False)
     kwargs = {"source": "data:,x", "destination": "b2://some-bucket/x"}
+    worker = fake.installation.start_celery()
+    fake.submit().wait(120)
+    worker.freeze()
     sent = [foreign.send_task("b2jobs.upload", kwargs=kwargs, queue="b2jobs") for _ in range(3)]
     server.set("maxmemory", 1_000_000)
-    worker = fake.installation.start_celery()
-    eventually(lambda: "did not confirm" in worker.output(), timeout=120)
+    worker.thaw()
+    eventually(lambda: "did not confirm" in worker.output())
 
     server.set("maxmemory", 0)
 

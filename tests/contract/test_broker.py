@@ -1,0 +1,64 @@
+"""What `delivery/broker.py` relies on in kombu: where copies of taken messages are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from kombu import Connection
+from kombu.transport import redis as kombu_redis
+
+from b2jobs_worker.delivery import broker
+from support.installation import Installation
+
+
+@pytest.fixture
+def connection(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    monkeypatch.setattr(kombu_redis.Channel, "QoS", kombu_redis.Channel.QoS)
+    broker.install()
+    options = {"global_keyprefix": installation.key_prefix, "unacked_key": "b2jobs:unacked"}
+    options["unacked_index_key"] = "b2jobs:unacked_index"
+    with Connection(installation.redis_url, transport_options=options) as made:
+        yield made
+
+
+def test_a_doorbell_leaves_no_copy(installation: Installation, connection: Connection) -> None:
+    installation.client.upload("data:,x", "b2://some-bucket/x")
+
+    message = connection.SimpleQueue("b2jobs").get(timeout=5)
+
+    names = installation.keys()
+    assert not [name for name in names if "unacked" in name]
+    message.ack()
+    assert message.acknowledged
+
+
+def test_other_messages_keep_theirs_until_they_are_acknowledged(
+    installation: Installation, connection: Connection
+) -> None:
+    queue = connection.SimpleQueue("b2jobs")
+    queue.put({"some": "thing"})
+
+    message = queue.get(timeout=5)
+
+    key = f"{installation.key_prefix}b2jobs:unacked"
+    [copy] = installation.redis.hvals(key)
+    raw, exchange, routing_key = json.loads(copy)
+    assert raw["properties"]["delivery_tag"] == message.delivery_tag
+    assert (exchange, routing_key) == ("b2jobs", "b2jobs")
+    assert installation.redis.zcard(f"{installation.key_prefix}b2jobs:unacked_index") == 1
+    message.ack()
+    assert installation.redis.hlen(key) == 0
+
+
+def test_a_message_that_is_not_acknowledged_is_given_back(
+    installation: Installation, connection: Connection
+) -> None:
+    queue = connection.SimpleQueue("b2jobs")
+    queue.put({"some": "thing"})
+    message = queue.get(timeout=5)
+
+    message.requeue()
+
+    assert queue.get(timeout=5).payload == {"some": "thing"}
