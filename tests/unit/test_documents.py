@@ -97,9 +97,9 @@ def given(node: ast.AST) -> Iterator[ast.expr | None]:
     match node:
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
             yield from (word.value for word in node.keywords if word.arg == "code")
-            if _ERRORS.match(name) and node.args:
+            if (_ERRORS.match(name) or name == "Refused") and node.args:
                 yield node.args[0]
-            if name == "BadLine" and len(node.args) > 1:  # its first is the line's number
+            if name in ("BadLine", "Problem") and len(node.args) > 1:  # behind a line or a name
                 yield node.args[1]
         case ast.AnnAssign(target=ast.Name(id="code")) | ast.Assign(targets=[ast.Name(id="code")]):
             yield node.value
