@@ -90,6 +90,25 @@ def test_a_cancel_ends_a_silent_call(wide: Bench) -> None:
         wide.run("upload", attempt, source="data://in/file", destination=wide.b2("file"))
 
 
+@pytest.mark.parametrize("if_exists", ["version", "replace"])
+def test_what_is_being_committed_while_the_lease_is_lost_is_still_told(
+    bench: Bench, if_exists: str
+) -> None:
+    # Cut off, the call would leave a version that neither owner knows of.
+    bench.put("file", b"content")
+    bench.admin.fault("latency", calls="b2_upload_file", seconds=1)
+    attempt = bench.attempt()
+    threading.Timer(0.4, attempt.interrupt, ["lease_lost"], {"keep": True}).start()
+    result = bench.run(
+        "upload",
+        attempt,
+        source="data://in/file",
+        destination=bench.b2(if_exists),
+        if_exists=if_exists,
+    )
+    assert [version.file_id for version in bench.versions(if_exists)] == [result.file_id]
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "code", "reason"),
     [

@@ -28,10 +28,14 @@ class Interruptible(Protocol):
 
 @dataclass(frozen=True)
 class Caller:
-    """One job's side of a call: what may interrupt it, and who pays."""
+    """One job's side of a call: what may interrupt it, and who pays.
+
+    commits: the call makes a version once it was sent, whether or not the answer is read.
+    """
 
     attempt: Interruptible
     meter: Meter
+    commits: bool = False
 
 
 class _Local(threading.local):

@@ -33,6 +33,7 @@ class Calls:
         self._name = account
         self.attempt = attempt
         self._caller = Caller(attempt, meter)
+        self._committing = Caller(attempt, meter, commits=True)
         self.meter = meter
         self._account: Account | None = None
 
@@ -78,8 +79,9 @@ class Calls:
         """Make the call *name* (b2sdk's word), trying again for seconds where that helps.
 
         *needs* are the capabilities it takes, *moves* the bytes it sends, *bucket* what to
-        forget when B2 does not know it. *in_doubt* is asked when it may have taken effect
-        without an answer, before it is tried again or given up; what it returns is the
+        forget when B2 does not know it. *in_doubt* marks a call that commits: interrupted,
+        it still waits a moment for its answer, and it is asked when the call may have taken
+        effect without one, before it is tried again or given up; what it returns is the
         outcome.
         """
         tries = 0
@@ -91,7 +93,9 @@ class Calls:
             overloaded = False
             tries += 1
             try:
-                return self.once(account, name, partial(act, account), needs)
+                return self.once(
+                    account, name, partial(act, account), needs, commits=in_doubt is not None
+                )
             except JobError as error:
                 overloaded = error.code in retry.OVERLOADED
                 if error.code == "bucket_not_found" and bucket is not None:
@@ -117,10 +121,12 @@ class Calls:
         name: str,
         act: Callable[[], T],
         needs: tuple[str, ...],
+        *,
+        commits: bool = False,
     ) -> T:
         """Make the call *name* once, for this job, and raise `JobError`s only."""
         try:
-            with calling_as(self._caller):
+            with calling_as(self._committing if commits else self._caller):
                 return act()
         except Carried as carried:
             raise carried.error from carried

@@ -9,6 +9,7 @@ the attempt that uses it, so that a cancel ends a read that would last minutes.
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -30,6 +31,9 @@ CONNECT_TIMEOUT_SECONDS = 15.0
 READ_TIMEOUT_SECONDS = 60.0
 _PATIENT = ("b2_copy_file", "b2_copy_part", "b2_finish_large_file")
 _PATIENT_SECONDS = 1200.0
+_COMMIT_SECONDS = 1.5
+"""How long an interrupted call that commits waits for its answer: cut off, it would leave a
+version that nobody knows of, which matters when the job belongs to somebody else by now."""
 
 
 @runtime_checkable
@@ -165,6 +169,7 @@ class _Exchange:
         self._caller = calling.current()
         self._connection: Connection | None = None
         self._registration: AbstractContextManager[None] | None = None
+        self._patience: threading.Timer | None = None
 
     def run(
         self,
@@ -180,7 +185,8 @@ class _Exchange:
             connection = self._pool.new(self._origin, proxy)
         self._connection = connection
         if self._caller is not None:
-            registration = self._caller.attempt.on_interrupt(connection.abort)
+            act = self._abort_in_a_moment if self._caller.commits else connection.abort
+            registration = self._caller.attempt.on_interrupt(act)
             registration.__enter__()
             self._registration = registration
         if not connection.is_open:
@@ -207,6 +213,13 @@ class _Exchange:
             if data is not None and self._path.find("/b2_upload_") >= 0:
                 self._caller.meter.sent(int(headers.get("Content-Length", 0)))
         return answer
+
+    def _abort_in_a_moment(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            self._patience = threading.Timer(_COMMIT_SECONDS, connection.abort)
+            self._patience.daemon = True
+            self._patience.start()
 
     def body(self, headers: Headers, empty: bool) -> BodyReader:
         assert self._connection is not None
@@ -237,6 +250,8 @@ class _Exchange:
         registration, self._registration = self._registration, None
         if registration is not None:
             registration.__exit__(None, None, None)
+        if self._patience is not None:
+            self._patience.cancel()
 
 
 def _head(

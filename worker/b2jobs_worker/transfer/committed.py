@@ -9,7 +9,7 @@ from __future__ import annotations
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.transfer.attempt import Attempt, Interrupted
 
 
 def find(
@@ -42,12 +42,20 @@ def find(
     return found
 
 
-def remove_older(door: Door, bucket: BucketName, version: FileVersion) -> int:
-    """Remove the versions of the same name that are older than *version*; how many."""
-    removed = 0
-    for other in list(door.versions_of(bucket, version.name)):
-        if other.file_id == version.file_id or other.uploaded_millis > version.uploaded_millis:
-            continue
-        if other.action != "start":
-            removed += door.delete_version(other.file_id, version.name)
-    return removed
+def remove_older(door: Door, attempt: Attempt, bucket: BucketName, version: FileVersion) -> None:
+    """Remove the versions of the same name that are older than *version*.
+
+    An owner that turns out to be outdated removes nothing, and does not raise: what it has
+    made must reach the end of its attempt, where it is removed.
+    """
+    try:
+        others = list(door.versions_of(bucket, version.name))
+        attempt.guard()
+        for other in others:
+            if other.file_id == version.file_id or other.uploaded_millis > version.uploaded_millis:
+                continue
+            if other.action != "start":
+                door.delete_version(other.file_id, version.name)
+    except Interrupted as interrupted:
+        if interrupted.reason != "lease_lost":
+            raise

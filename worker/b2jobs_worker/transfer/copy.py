@@ -77,7 +77,7 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
     else:
         version = there
     if request.if_exists == "replace":
-        committed.remove_older(door, bucket, version)
+        committed.remove_older(door, attempt, bucket, version)
     return result(
         door,
         usage,

@@ -61,7 +61,7 @@ def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResul
             )
             unchanged = False
     if request.if_exists == "replace":
-        committed.remove_older(door, bucket, version)
+        committed.remove_older(door, attempt, bucket, version)
     return result(
         door,
         usage,
