@@ -22,8 +22,8 @@ from typing import Any
 
 from b2jobs import jobs
 from b2jobs_worker import transfer
+from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.settings import Root, Settings
-from b2jobs_worker.transfer.attempt import DetachedAttempt
 
 
 def main() -> None:

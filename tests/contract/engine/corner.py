@@ -9,7 +9,7 @@ from typing import Any
 from b2emulator.admin import Admin
 from b2jobs import jobs
 from b2jobs_worker import transfer
-from b2jobs_worker.transfer.attempt import DetachedAttempt
+from b2jobs_worker.attempt import DetachedAttempt
 
 BUCKET = "engine-bucket"
 PART_BYTES = 200_000

@@ -12,9 +12,9 @@ from dataclasses import replace
 import pytest
 
 from b2jobs.errors import JobError, PassingError
+from b2jobs_worker.attempt import DetachedAttempt, Interrupted, MemoryJournal
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import digest, parts
-from b2jobs_worker.transfer.attempt import DetachedAttempt, Interrupted, MemoryJournal
 from b2jobs_worker.transfer.buffers import Buffers
 from contract.engine.corner import PART_BYTES, Bench
 

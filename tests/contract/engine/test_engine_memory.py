@@ -17,7 +17,7 @@ from pathlib import Path
 from b2jobs import jobs
 from b2jobs_worker import transfer
 from b2jobs_worker.settings import Root, Settings
-from b2jobs_worker.transfer.attempt import DetachedAttempt
+from b2jobs_worker.attempt import DetachedAttempt
 folder = Path(sys.argv[1])
 settings = Settings(
     secrets_file=folder / "b2.json",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Journal
+from b2jobs_worker.attempt import Attempt, Interrupted, Journal
 
 
 class PackAttempt(Protocol):
@@ -27,7 +27,7 @@ class PackAttempt(Protocol):
 
 
 class ItemAttempt:
-    """Implements `transfer.attempt.Attempt` for one item.
+    """Implements `attempt.Attempt` for one item.
 
     Its `job_id` is the tag of the version it makes: the batch and the item's position, the
     same in every pack and every attempt.

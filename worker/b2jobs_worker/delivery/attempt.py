@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from b2jobs_worker.attempt import Interrupted
 from b2jobs_worker.delivery import shutdown
 from b2jobs_worker.delivery.leases import Claim, Leases, until_redis_answers
-from b2jobs_worker.transfer.attempt import Interrupted
 
 logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
 class JobAttempt:
-    """Implements `transfer.attempt.Attempt` over a lease.
+    """Implements `attempt.Attempt` over a lease.
 
     One that does not heed a cancellation is for removing what a cancelled job left.
     """

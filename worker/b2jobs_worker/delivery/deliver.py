@@ -16,6 +16,7 @@ from b2jobs.errors import (
     QueueUnavailable,
 )
 from b2jobs.jobs import Job, Result, build
+from b2jobs_worker.attempt import Attempt, Interrupted, Settled
 from b2jobs_worker.delivery import retry, shutdown
 from b2jobs_worker.delivery.alone import run_alone
 from b2jobs_worker.delivery.attempt import JobAttempt
@@ -26,7 +27,6 @@ from b2jobs_worker.delivery.leases import (
     leases,
     until_redis_answers,
 )
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Settled
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from b2jobs.connection import connect
 from b2jobs.jobs import Copy, Job, Result, TransferResult, Upload
 from b2jobs.locations import B2File
 from b2jobs_worker import transfer
+from b2jobs_worker.attempt import Attempt, DetachedAttempt
 from b2jobs_worker.b2.redis_governor import RedisGovernor
 from b2jobs_worker.settings import current
-from b2jobs_worker.transfer.attempt import Attempt, DetachedAttempt
 
 
 @cache

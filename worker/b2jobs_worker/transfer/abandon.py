@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from b2jobs import locations
 from b2jobs.jobs import Copy, Download, Job, Upload
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.transfer import checkpoint
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.context import Context
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from b2jobs.errors import CallerError, JobError
 from b2jobs.jobs import Bucket, BucketResult
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.door import Door
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.context import Context, Usage
 
 DEFAULT_TYPE = "allPrivate"

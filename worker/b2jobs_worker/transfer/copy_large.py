@@ -6,10 +6,10 @@ import contextlib
 import threading
 
 from b2jobs.errors import JobError
+from b2jobs_worker.attempt import Attempt, Interrupted, Uninterrupted
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, FileVersion
 from b2jobs_worker.transfer import checkpoint
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Uninterrupted
 from b2jobs_worker.transfer.checkpoint import LargeFile
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.parts import MOST_PARTS, PartPlan

@@ -11,11 +11,11 @@ from __future__ import annotations
 import contextlib
 
 from b2jobs.errors import CallerError, JobError
+from b2jobs_worker.attempt import Attempt, Interrupted, Uninterrupted
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, FileVersion
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import checkpoint, parts, small
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Uninterrupted
 from b2jobs_worker.transfer.body import source_changed
 from b2jobs_worker.transfer.checkpoint import Checkpoint, LargeFile
 from b2jobs_worker.transfer.context import Context
