@@ -194,7 +194,7 @@ class PackRun:
         with self._lock:
             under_way = list(self._under_way)
         for item in under_way:
-            item.interrupt(interrupted)
+            item.interrupt(interrupted.reason, keep=interrupted.keep)
 
     # -- the books ------------------------------------------------------------------------
 
