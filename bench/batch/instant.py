@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from b2jobs.batch_jobs import Batch
-from b2jobs.jobs import Job, Result, TransferResult
+from b2jobs.jobs import Job
+from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.item import Item, Planned
 from b2jobs_worker.batch.pack import PackWork

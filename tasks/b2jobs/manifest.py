@@ -19,7 +19,8 @@ from typing import IO, Any, Literal, cast
 
 from b2jobs import locations
 from b2jobs.errors import InvalidJob
-from b2jobs.jobs import build, last_name
+from b2jobs.jobs import last_name
+from b2jobs.kinds import build
 from b2jobs.locations import B2File, B2Version, InvalidLocation, Location
 
 COLUMNS = ("source", "destination", "size", "sha1", "content_type", "info")

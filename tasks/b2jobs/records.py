@@ -25,7 +25,8 @@ from redis.exceptions import (
 from b2jobs import lua
 from b2jobs.connection import connect, shown
 from b2jobs.errors import Failure, JobNotFound, QueueUnavailable
-from b2jobs.jobs import ENDED, KINDS, Job, Priority, State
+from b2jobs.jobs import ENDED, Job, Priority, State
+from b2jobs.kinds import KINDS
 
 DAY_SECONDS = 24 * 3600.0
 _REFUSALS = (

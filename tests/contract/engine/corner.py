@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from b2emulator.admin import Admin
-from b2jobs import jobs
+from b2jobs import kinds
 from b2jobs_worker import transfer
 from b2jobs_worker.attempt import DetachedAttempt
 
@@ -39,7 +39,7 @@ class Bench:
         return f"b2://{BUCKET}/{self.prefix}{name}"
 
     def run(self, kind: str, attempt: DetachedAttempt | None = None, /, **arguments: Any) -> Any:
-        request = jobs.build(kind, arguments)
+        request = kinds.build(kind, arguments)
         return transfer.RUN[kind](request, attempt or self.attempt(), self.context)
 
     def out(self, name: str) -> Path:

@@ -17,7 +17,7 @@ from b2jobs.errors import (
     PassingError,
     QueueUnavailable,
 )
-from b2jobs.jobs import TransferResult
+from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Interrupted
 from b2jobs_worker.batch.books import Entry, Orders
 from b2jobs_worker.batch.item import Item

@@ -6,7 +6,8 @@ import os
 from functools import cache, partial
 from typing import cast
 
-from b2jobs.jobs import Job, Result
+from b2jobs.jobs import Job
+from b2jobs.results import Result
 from b2jobs.sync_jobs import Remove, Sync, SyncResult
 from b2jobs_worker.attempt import Attempt, Settled
 from b2jobs_worker.batch.books import Fenced

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from b2jobs.jobs import Result
+from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt, Interrupted, Journal
 from b2jobs_worker.transfer.abandon import abandon
 from b2jobs_worker.transfer.buckets import bucket

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 
 from b2jobs import locations
-from b2jobs.jobs import TransferResult, Upload
+from b2jobs.jobs import Upload
+from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.door import Door
