@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from b2jobs.batch_jobs import Batch
-from b2jobs.jobs import Job, Result, TransferResult
+from b2jobs.jobs import Job
+from b2jobs.results import Result, TransferResult
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.item import Item, Planned
 from b2jobs_worker.batch.pack import PackWork
 from b2jobs_worker.batch.plan import Forecast
@@ -19,7 +21,6 @@ from b2jobs_worker.celery_app import make_app
 from b2jobs_worker.handlers.batches import books
 from b2jobs_worker.handlers.register import register
 from b2jobs_worker.settings import current
-from b2jobs_worker.transfer.attempt import Attempt
 
 
 class InstantUpload:

@@ -20,10 +20,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from b2jobs import jobs
+from b2jobs import jobs, kinds
 from b2jobs_worker import transfer
+from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.settings import Root, Settings
-from b2jobs_worker.transfer.attempt import DetachedAttempt
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
         roots={"here": Root(url=f"file://{given.folder.resolve()}", access="read-write")},
     )
     context = transfer.build_context(settings, durable=False)
-    requests = [jobs.build(*each) for each in plan(given, context)]
+    requests = [kinds.build(*each) for each in plan(given, context)]
     processes = min(given.processes, len(requests))
     shares = [requests[index::processes] for index in range(processes)]
     gate = multiprocessing.Barrier(processes + 1)

@@ -30,22 +30,9 @@ from b2jobs.errors import (
     WaitTimeout,
 )
 from b2jobs.handle import AsyncHandle, Handle
-from b2jobs.jobs import (
-    Bucket,
-    BucketResult,
-    Check,
-    CheckResult,
-    Copy,
-    Delete,
-    DeleteResult,
-    Download,
-    Job,
-    Share,
-    ShareResult,
-    TransferResult,
-    Upload,
-)
+from b2jobs.jobs import Bucket, Check, Copy, Delete, Download, Job, Share, Upload
 from b2jobs.records import Record
+from b2jobs.results import BucketResult, CheckResult, DeleteResult, ShareResult, TransferResult
 from b2jobs.schedules import Schedule, Schedules
 from b2jobs.sync_jobs import Sync, SyncResult
 

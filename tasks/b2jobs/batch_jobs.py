@@ -1,4 +1,4 @@
-"""Requests and results of batches; they join the other kinds when `b2jobs` is imported."""
+"""Requests and results of batches."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from b2jobs import locations, patterns
-from b2jobs.jobs import KINDS, RESULTS, IfExists, Job, Priority, Result
+from b2jobs.jobs import IfExists, Job, Priority
 from b2jobs.locations import B2File, InvalidLocation, LocalPath, RootPath, StoreObject
+from b2jobs.results import Result
 
 
 class Batch(Job):
@@ -203,14 +204,3 @@ def _prefix(uri: str, *allowed: type[locations.Location]) -> str:
             hint="End it with '/': data://ROOT/folder/ or b2://BUCKET/folder/.",
         )
     return uri
-
-
-KINDS.update({model.kind: model for model in (Batch, Pack, Hide, Verify, ReadLedger)})
-RESULTS.update(
-    {
-        "batch": BatchResult,
-        "hide": HideResult,
-        "verify": VerifyResult,
-        "ledger": ReadLedgerResult,
-    }
-)

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from b2jobs.errors import Failure, JobCancelled, JobFailed, WaitTimeout
-from b2jobs.jobs import RESULTS, Result, ShareResult, State
+from b2jobs.jobs import State
+from b2jobs.kinds import RESULTS
 from b2jobs.records import Record
+from b2jobs.results import Result, ShareResult
 
 if TYPE_CHECKING:
     from b2jobs.client import Client

@@ -1,4 +1,4 @@
-"""Requests and results: what may be asked, what comes back, and how both look as JSON.
+"""Requests: what may be asked, and how it looks as JSON. What comes back is in `results`.
 
 A request is validated when it is submitted and again on the worker, because a plain
 `send_task` skips the first. Unknown fields are refused.
@@ -7,13 +7,11 @@ A request is validated when it is submitted and again on the worker, because a p
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from b2jobs import locations
-from b2jobs.errors import InvalidJob
 from b2jobs.locations import (
     B2File,
     B2Version,
@@ -270,124 +268,6 @@ class Check(Job):
     account: str = "default"
 
 
-KINDS: dict[str, type[Job]] = {
-    model.kind: model for model in (Upload, Download, Copy, Delete, Bucket, Share, Check)
-}
-
-
-class Result(BaseModel):
-    """What every job that succeeded says."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    job: str = ""
-    kind: str = ""
-    attempts: int = 0
-    seconds: float = 0.0
-    calls: dict[str, int] = Field(default_factory=lambda: {"a": 0, "b": 0, "c": 0})
-    dollars: float = 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        """The result as it stands in the record and in Celery's backend."""
-        return self.model_dump(mode="json")
-
-
-class TransferResult(Result):
-    """The outcome of an upload, a download or a copy.
-
-    uri: where the bytes are now. url: the file's stable address in B2, which opens by
-    itself in a public bucket only. sha1: of the bytes transferred, 40 hex digits; None
-    where B2 holds no digest of a copied file. verified: those bytes were compared with
-    a digest end to end. content: what was asked for inline, as text (`encoding` utf-8)
-    or base64.
-    """
-
-    url: str = ""
-    uri: str = ""
-    file_id: str = ""
-    bucket: str = ""
-    name: str = ""
-    size: int = 0
-    sha1: str | None = None
-    verified: bool = False
-    content_type: str = ""
-    uploaded_at: datetime | None = None
-    status: Literal["transferred", "unchanged"] = "transferred"
-    resumed_bytes: int = 0
-    content: str | None = None
-    encoding: Literal["utf-8", "base64"] | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        inline = {"content", "encoding"} if self.content is None else set()
-        return self.model_dump(mode="json", exclude=inline)
-
-
-class DeleteResult(Result):
-    """What a delete removed; deleting what is not there succeeds with `deleted` 0."""
-
-    uri: str = ""
-    deleted: int = 0
-    status: Literal["deleted", "unchanged"] = "deleted"
-
-
-class BucketResult(Result):
-    """The buckets after the action; one, or for `list` all that the key may see."""
-
-    action: str = ""
-    status: Literal["created", "updated", "deleted", "listed", "unchanged"] = "listed"
-    buckets: list[dict[str, Any]] = Field(default_factory=list)
-
-
-class ShareResult(Result):
-    """A URL that opens the file until `expires_at`."""
-
-    url: str = ""
-    uri: str = ""
-    expires_at: datetime | None = None
-
-
-class CheckResult(Result):
-    """What the account's key may do, and which kinds of job it cannot serve."""
-
-    account: str = ""
-    key_id: str = ""
-    realm: str = ""
-    capabilities: list[str] = Field(default_factory=list)
-    buckets: list[str] | None = None
-    name_prefix: str | None = None
-    cannot: dict[str, list[str]] = Field(default_factory=dict)
-
-
-RESULTS: dict[str, type[Result]] = {
-    "upload": TransferResult,
-    "download": TransferResult,
-    "copy": TransferResult,
-    "delete": DeleteResult,
-    "bucket": BucketResult,
-    "share": ShareResult,
-    "check": CheckResult,
-}
-
-
-def build(kind: str, arguments: dict[str, Any]) -> Job:
-    """Validate *arguments* into the request of *kind*.
-
-    Raises:
-        InvalidJob: names the first argument that is wrong, its value and the way out.
-    """
-    model = KINDS.get(kind)
-    if model is None:
-        raise InvalidJob(
-            f"There is no kind of job named {kind!r}.",
-            code="unknown_kind",
-            hint=f"Known are {', '.join(KINDS)}.",
-        )
-    try:
-        return model(**arguments)
-    except ValidationError as error:
-        raise _invalid(kind, error) from error
-
-
 def last_name(source: Location) -> str | None:
     """The name a source would have in a folder, or None where it has none."""
     match source:
@@ -441,28 +321,3 @@ _SCHEMES: dict[type[Location], str] = {
     StoreObject: "s3://BUCKET/key",
     InlineData: "data:;base64,...",
 }
-
-
-def _invalid(kind: str, error: ValidationError) -> InvalidJob:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, InvalidLocation):
-        return InvalidJob(
-            f"{field}: {cause}" if field else str(cause),
-            code=cause.code,
-            hint=cause.hint,
-            field=field,
-        )
-    match first["type"]:
-        case "extra_forbidden":
-            known = ", ".join(KINDS[kind].model_fields)
-            return InvalidJob(
-                f"{kind} has no argument {field!r}.", hint=f"It takes {known}.", field=field
-            )
-        case "missing":
-            return InvalidJob(f"{kind} needs the argument {field!r}.", field=field)
-        case _:
-            reason = str(cause) if cause else first["msg"]
-            given = "" if not field else f" is {repr(first['input'])[:120]}:"
-            return InvalidJob(f"{field or kind}{given} {reason}.", field=field)

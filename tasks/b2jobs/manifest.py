@@ -19,7 +19,8 @@ from typing import IO, Any, Literal, cast
 
 from b2jobs import locations
 from b2jobs.errors import InvalidJob
-from b2jobs.jobs import build, last_name
+from b2jobs.jobs import last_name
+from b2jobs.kinds import build
 from b2jobs.locations import B2File, B2Version, InvalidLocation, Location
 
 COLUMNS = ("source", "destination", "size", "sha1", "content_type", "info")
@@ -109,7 +110,10 @@ class Reader:
         return row(number, fields)
 
     def _is_header(self, text: str) -> bool:
-        names = [name.strip().lower() for name in next(csv.reader([text]), [])]
+        try:
+            names = [name.strip().lower() for name in next(csv.reader([text]), [])]
+        except csv.Error:
+            return False  # read once more as a line, it says what is wrong with it
         if not {"source", "destination"} <= set(names):
             return False
         self._columns = names

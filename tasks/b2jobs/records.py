@@ -23,9 +23,11 @@ from redis.exceptions import (
 )
 
 from b2jobs import lua
+from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import connect, shown
 from b2jobs.errors import Failure, JobNotFound, QueueUnavailable
-from b2jobs.jobs import ENDED, KINDS, Job, Priority, State
+from b2jobs.jobs import ENDED, Job, Priority, State
+from b2jobs.kinds import KINDS
 
 DAY_SECONDS = 24 * 3600.0
 _REFUSALS = (
@@ -340,39 +342,6 @@ class Records:
             )
 
 
-def succeeded_meta(result: dict[str, Any]) -> str:
-    """The result as Celery's Redis backend stores it; the scripts add the task's id."""
-    return _meta("SUCCESS", result)
-
-
-def failed_meta(failure: Failure) -> str:
-    """A failure as Celery's Redis backend stores it.
-
-    `AsyncResult.get()` raises `b2jobs.JobFailed` where b2jobs is imported, else an
-    exception of that name.
-    """
-    return _meta(
-        "FAILURE",
-        {
-            "exc_type": "JobFailed",
-            "exc_message": [failure.model_dump()],
-            "exc_module": "b2jobs.errors",
-        },
-    )
-
-
-def revoked_meta() -> str:
-    """A cancelled job as Celery's Redis backend stores it."""
-    return _meta(
-        "REVOKED",
-        {
-            "exc_type": "TaskRevokedError",
-            "exc_message": ["cancelled"],
-            "exc_module": "celery.exceptions",
-        },
-    )
-
-
 @contextmanager
 def unavailable(url: str) -> Iterator[None]:
     """Turn whatever keeps Redis from confirming into `QueueUnavailable`."""
@@ -391,18 +360,6 @@ def _is_refusal(error: ResponseError) -> bool:
         return True  # redis-py takes the first word of these from their text
     text = str(error).upper()
     return any(word in text for word in _REFUSALS)
-
-
-def _meta(status: str, result: object) -> str:
-    return json.dumps(
-        {
-            "status": status,
-            "result": result,
-            "traceback": None,
-            "children": [],
-            "date_done": datetime.now(UTC).isoformat(),
-        }
-    )
 
 
 def _record(values: dict[str, str]) -> Record:

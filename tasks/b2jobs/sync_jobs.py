@@ -1,4 +1,4 @@
-"""Requests and results of syncs; they join the other kinds when `b2jobs` is imported."""
+"""Requests and results of syncs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from b2jobs import locations, patterns
 from b2jobs.batch_jobs import BatchResult
-from b2jobs.jobs import KINDS, RESULTS, DeleteResult, Job, Priority
+from b2jobs.jobs import Job, Priority
 from b2jobs.locations import B2File, InvalidLocation, LocalPath, RootPath, StoreObject
 
 
@@ -120,7 +120,3 @@ def _folder(uri: str, *allowed: type[locations.Location]) -> str:
         )
     text = str(location)
     return text if text.endswith("/") else f"{text}/"
-
-
-KINDS.update({model.kind: model for model in (Sync, Remove)})
-RESULTS.update({"sync": SyncResult, "remove": DeleteResult})

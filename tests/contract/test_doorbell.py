@@ -14,8 +14,8 @@ from celery.result import AsyncResult
 from kombu import Connection
 
 import b2jobs
+from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import Failure
-from b2jobs.records import failed_meta, revoked_meta, succeeded_meta
 from support.installation import Installation
 
 RUNTIME = {"id", "root_id", "rung", "origin", "argsrepr", "kwargsrepr", "ignore_result"}

@@ -10,7 +10,9 @@ import os
 from collections import Counter
 
 from b2jobs.errors import PassingError
-from b2jobs.jobs import Job, Result, TransferResult, Upload
+from b2jobs.jobs import Job, Upload
+from b2jobs.results import Result, TransferResult
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.feed_plan import FeedPlan
 from b2jobs_worker.batch.pack import PackWork
 from b2jobs_worker.batch.planner import PlannerWork
@@ -18,7 +20,6 @@ from b2jobs_worker.celery_app import make_app
 from b2jobs_worker.handlers.batches import books
 from b2jobs_worker.handlers.register import register
 from b2jobs_worker.settings import current
-from b2jobs_worker.transfer.attempt import Attempt
 
 tries: Counter[str] = Counter()
 

@@ -23,11 +23,12 @@ import time
 from pathlib import Path
 
 from b2jobs.errors import CallerError, PassingError, Wait
-from b2jobs.jobs import Job, Result, TransferResult, Upload
+from b2jobs.jobs import Job, Upload
+from b2jobs.results import Result, TransferResult
+from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.celery_app import make_app
 from b2jobs_worker.handlers.register import register
 from b2jobs_worker.settings import current
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted
 
 
 class FakeUpload:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2jobs import jobs
 from b2jobs.errors import InvalidJob
-from b2jobs.jobs import TransferResult, Upload, build
+from b2jobs.jobs import Upload
+from b2jobs.kinds import KINDS, RESULTS, build
+from b2jobs.results import TransferResult
 
 GOOD = {"source": "data://.my/a.png", "destination": "b2://some-bucket/a.png"}
 
@@ -105,4 +106,4 @@ def test_a_newer_workers_result_is_read_by_an_older_client() -> None:
 
 
 def test_every_kind_has_a_result() -> None:
-    assert set(jobs.KINDS) - {"pack"} == set(jobs.RESULTS)  # nobody waits for a pack
+    assert set(KINDS) - {"pack"} == set(RESULTS)  # nobody waits for a pack

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from b2jobs.sync_jobs import Sync
+from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.b2.meter import Meter
 from b2jobs_worker.batch.item import Item
 from b2jobs_worker.batch.plan import NotYet
@@ -18,7 +19,6 @@ from b2jobs_worker.sync.entries import Entry, Version
 from b2jobs_worker.sync.planner import SyncPlan
 from b2jobs_worker.sync.rules import Rules
 from b2jobs_worker.sync.sides import Sides
-from b2jobs_worker.transfer.attempt import DetachedAttempt
 
 
 class Books:

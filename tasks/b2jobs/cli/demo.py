@@ -23,10 +23,10 @@ from b2jobs.cli.signals import stopping_is_an_interrupt
 from b2jobs.cli.up import wanted
 from b2jobs.connection import connect
 from b2jobs.handle import Handle
-from b2jobs.jobs import BucketResult, Result, ShareResult, TransferResult
 from b2jobs.local.stack import Stack
 from b2jobs.local.state import State
 from b2jobs.records import unavailable
+from b2jobs.results import BucketResult, Result, ShareResult, TransferResult
 
 SOURCE = "data://.my/somecollection/somefile.png"
 COPY = "data://.my/somecollection/somefile-again.png"

@@ -13,8 +13,8 @@ from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Session
 from b2jobs.errors import JobCancelled, JobFailed, WaitTimeout
 from b2jobs.handle import Handle, looks, outcome
-from b2jobs.jobs import Result
 from b2jobs.records import Record
+from b2jobs.results import Result
 
 _PATIENCE_SECONDS = 3.0
 _BAR_WIDTH = 24

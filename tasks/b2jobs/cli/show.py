@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from b2jobs.cli.session import Session
-from b2jobs.jobs import BucketResult, Result, ShareResult, TransferResult
 from b2jobs.records import Record
+from b2jobs.results import BucketResult, Result, ShareResult, TransferResult
 
 _QUIET = {"job", "kind", "attempts", "calls", "encoding"}
 _LAST = {"seconds", "dollars"}

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from b2emulator.admin import Admin
-from b2jobs import jobs
+from b2jobs import kinds
 from b2jobs_worker import transfer
-from b2jobs_worker.transfer.attempt import DetachedAttempt
+from b2jobs_worker.attempt import DetachedAttempt
 
 BUCKET = "engine-bucket"
 PART_BYTES = 200_000
@@ -39,7 +39,7 @@ class Bench:
         return f"b2://{BUCKET}/{self.prefix}{name}"
 
     def run(self, kind: str, attempt: DetachedAttempt | None = None, /, **arguments: Any) -> Any:
-        request = jobs.build(kind, arguments)
+        request = kinds.build(kind, arguments)
         return transfer.RUN[kind](request, attempt or self.attempt(), self.context)
 
     def out(self, name: str) -> Path:

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from b2jobs.errors import JobError
-from b2jobs_worker.transfer.attempt import Interrupted, MemoryJournal
+from b2jobs_worker.attempt import Interrupted, MemoryJournal
 from contract.engine.corner import Bench
 
 copying = importlib.import_module("b2jobs_worker.transfer.copy")

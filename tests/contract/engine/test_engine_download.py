@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from b2jobs.errors import CallerError, JobError, PassingError
-from b2jobs_worker.transfer.attempt import Interrupted, MemoryJournal
+from b2jobs_worker.attempt import Interrupted, MemoryJournal
 from contract.engine.corner import Bench
 
 fetch = importlib.import_module("b2jobs_worker.transfer.fetch")

@@ -12,9 +12,9 @@ from dataclasses import replace
 import pytest
 
 from b2jobs.errors import JobError, PassingError
+from b2jobs_worker.attempt import DetachedAttempt, Interrupted, MemoryJournal
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import digest, parts
-from b2jobs_worker.transfer.attempt import DetachedAttempt, Interrupted, MemoryJournal
 from b2jobs_worker.transfer.buffers import Buffers
 from contract.engine.corner import PART_BYTES, Bench
 
@@ -167,12 +167,12 @@ def test_a_cancelled_upload_leaves_nothing(bench: Bench) -> None:
 
 
 def test_a_job_that_will_not_go_on_is_cleared_away(bench: Bench) -> None:
-    from b2jobs import jobs
+    from b2jobs import kinds
     from b2jobs_worker import transfer
 
     journal = stop_after(bench, 3)
     assert [version.action for version in bench.versions("big")] == ["start"]
-    request = jobs.build("upload", {"source": "data://in/big", "destination": bench.b2("big")})
+    request = kinds.build("upload", {"source": "data://in/big", "destination": bench.b2("big")})
     for _ in range(2):
         transfer.abandon(request, bench.attempt(number=2, journal=journal), bench.context)
     assert bench.versions("big") == []

@@ -14,10 +14,10 @@ LIMIT_MIB = 200
 SCRIPT = """
 import json, resource, sys
 from pathlib import Path
-from b2jobs import jobs
+from b2jobs import kinds
 from b2jobs_worker import transfer
 from b2jobs_worker.settings import Root, Settings
-from b2jobs_worker.transfer.attempt import DetachedAttempt
+from b2jobs_worker.attempt import DetachedAttempt
 folder = Path(sys.argv[1])
 settings = Settings(
     secrets_file=folder / "b2.json",
@@ -25,7 +25,7 @@ settings = Settings(
 )
 context = transfer.build_context(settings, durable=False)
 def run(kind, **arguments):
-    return transfer.RUN[kind](jobs.build(kind, arguments), DetachedAttempt(kind), context)
+    return transfer.RUN[kind](kinds.build(kind, arguments), DetachedAttempt(kind), context)
 up = run("upload", source="data://here/zeros", destination="b2://memory-bucket/zeros")
 down = run("download", source="b2://memory-bucket/zeros", destination="data://here/back")
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from b2jobs.errors import CallerError, JobError, OperatorError, PassingError
-from b2jobs_worker.transfer.attempt import Interrupted
+from b2jobs_worker.attempt import Interrupted
 from contract.engine.corner import BUCKET, Bench
 
 SIZES = [1000, 400_000]

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.b2 import proxies
 from b2jobs_worker.b2.calling import Caller, calling_as
 from b2jobs_worker.b2.http import Carried, Session
 from b2jobs_worker.b2.meter import Meter
-from b2jobs_worker.transfer.attempt import DetachedAttempt
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

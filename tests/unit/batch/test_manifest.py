@@ -6,7 +6,7 @@ import gzip
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from b2jobs.duplicates import DuplicateFinder
@@ -66,6 +66,7 @@ def test_what_is_wrong_is_said_by_line(line: str, code: str) -> None:
 
 
 @given(st.binary(max_size=200))
+@example(b"a\rb,c")
 def test_any_bytes_give_a_row_or_a_bad_line(raw: bytes) -> None:
     for row in Reader().rows(raw.split(b"\n")):
         assert row is None or isinstance(row, Row | BadLine)

@@ -17,7 +17,7 @@ from b2jobs_worker.b2.meter import Meter
 
 
 class Interruptible(Protocol):
-    """What b2/ asks of the attempt it works for; `transfer.attempt.Attempt` is one."""
+    """What b2/ asks of the attempt it works for; `attempt.Attempt` is one."""
 
     def checkpoint(self) -> None:
         """Raise when the attempt must end."""

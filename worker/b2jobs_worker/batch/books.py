@@ -11,10 +11,10 @@ from typing import Any, Protocol, TypeVar, cast
 from b2jobs.errors import Failure, QueueUnavailable
 from b2jobs.ledger import packed_rows, rows_of
 from b2jobs.records import Records, unavailable
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch import scripts
 from b2jobs_worker.batch.item import Planned, unpacked
 from b2jobs_worker.batch.outcome import Outcome
-from b2jobs_worker.transfer.attempt import Attempt
 
 T = TypeVar("T")
 _FOR_EVER_SECONDS = 1e9

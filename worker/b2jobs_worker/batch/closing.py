@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from b2jobs_worker.attempt import Interrupted
 from b2jobs_worker.batch.books import Fenced
-from b2jobs_worker.transfer.attempt import Interrupted
 
 
 class Closing:

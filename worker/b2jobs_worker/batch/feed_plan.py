@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from b2jobs.errors import CallerError, PassingError, QueueUnavailable
 from b2jobs.ledger import rows_of
 from b2jobs.manifest import BadLine, row_of
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books
 from b2jobs_worker.batch.item import Planned
 from b2jobs_worker.batch.manifest_plan import item_of, refusal_of
 from b2jobs_worker.batch.plan import Forecast, NotYet
-from b2jobs_worker.transfer.attempt import Attempt
 
 SILENCE_SECONDS = 600.0
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Journal
+from b2jobs_worker.attempt import Attempt, InterruptibleAttempt, Journal
 
 
 class PackAttempt(Protocol):
@@ -26,14 +24,15 @@ class PackAttempt(Protocol):
         """An item has got on."""
 
 
-class ItemAttempt:
-    """Implements `transfer.attempt.Attempt` for one item.
+class ItemAttempt(InterruptibleAttempt):
+    """Implements `attempt.Attempt` for one item.
 
     Its `job_id` is the tag of the version it makes: the batch and the item's position, the
     same in every pack and every attempt.
     """
 
     def __init__(self, pack: PackAttempt, tag: str, number: int, position: int) -> None:
+        super().__init__()
         self.job_id = tag
         self.number = number
         self.journal: Journal = ItemJournal(pack.journal, position)
@@ -41,13 +40,9 @@ class ItemAttempt:
         self.total_bytes: int | None = None
         self.phase = ""
         self._pack = pack
-        self._interrupted: Interrupted | None = None
-        self._acts: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
 
     def checkpoint(self) -> None:
-        if self._interrupted is not None:
-            raise self._interrupted
+        super().checkpoint()
         self._pack.attempt.checkpoint()
 
     def guard(self) -> None:
@@ -58,26 +53,6 @@ class ItemAttempt:
     def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
         self.phase, self.done_bytes, self.total_bytes = phase, done_bytes, total_bytes
         self._pack.moved()
-
-    @contextmanager
-    def on_interrupt(self, act: Callable[[], None]) -> Iterator[None]:
-        with self._lock:
-            self._acts.append(act)
-        try:
-            self.checkpoint()
-            yield
-        finally:
-            with self._lock:
-                self._acts.remove(act)
-
-    def interrupt(self, interrupted: Interrupted) -> None:
-        """Ask the item to end; the first reason counts."""
-        with self._lock:
-            if self._interrupted is None:
-                self._interrupted = interrupted
-            acts = list(self._acts)
-        for act in acts:
-            act()
 
 
 class PackJournal:

@@ -8,13 +8,14 @@ from typing import Protocol, cast
 
 from b2jobs.batch_jobs import Pack
 from b2jobs.errors import CallerError, JobError
-from b2jobs.jobs import Job, Result
+from b2jobs.jobs import Job
+from b2jobs.results import Result
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books, Fenced
 from b2jobs_worker.batch.item import Item
 from b2jobs_worker.batch.item_attempt import ItemAttempt
 from b2jobs_worker.batch.pack_run import PackRun
 from b2jobs_worker.batch.request import request_of
-from b2jobs_worker.transfer.attempt import Attempt
 
 logger = logging.getLogger(__name__)
 

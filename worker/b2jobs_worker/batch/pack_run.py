@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from b2jobs.batch_jobs import Pack
 from b2jobs.errors import Failure, JobError, PassingError, QueueUnavailable
 from b2jobs.ledger import segment
+from b2jobs_worker.attempt import Interrupted, Settled
 from b2jobs_worker.batch.books import Books, Entry, Fenced, OpenPack
 from b2jobs_worker.batch.hands import Hands
 from b2jobs_worker.batch.item import Refusal
@@ -20,7 +21,6 @@ from b2jobs_worker.batch.item_attempt import ItemAttempt, PackJournal
 from b2jobs_worker.batch.outcome import Outcome, ledger_line, of_failure
 from b2jobs_worker.batch.strays import undo_strays, undo_unowned
 from b2jobs_worker.batch.trying import Spent, Trying
-from b2jobs_worker.transfer.attempt import Interrupted, Settled
 
 if TYPE_CHECKING:
     from b2jobs_worker.batch.pack import Mover
@@ -194,7 +194,7 @@ class PackRun:
         with self._lock:
             under_way = list(self._under_way)
         for item in under_way:
-            item.interrupt(interrupted)
+            item.interrupt(interrupted.reason, keep=interrupted.keep)
 
     # -- the books ------------------------------------------------------------------------
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from b2jobs.errors import CallerError, JobError, OperatorError
 from b2jobs.locations import B2File, LocalPath, RootPath
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.sources.roots import StorePlace, place
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.context import Context
 
 _TARGET = ("writeFiles",)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from b2jobs.jobs import Job
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.item import Planned
-from b2jobs_worker.transfer.attempt import Attempt
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn, cast
 
-from b2jobs.jobs import Job, Result
+from b2jobs.jobs import Job
+from b2jobs.results import Result
+from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.batch.books import Books, Fenced
 from b2jobs_worker.batch.closing import Closing
 from b2jobs_worker.batch.plan import MakePlan
 from b2jobs_worker.batch.plan_stream import KeptStreams
 from b2jobs_worker.batch.vault import Vault
 from b2jobs_worker.batch.visit import Visit
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted
 from b2jobs_worker.transfer.context import Context
 
 

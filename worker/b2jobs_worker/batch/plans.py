@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from b2jobs.batch_jobs import Batch
 from b2jobs.jobs import Job
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books
 from b2jobs_worker.batch.feed_plan import FeedPlan
 from b2jobs_worker.batch.manifest_plan import ManifestPlan
 from b2jobs_worker.batch.plan import MakePlan, PlanSource
 from b2jobs_worker.batch.prefix_plan import PrefixPlan
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.context import Context
 
 

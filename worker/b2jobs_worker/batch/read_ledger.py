@@ -9,12 +9,13 @@ from typing import Any
 from b2jobs.batch_jobs import ReadLedger, ReadLedgerResult
 from b2jobs.batch_lua import FEED
 from b2jobs.errors import CallerError
-from b2jobs.jobs import Job, Result
+from b2jobs.jobs import Job
+from b2jobs.results import Result
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books
 from b2jobs_worker.batch.feed_plan import SILENCE_SECONDS
 from b2jobs_worker.batch.spilling import spilled
 from b2jobs_worker.batch.vault import Vault
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.context import Context
 
 _MOST_CHUNKS = 4

@@ -8,9 +8,9 @@ from typing import IO, cast
 
 from b2jobs import locations
 from b2jobs.locations import B2File
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.errors import file_not_found
 from b2jobs_worker.sources.port import Source, Stream
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.ranges import opened
 

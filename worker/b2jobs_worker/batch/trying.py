@@ -17,13 +17,13 @@ from b2jobs.errors import (
     PassingError,
     QueueUnavailable,
 )
-from b2jobs.jobs import TransferResult
+from b2jobs.results import TransferResult
+from b2jobs_worker.attempt import Interrupted
 from b2jobs_worker.batch.books import Entry, Orders
 from b2jobs_worker.batch.item import Item
 from b2jobs_worker.batch.item_attempt import ItemAttempt
 from b2jobs_worker.batch.outcome import Outcome, of_failure, of_result
 from b2jobs_worker.batch.request import request_of
-from b2jobs_worker.transfer.attempt import Interrupted
 
 if TYPE_CHECKING:
     from b2jobs_worker.batch.pack import Mover

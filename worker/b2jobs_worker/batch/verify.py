@@ -10,15 +10,16 @@ from typing import Any
 from b2jobs import locations
 from b2jobs.batch_jobs import Verify, VerifyResult
 from b2jobs.errors import CallerError
-from b2jobs.jobs import Job, Result
+from b2jobs.jobs import Job
 from b2jobs.ledger import rows_of
 from b2jobs.locations import B2File
+from b2jobs.results import Result
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.batch.books import Books
 from b2jobs_worker.batch.expected import Expected, ExpectedFiles
 from b2jobs_worker.batch.feed_plan import SILENCE_SECONDS
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.context import Context, Usage
 
 _SAMPLES = 1000

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from b2jobs.errors import InternalError, JobError
 from b2jobs.jobs import Job
+from b2jobs_worker.attempt import Interrupted, Settled
 from b2jobs_worker.batch import again, ending, mending, spilling
 from b2jobs_worker.batch.books import Books, Entry, Fenced, NewPack, Orders, Step
 from b2jobs_worker.batch.dry_run import dry_run
@@ -18,7 +19,6 @@ from b2jobs_worker.batch.packing import Group
 from b2jobs_worker.batch.plan import MakePlan, PlanSource
 from b2jobs_worker.batch.plan_stream import KeptStreams, PlanStream
 from b2jobs_worker.batch.vault import Vault
-from b2jobs_worker.transfer.attempt import Interrupted, Settled
 
 QUEUED_AHEAD = 16
 MOST_UNDER_WAY = 4096

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import json
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
+from b2jobs_worker.attempt import InterruptibleAttempt
 from b2jobs_worker.delivery import shutdown
 from b2jobs_worker.delivery.leases import Claim, Leases, until_redis_answers
-from b2jobs_worker.transfer.attempt import Interrupted
 
-logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
-class JobAttempt:
-    """Implements `transfer.attempt.Attempt` over a lease.
+class JobAttempt(InterruptibleAttempt):
+    """Implements `attempt.Attempt` over a lease.
 
     One that does not heed a cancellation is for removing what a cancelled job left.
     """
 
     def __init__(self, claim: Claim, leases: Leases, *, heeds_cancel: bool = True) -> None:
+        super().__init__()
         self.claim = claim
         self.job_id = claim.job_id
         self.number = claim.attempt
         self.journal = _FencedJournal(self)
         self._leases = leases
         self._heeds_cancel = heeds_cancel
-        self._interrupted: Interrupted | None = None
-        self._acts: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
         self._progress: tuple[str, int, int | None] | None = None
         self._told: tuple[str, int, int | None] | None = None
         self._began = self._told_at = time.monotonic()
@@ -42,10 +36,6 @@ class JobAttempt:
     def fence(self) -> str:
         """The fencing number of the claim: a script given an outdated one does nothing."""
         return self.claim.fence
-
-    def checkpoint(self) -> None:
-        if self._interrupted is not None:
-            raise self._interrupted
 
     def guard(self) -> None:
         self.checkpoint()
@@ -66,30 +56,6 @@ class JobAttempt:
     def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
         self._progress = (phase, done_bytes, total_bytes)
 
-    @contextmanager
-    def on_interrupt(self, act: Callable[[], None]) -> Iterator[None]:
-        with self._lock:
-            self._acts.append(act)
-        try:
-            self.checkpoint()
-            yield
-        finally:
-            with self._lock:
-                self._acts.remove(act)
-
-    def interrupt(self, reason: str, *, keep: bool) -> None:
-        """Ask the attempt to end; the first reason counts."""
-        with self._lock:
-            if self._interrupted is not None:
-                return
-            self._interrupted = Interrupted(reason, keep=keep)
-            acts = list(self._acts)
-        for act in acts:
-            try:
-                act()
-            except Exception:
-                logger.exception("job %s: an interruption failed", self.job_id)
-
     def seconds(self) -> float:
         """Since the claim."""
         return time.monotonic() - self._began
@@ -109,8 +75,7 @@ class JobAttempt:
         return until_redis_answers(act, give_up=self._must_give_up)
 
     def _must_give_up(self) -> bool:
-        if self._interrupted is not None:
-            raise self._interrupted
+        self.checkpoint()
         return shutdown.grace_is_over()
 
 

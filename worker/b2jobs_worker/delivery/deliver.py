@@ -15,7 +15,10 @@ from b2jobs.errors import (
     PassingError,
     QueueUnavailable,
 )
-from b2jobs.jobs import Job, Result, build
+from b2jobs.jobs import Job
+from b2jobs.kinds import build
+from b2jobs.results import Result
+from b2jobs_worker.attempt import Attempt, Interrupted, Settled
 from b2jobs_worker.delivery import retry, shutdown
 from b2jobs_worker.delivery.alone import run_alone
 from b2jobs_worker.delivery.attempt import JobAttempt
@@ -26,7 +29,6 @@ from b2jobs_worker.delivery.leases import (
     leases,
     until_redis_answers,
 )
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Settled
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import Failure, QueueUnavailable
-from b2jobs.records import Records, failed_meta, revoked_meta, succeeded_meta, unavailable
+from b2jobs.records import Records, unavailable
 from b2jobs_worker.delivery import scripts, shutdown
 from b2jobs_worker.settings import Settings, current
 

@@ -6,12 +6,13 @@ import os
 from functools import cache
 
 from b2jobs.batch_jobs import Hide, HideResult
-from b2jobs.jobs import Job, Result
+from b2jobs.jobs import Job
 from b2jobs.records import Records
+from b2jobs.results import Result
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books
 from b2jobs_worker.handlers.transfers import context
 from b2jobs_worker.settings import current
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.hide import hide
 
 

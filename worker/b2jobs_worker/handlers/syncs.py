@@ -6,8 +6,10 @@ import os
 from functools import cache, partial
 from typing import cast
 
-from b2jobs.jobs import Job, Result
+from b2jobs.jobs import Job
+from b2jobs.results import Result
 from b2jobs.sync_jobs import Remove, Sync, SyncResult
+from b2jobs_worker.attempt import Attempt, Settled
 from b2jobs_worker.batch.books import Fenced
 from b2jobs_worker.batch.plan import PlanSource
 from b2jobs_worker.batch.planner import PlannerWork
@@ -19,7 +21,6 @@ from b2jobs_worker.sync.pair import hold
 from b2jobs_worker.sync.planner import SyncPlan
 from b2jobs_worker.sync.removing import remove
 from b2jobs_worker.sync.sides import sides_of
-from b2jobs_worker.transfer.attempt import Attempt, Settled
 
 LOOK_AGAIN_SECONDS = 2.0
 

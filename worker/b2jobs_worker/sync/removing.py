@@ -7,15 +7,15 @@ import os
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
-from b2jobs.jobs import DeleteResult
 from b2jobs.locations import LocalPath, RootPath
+from b2jobs.results import DeleteResult
 from b2jobs.sync_jobs import Remove
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources import failures
 from b2jobs_worker.sources.beneath import found
 from b2jobs_worker.sources.local import file_identity
 from b2jobs_worker.sources.roots import LocalPlace, place
-from b2jobs_worker.transfer.attempt import Attempt
 
 
 def remove(request: Remove, attempt: Attempt, settings: Settings) -> DeleteResult:

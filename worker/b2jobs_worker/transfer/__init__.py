@@ -23,9 +23,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from b2jobs.jobs import Result
+from b2jobs.results import Result
+from b2jobs_worker.attempt import Attempt, Interrupted, Journal
 from b2jobs_worker.transfer.abandon import abandon
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Journal
 from b2jobs_worker.transfer.buckets import bucket
 from b2jobs_worker.transfer.check import check
 from b2jobs_worker.transfer.context import Context

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from b2jobs import locations
+from b2jobs.errors import JobError
 from b2jobs.jobs import Copy, Download, Job, Upload
+from b2jobs_worker.attempt import Attempt, Interrupted, Uninterrupted
+from b2jobs_worker.b2.door import Door
 from b2jobs_worker.transfer import checkpoint
-from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs_worker.transfer.checkpoint import LargeFile
 from b2jobs_worker.transfer.context import Context
 
 
@@ -25,3 +30,20 @@ def abandon(request: Job, attempt: Attempt, context: Context) -> None:
     elif isinstance(request, Download) and request.destination is not None:
         context.open_sink(locations.parse(request.destination), attempt.job_id).discard()
     attempt.journal.clear()
+
+
+def remove_unfinished(file: LargeFile | None, door: Door, attempt: Attempt, why: Exception) -> None:
+    """Cancel *file*, which *attempt* leaves because of *why*; None is nothing to remove.
+
+    Should B2 not answer, the journal still knows the file and *why* gets a note of it.
+    """
+    if file is None:
+        return
+    try:
+        door.on_behalf_of(Uninterrupted(attempt)).cancel_large_file(file.file_id)
+    except JobError as error:
+        why.add_note(f"The unfinished file {file.file_id} stays: {error.message}")
+        return
+    # Somebody else's by now: then it is theirs to clear.
+    with contextlib.suppress(Interrupted):
+        attempt.journal.clear()

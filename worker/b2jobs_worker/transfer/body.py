@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Callable, Iterator
 
 from b2jobs.errors import PassingError
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.sources.port import Source
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.digest import Digest
 
 DIGITS_AT_END = "hex_digits_at_end"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from b2jobs.jobs import Check, CheckResult
-from b2jobs_worker.transfer.attempt import Attempt
+from b2jobs.jobs import Check
+from b2jobs.results import CheckResult
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.transfer.context import Context, Usage
 
 NEEDS: dict[str, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
-from b2jobs_worker.transfer.attempt import Journal
+from b2jobs_worker.attempt import Journal
 
 _PART = "part."
 

@@ -6,10 +6,10 @@ attempt after the first looks for that before it adds anything.
 
 from __future__ import annotations
 
+from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted
 
 
 def find(

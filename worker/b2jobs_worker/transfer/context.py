@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from b2jobs.errors import OperatorError
 from b2jobs.locations import Location
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import Accounts
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.governor import Governor
@@ -21,7 +22,6 @@ from b2jobs_worker.secrets import SecretsFile
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.opener import open_sink, open_source
 from b2jobs_worker.sources.port import Sink, Source
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.buffers import Buffers
 from b2jobs_worker.transfer.crew import Crew
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 
 from b2jobs.errors import JobError
+from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, FileVersion
 from b2jobs_worker.transfer import checkpoint
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Uninterrupted
+from b2jobs_worker.transfer.abandon import remove_unfinished
 from b2jobs_worker.transfer.checkpoint import LargeFile
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.parts import MOST_PARTS, PartPlan
@@ -101,14 +101,4 @@ class LargeCopy:
         self._attempt.journal.record(checkpoint.part_done(number, sha1))
 
     def _remove(self, why: Exception) -> None:
-        if self._file is None:
-            return
-        try:
-            self._door.on_behalf_of(Uninterrupted(self._attempt)).cancel_large_file(
-                self._file.file_id
-            )
-        except JobError as error:
-            why.add_note(f"The unfinished file {self._file.file_id} stays: {error.message}")
-            return
-        with contextlib.suppress(Interrupted):
-            self._attempt.journal.clear()
+        remove_unfinished(self._file, self._door, self._attempt, why)

@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 
 from b2jobs import locations
-from b2jobs.jobs import Delete, DeleteResult
+from b2jobs.jobs import Delete
 from b2jobs.locations import B2File, B2Version
+from b2jobs.results import DeleteResult
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.context import Context, Usage
 
 _AT_ONCE = 32

@@ -9,12 +9,13 @@ from typing import Any
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
-from b2jobs.jobs import Download, TransferResult
+from b2jobs.jobs import Download
 from b2jobs.locations import INLINE_LIMIT_BYTES, B2File, B2Version
+from b2jobs.results import TransferResult
+from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.port import Sink
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.transfer.fetch import Fetch, Fetched
 from b2jobs_worker.transfer.ranges import Window, checksum_mismatch, opened, thread_buffer

@@ -16,6 +16,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from b2jobs.errors import CallerError, JobError, PassingError
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2 import retry
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.downloads import Arriving
@@ -23,7 +24,6 @@ from b2jobs_worker.b2.errors import file_not_found
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import destination_error
 from b2jobs_worker.sources.port import Sink
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.crew import Lanes
 from b2jobs_worker.transfer.ranges import Window, checksum_mismatch, opened, thread_buffer

@@ -8,14 +8,13 @@ asks B2 what it has nor reads what was sent.
 
 from __future__ import annotations
 
-import contextlib
-
 from b2jobs.errors import CallerError, JobError
+from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, FileVersion
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import checkpoint, parts, small
-from b2jobs_worker.transfer.attempt import Attempt, Interrupted, Uninterrupted
+from b2jobs_worker.transfer.abandon import remove_unfinished
 from b2jobs_worker.transfer.body import source_changed
 from b2jobs_worker.transfer.checkpoint import Checkpoint, LargeFile
 from b2jobs_worker.transfer.context import Context
@@ -172,16 +171,4 @@ class LargeUpload:
         self._attempt.journal.clear()
 
     def _remove(self, why: Exception) -> None:
-        """Cancel the unfinished file; should B2 not answer, the journal still knows it."""
-        if self._file is None:
-            return
-        try:
-            self._door.on_behalf_of(Uninterrupted(self._attempt)).cancel_large_file(
-                self._file.file_id
-            )
-        except JobError as error:
-            why.add_note(f"The unfinished file {self._file.file_id} stays: {error.message}")
-            return
-        # Somebody else's by now: then it is theirs to clear.
-        with contextlib.suppress(Interrupted):
-            self._attempt.journal.clear()
+        remove_unfinished(self._file, self._door, self._attempt, why)

@@ -8,11 +8,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.sources.failures import source_error
 from b2jobs_worker.sources.port import Descriptor, Source, Stream
 from b2jobs_worker.transfer import checkpoint, digest
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.body import (
     DIGITS_AT_END,
     DIGITS_BYTES,

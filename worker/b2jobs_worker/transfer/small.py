@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import committed
-from b2jobs_worker.transfer.attempt import Attempt
 from b2jobs_worker.transfer.body import DIGITS_AT_END, DIGITS_BYTES, SourceBody, source_changed
 from b2jobs_worker.transfer.target import NewFile
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from b2jobs.errors import CallerError
 from b2jobs.jobs import IfExists
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import committed
-from b2jobs_worker.transfer.attempt import Attempt
 
 _CHUNK_BYTES = 1024 * 1024
 

@@ -6,13 +6,13 @@ delivery side implements it for real jobs; `DetachedAttempt` serves benches and 
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+logger = logging.getLogger(__name__)
 
 
 class Interrupted(Exception):
@@ -92,6 +92,48 @@ class Attempt(Protocol):
         """
 
 
+class InterruptibleAttempt:
+    """The part of an `Attempt` that is the same wherever the order to end comes from."""
+
+    job_id: str
+
+    def __init__(self) -> None:
+        self._interrupted: Interrupted | None = None
+        self._acts: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+
+    def checkpoint(self) -> None:
+        if self._interrupted is not None:
+            raise self._interrupted
+
+    @contextmanager
+    def on_interrupt(self, act: Callable[[], None]) -> Iterator[None]:
+        with self._lock:
+            self._acts.append(act)
+        try:
+            self.checkpoint()
+            yield
+        finally:
+            with self._lock:
+                self._acts.remove(act)
+
+    def interrupt(self, reason: str, *, keep: bool) -> None:
+        """Ask the attempt to end; the first reason counts, and asked again it does nothing.
+
+        An act that fails is logged and keeps none of the others from being called.
+        """
+        with self._lock:
+            if self._interrupted is not None:
+                return
+            self._interrupted = Interrupted(reason, keep=keep)
+            acts = list(self._acts)
+        for act in acts:
+            try:
+                act()
+            except Exception:
+                logger.exception("job %s: an interruption failed", self.job_id)
+
+
 class Uninterrupted:
     """An attempt for cleaning up after *attempt*: same job, same journal, not to be stopped."""
 
@@ -130,23 +172,17 @@ class MemoryJournal:
         self.fields.clear()
 
 
-class DetachedAttempt:
+class DetachedAttempt(InterruptibleAttempt):
     """An attempt that belongs to no queue: for benches and for tests of the engine alone."""
 
     def __init__(
         self, job_id: str = "detached", *, number: int = 1, journal: Journal | None = None
     ) -> None:
+        super().__init__()
         self.job_id = job_id
         self.number = number
         self.journal: Journal = journal if journal is not None else MemoryJournal()
         self.published: list[dict[str, Any]] = []
-        self._interrupted: Interrupted | None = None
-        self._acts: set[Callable[[], None]] = set()
-        self._lock = threading.Lock()
-
-    def checkpoint(self) -> None:
-        if self._interrupted is not None:
-            raise self._interrupted
 
     def guard(self) -> None:
         self.checkpoint()
@@ -154,21 +190,6 @@ class DetachedAttempt:
     def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
         self.published.append({"phase": phase, "done": done_bytes, "total": total_bytes})
 
-    @contextmanager
-    def on_interrupt(self, act: Callable[[], None]) -> Iterator[None]:
-        with self._lock:
-            self._acts.add(act)
-        try:
-            self.checkpoint()
-            yield
-        finally:
-            with self._lock:
-                self._acts.discard(act)
-
     def interrupt(self, reason: str = "cancelled", *, keep: bool = False) -> None:
         """Ask the attempt to end, as delivery would."""
-        with self._lock:
-            self._interrupted = Interrupted(reason, keep=keep)
-            acts = list(self._acts)
-        for act in acts:
-            act()
+        super().interrupt(reason, keep=keep)

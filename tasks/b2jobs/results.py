@@ -1,0 +1,91 @@
+"""Results: what comes back from a job that succeeded, and how it looks as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Result(BaseModel):
+    """What every job that succeeded says."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    job: str = ""
+    kind: str = ""
+    attempts: int = 0
+    seconds: float = 0.0
+    calls: dict[str, int] = Field(default_factory=lambda: {"a": 0, "b": 0, "c": 0})
+    dollars: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as it stands in the record and in Celery's backend."""
+        return self.model_dump(mode="json")
+
+
+class TransferResult(Result):
+    """The outcome of an upload, a download or a copy.
+
+    uri: where the bytes are now. url: the file's stable address in B2, which opens by
+    itself in a public bucket only. sha1: of the bytes transferred, 40 hex digits; None
+    where B2 holds no digest of a copied file. verified: those bytes were compared with
+    a digest end to end. content: what was asked for inline, as text (`encoding` utf-8)
+    or base64.
+    """
+
+    url: str = ""
+    uri: str = ""
+    file_id: str = ""
+    bucket: str = ""
+    name: str = ""
+    size: int = 0
+    sha1: str | None = None
+    verified: bool = False
+    content_type: str = ""
+    uploaded_at: datetime | None = None
+    status: Literal["transferred", "unchanged"] = "transferred"
+    resumed_bytes: int = 0
+    content: str | None = None
+    encoding: Literal["utf-8", "base64"] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        inline = {"content", "encoding"} if self.content is None else set()
+        return self.model_dump(mode="json", exclude=inline)
+
+
+class DeleteResult(Result):
+    """What a delete removed; deleting what is not there succeeds with `deleted` 0."""
+
+    uri: str = ""
+    deleted: int = 0
+    status: Literal["deleted", "unchanged"] = "deleted"
+
+
+class BucketResult(Result):
+    """The buckets after the action; one, or for `list` all that the key may see."""
+
+    action: str = ""
+    status: Literal["created", "updated", "deleted", "listed", "unchanged"] = "listed"
+    buckets: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class ShareResult(Result):
+    """A URL that opens the file until `expires_at`."""
+
+    url: str = ""
+    uri: str = ""
+    expires_at: datetime | None = None
+
+
+class CheckResult(Result):
+    """What the account's key may do, and which kinds of job it cannot serve."""
+
+    account: str = ""
+    key_id: str = ""
+    realm: str = ""
+    capabilities: list[str] = Field(default_factory=list)
+    buckets: list[str] | None = None
+    name_prefix: str | None = None
+    cannot: dict[str, list[str]] = Field(default_factory=dict)
