@@ -37,7 +37,7 @@ check: setup
 	$(BIN)/lint-imports --no-logo
 
 test: setup
-	$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses 4 --dist loadfile $(ARGS)
 
 demo: setup
 	$(BIN)/b2jobs demo $(if $(FILE),"$(FILE)")

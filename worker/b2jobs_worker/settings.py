@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         ge=1,
         le=64,
         description="Most parts or ranges of one large file under way at once. Memory: an upload "
-        "holds as many parts and one more, a download 256 KiB each.",
+        "holds as many parts and one more, a download 1 MiB each.",
     )
     requests_per_second: float | None = Field(
         None,

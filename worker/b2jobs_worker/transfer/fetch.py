@@ -35,6 +35,7 @@ FIRST_BYTES = 16 * 1024 * 1024
 _NOTE_BYTES = 64 * 1024 * 1024
 _NOTE_SECONDS = 5.0
 _HASH_BYTES = 1024 * 1024
+_BITE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,8 @@ class Fetch:
         while hashed < length:
             self._attempt.checkpoint()
             lanes.check()
-            frontier = spans.wait_beyond(hashed, 0.25)
+            # In large bites: waking for each chunk costs more than it hurries.
+            frontier = spans.wait_beyond(min(hashed + _BITE_BYTES, length) - 1, 0.25)
             while hashed < frontier:
                 count = os.preadv(descriptor, [buffer[: frontier - hashed]], hashed)
                 self._sha1.update(buffer[:count])

@@ -12,7 +12,8 @@ from b2jobs_worker.b2 import retry
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.downloads import Arriving
 
-BUFFER_BYTES = 256 * 1024
+BUFFER_BYTES = 1024 * 1024
+"""For each thread that receives; memory is taken as far as it is filled."""
 _local = threading.local()
 
 
@@ -34,7 +35,7 @@ class Window:
 
 
 def thread_buffer() -> memoryview:
-    """256 KiB of this thread's own, for bytes on their way. Never keep it across calls."""
+    """1 MiB of this thread's own, for bytes on their way. Never keep it across calls."""
     buffer: memoryview | None = getattr(_local, "buffer", None)
     if buffer is None:
         buffer = _local.buffer = memoryview(bytearray(BUFFER_BYTES))

@@ -38,6 +38,7 @@ class Spans:
         self._changed = threading.Condition()
         self._received = 0
         self._stopped = False
+        self._awaited = start
 
     def take(self) -> Span | None:
         """The next span; None when all are taken or somebody has failed."""
@@ -61,7 +62,8 @@ class Spans:
                 self._frontier = self._open.popleft().end
             if self._open:
                 self._frontier = max(self._frontier, self._open[0].position)
-            self._changed.notify_all()
+            if self._frontier > self._awaited:
+                self._changed.notify_all()
 
     @property
     def received(self) -> int:
@@ -85,6 +87,7 @@ class Spans:
     def wait_beyond(self, offset: int, seconds: float) -> int:
         """How far the bytes reach without a gap; waits until that is beyond *offset*."""
         with self._changed:
+            self._awaited = offset
             if self._frontier <= offset and not self._stopped:
                 self._changed.wait(seconds)
             return self._frontier
