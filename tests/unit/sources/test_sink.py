@@ -17,8 +17,7 @@ from b2jobs.locations import LocalPath, RootPath
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources import open_sink
 from b2jobs_worker.sources.failures import destination_error
-from b2jobs_worker.sources.parts import PartFile, part_files, part_name, part_token
-from b2jobs_worker.sources.roots import folder_roots
+from b2jobs_worker.sources.parts import part_name, part_token
 from b2jobs_worker.sources.sink import RESUMABLE_BYTES, LocalSink
 from unit.sources.places import as_nobody, open_folder, served
 
@@ -303,20 +302,6 @@ def test_another_users_part_file_is_replaced(shared: Path) -> None:
     assert (root / "new").read_text() == "mine"
     assert (root / "new").stat().st_uid == (os.getuid() or 65534)
     assert names(root) == ["new"]
-
-
-def test_part_files_are_found_again(tmp_path: Path) -> None:
-    for path, job in [("a.b/new", "job-1"), ("x", "../../etc/passwd"), ("n" * 250, "job-3")]:
-        target = sink(tmp_path, path, job)
-        target.open(LARGE)
-        target.close()
-    (tmp_path / ".hidden").touch()
-    (tmp_path / "a.b2jobs-part").touch()
-    found: dict[str, PartFile] = {
-        part.token: part for part in part_files(folder_roots(served(tmp_path))[0])
-    }
-    assert set(found) == {part_token(job) for job in ("job-1", "../../etc/passwd", "job-3")}
-    assert Path(found["job-1"].path) == tmp_path / "a.b" / ".new.job-1.b2jobs-part"
 
 
 NAMES = st.text(

@@ -5,24 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-
-from b2jobs_worker.sources.roots import FolderRoot
 
 SUFFIX = ".b2jobs-part"
 _NAME_LIMIT_BYTES = 255
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-
-
-@dataclass(frozen=True)
-class PartFile:
-    """A part file that was found. *token* is `part_token` of the job it belongs to."""
-
-    path: str
-    token: str
-    size: int
-    modified_millis: int
 
 
 def part_token(job_id: str) -> str:
@@ -52,20 +38,3 @@ def part_name(name: str, job_id: str) -> str:
 def is_part(name: str) -> bool:
     """Whether *name* (without folders) is a part file's."""
     return name.startswith(".") and name.endswith(SUFFIX)
-
-
-def part_files(root: FolderRoot) -> Iterator[PartFile]:
-    """Every part file below *root*, those of jobs that are under way too.
-
-    Which of them nobody needs is for the caller to decide, by token and age. Folders that
-    cannot be read and files that vanish are passed over. Links are not followed.
-    """
-    for folder, _, names in os.walk(root.folder):
-        for name in filter(is_part, names):
-            path = os.path.join(folder, name)  # noqa: PTH118 - a name may be no valid text
-            try:
-                status = os.lstat(path)
-            except FileNotFoundError:
-                continue
-            token = name.removesuffix(SUFFIX).rpartition(".")[2]
-            yield PartFile(path, token, status.st_size, status.st_mtime_ns // 1_000_000)
