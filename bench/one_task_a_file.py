@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import cache
 from pathlib import Path
 
@@ -50,3 +51,8 @@ def download(name: str, path: str) -> None:
 def copy(file_id: str, name: str) -> None:
     bucket().copy(file_id, name)
     redis().incr(DONE)
+
+
+@app.task(name="bench.note")
+def note() -> None:
+    redis().rpush("bench:started", time.time())
