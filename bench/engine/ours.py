@@ -123,6 +123,8 @@ def work(
     given: argparse.Namespace,
 ) -> None:
     context = transfer.build_context(settings, durable=False)
+    # As in a worker that is up: its account is authorised, once for the process.
+    context.door("default", DetachedAttempt()).account()
     calls = {"a": 0, "b": 0, "c": 0}
     gc.freeze()
     gate.wait()

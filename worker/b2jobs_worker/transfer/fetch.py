@@ -36,6 +36,7 @@ _NOTE_BYTES = 64 * 1024 * 1024
 _NOTE_SECONDS = 5.0
 _HASH_BYTES = 1024 * 1024
 _BITE_BYTES = 4 * 1024 * 1024
+_LANE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,8 @@ class Fetch:
                 self._door.sleep(pause)
 
     def _fill(self, arriving: Arriving, span: Span, descriptor: int, spans: Spans) -> None:
-        buffer = thread_buffer()
+        # Larger than a thread's own: threads that fetch small files are many, lanes are few.
+        buffer = memoryview(bytearray(_LANE_BYTES))
         while span.position < span.end and not spans.is_stopped:
             self._attempt.checkpoint()
             count = arriving.readinto(buffer[: span.end - span.position])

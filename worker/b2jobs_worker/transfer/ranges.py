@@ -12,8 +12,7 @@ from b2jobs_worker.b2 import retry
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.downloads import Arriving
 
-BUFFER_BYTES = 1024 * 1024
-"""For each thread that receives; memory is taken as far as it is filled."""
+BUFFER_BYTES = 256 * 1024
 _local = threading.local()
 
 
@@ -35,7 +34,7 @@ class Window:
 
 
 def thread_buffer() -> memoryview:
-    """1 MiB of this thread's own, for bytes on their way. Never keep it across calls."""
+    """256 KiB of this thread's own, for bytes on their way. Never keep it across calls."""
     buffer: memoryview | None = getattr(_local, "buffer", None)
     if buffer is None:
         buffer = _local.buffer = memoryview(bytearray(BUFFER_BYTES))
