@@ -23,21 +23,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from celery import Celery
+from bench.measures import BUCKET, cpu_seconds, environment
+from bench.plain_celery import PlainCelery
 
 from b2emulator.admin import Admin
 from support.installation import Installation
-from support.processes import Process
 from support.redis_server import RedisServer
-from support.waiting import eventually
-
-BUCKET = "bench-bucket"
-
-
-def cpu_seconds(pid: int) -> float:
-    """Of a process and the children it has waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 class Stage:
@@ -66,35 +57,8 @@ class Stage:
             path.write_bytes(os.urandom(16_384))
         for at in range(2):
             self.ours.start_celery(f"w{at}", app="b2jobs_worker.celery_app", slots=8)
-        self.celery = [
-            Process(
-                [sys.executable, "-m", "celery", "-A", "bench.one_task_a_file", "worker"]
-                + ["-P", "threads", "-c", "16", "-n", f"c{at}@%h", "-l", "WARNING"]
-                + ["--without-gossip", "--without-mingle"],
-                log=folder / f"c{at}.log",
-                env=self.environment(),
-                cwd=ROOT,
-            )
-            for at in range(2)
-        ]
-        time.sleep(5)
-
-    def environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "BENCH_REDIS": self.redis.url.replace("/0", "/1"),
-            "BENCH_BUCKET": BUCKET,
-            "B2_ENVIRONMENT": self.ready["realm"],
-            "B2_ACCOUNT_INFO": str(self.folder / "account"),
-            "B2_APPLICATION_KEY_ID": self.ready["key_id"],
-            "B2_APPLICATION_KEY": self.ready["application_key"],
-            "RCLONE_CONFIG": str(self.folder / "rclone.conf"),
-            "RCLONE_CONFIG_LOCAL2_TYPE": "b2",
-            "RCLONE_CONFIG_LOCAL2_ACCOUNT": self.ready["key_id"],
-            "RCLONE_CONFIG_LOCAL2_KEY": self.ready["application_key"],
-            "RCLONE_CONFIG_LOCAL2_ENDPOINT": self.ready["realm"],
-        }
+        self.environment = environment(self.ready, folder)
+        self.plain = PlainCelery(folder, self.redis.url.replace("/0", "/1"), self.environment)
 
     def batch(self, prefix: str) -> None:
         batch = self.ours.client.batch("data://.my/", f"b2://{BUCKET}/{prefix}/")
@@ -103,7 +67,7 @@ class Stage:
     def tool(self, *command: str) -> None:
         subprocess.run(
             command,
-            env=self.environment(),
+            env=self.environment,
             check=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -122,24 +86,21 @@ class Stage:
         )
 
     def tasks(self, prefix: str) -> None:
-        done = self.uploaded()
-        app = Celery(broker=self.redis.url.replace("/0", "/1"), set_as_current=False)
-        for path in self.ours.data.rglob("*.bin"):
-            name = f"{prefix}/{path.relative_to(self.ours.data)}"
-            app.send_task("bench.upload", args=[str(path), name])
-        eventually(lambda: self.uploaded() - done >= self.files, timeout=900)
-
-    def uploaded(self) -> int:
-        return self.admin.counters().calls.get("b2_upload_file", 0)
+        files = self.ours.data.rglob("*.bin")
+        self.plain.run(
+            [
+                ("bench.upload", str(path), f"{prefix}/{path.relative_to(self.ours.data)}")
+                for path in files
+            ]
+        )
 
     def cpu_seconds(self) -> float:
         """Of everything but the local B2: workers of both kinds, Redis, this, and its tools."""
-        processes = [*self.ours.workers, *self.celery, self.redis.process]
-        return sum(cpu_seconds(each.pid) for each in processes) + cpu_seconds(os.getpid())
+        pids = [*(worker.pid for worker in self.ours.workers), self.redis.process.pid, os.getpid()]
+        return sum(cpu_seconds(pid) for pid in pids) + self.plain.cpu_seconds()
 
     def close(self) -> None:
-        for process in self.celery:
-            process.kill()
+        self.plain.close()
         self.ours.close()
         self.redis.close()
         self.emulator.send_signal(signal.SIGTERM)

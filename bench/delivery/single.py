@@ -21,16 +21,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from celery import Celery
-from redis import Redis
+from bench.measures import BUCKET, environment
+from bench.plain_celery import PlainCelery
 
 from support.emulator import LocalB2
 from support.installation import Installation
-from support.processes import Process
 from support.redis_server import RedisServer
 from support.waiting import eventually
 
-BUCKET = "bench-bucket"
 STARTS = 200
 
 
@@ -45,36 +43,14 @@ class Stage:
         for at in range(2):
             self.ours.start_celery(f"w{at}", app="b2jobs_worker.celery_app", slots=16)
         self.ours.client.bucket("create", BUCKET).wait(60)
-        self.plain_url = self.redis.url.replace("/0", "/1")
-        self.plain = Redis.from_url(self.plain_url)
-        self.app = Celery(broker=self.plain_url, set_as_current=False)
-        account = self.b2.account
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "BENCH_REDIS": self.plain_url,
-            "BENCH_BUCKET": BUCKET,
-            "B2_ENVIRONMENT": str(account["realm"]),
-            "B2_APPLICATION_KEY_ID": str(account["key_id"]),
-            "B2_APPLICATION_KEY": str(account["application_key"]),
-        }
-        self.celery = [
-            Process(
-                [sys.executable, "-m", "celery", "-A", "bench.one_task_a_file", "worker"]
-                + ["-P", "threads", "-c", "16", "-n", f"c{at}@%h", "-l", "WARNING"]
-                + ["--without-gossip", "--without-mingle"],
-                log=folder / f"c{at}.log",
-                env=environment,
-                cwd=ROOT,
-            )
-            for at in range(2)
-        ]
+        self.plain = PlainCelery(
+            folder, self.redis.url.replace("/0", "/1"), environment(self.b2.account, folder)
+        )
         self.upload_plain(20)
         self.upload_ours(20)
 
     def close(self) -> None:
-        for process in self.celery:
-            process.kill()
+        self.plain.close()
         self.ours.close()
         self.redis.close()
         self.b2.close()
@@ -87,11 +63,8 @@ class Stage:
         eventually(lambda: records.counts()["succeeded"] == before + jobs, timeout=600)
 
     def upload_plain(self, jobs: int) -> None:
-        self.plain.delete("bench:done")
         path = str(self.ours.data / "file")
-        for at in range(jobs):
-            self.app.send_task("bench.upload", args=[path, f"plain/{at}"])
-        eventually(lambda: int(self.plain.get("bench:done") or 0) >= jobs, timeout=600)
+        self.plain.run([("bench.upload", path, f"plain/{at}") for at in range(jobs)])
 
     def start_ours(self) -> float:
         """Seconds from the call of `upload` to the claim, on idle workers."""
@@ -105,8 +78,8 @@ class Stage:
     def start_plain(self) -> float:
         """Seconds from `send_task` to the task's first line, on idle workers."""
         began = time.time()
-        self.app.send_task("bench.note")
-        _, started = self.plain.blpop("bench:started", 60)
+        self.plain.app.send_task("bench.note")
+        _, started = self.plain.redis.blpop("bench:started", 60)
         return float(started) - began
 
 

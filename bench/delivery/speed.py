@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -15,23 +14,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
+from bench.measures import cpu_seconds, memory_bytes
+
 from support.fake import Fake
 from support.installation import Installation
 from support.redis_server import RedisServer
 from support.waiting import eventually
-
-
-def resident_bytes(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def cpu_seconds(pid: int) -> float:
-    """Of the process and the children it has waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(field) for field in fields[11:13]) / os.sysconf("SC_CLK_TCK")
 
 
 def measure(folder: Path, jobs: int, pool: str, processes: int, slots: int) -> dict[str, object]:
@@ -81,7 +69,7 @@ def measure(folder: Path, jobs: int, pool: str, processes: int, slots: int) -> d
             "done_per_second_from_a_full_queue": round(jobs / drained),
             "worker_cpu_ms_per_job": round(1000 * sum(used[:-1]) / jobs, 2),
             "redis_cpu_ms_per_job": round(1000 * used[-1] / jobs, 2),
-            "worker_mb": [round(resident_bytes(worker.pid) / 1e6) for worker in workers],
+            "worker_mb": [round(memory_bytes(worker.pid) / 1e6) for worker in workers],
         }
     finally:
         installation.close()

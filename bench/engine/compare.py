@@ -35,18 +35,15 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from b2sdk.v3 import B2Api, InMemoryAccountInfo
-from celery import Celery
-from redis import Redis
+from bench.measures import BUCKET, environment
+from bench.plain_celery import PlainCelery
 
 from b2emulator.admin import Admin
-from support.processes import Process
 from support.redis_server import RedisServer
-from support.waiting import eventually
 
 HERE = Path(__file__).parent
 OURS, OURS_STARTED = "b2jobs", "b2jobs, with its start"
 TASKS = "one Celery task a file"
-BUCKET = "bench-bucket"
 CASES = {
     # name: (what, number of files, bytes each)
     "small-up": ("up", 2000, 16_384),
@@ -95,10 +92,13 @@ class Stage:
         self.api.authorize_account(
             self.ready["key_id"], self.ready["application_key"], realm=self.ready["realm"]
         )
-        self.tasks = Tasks(folder, self.environment())
+        self.environment = environment(self.ready, folder)
+        self.redis = RedisServer(folder / "redis", appendonly=True)
+        self.tasks = PlainCelery(folder, self.redis.url, self.environment)
 
     def close(self) -> None:
         self.tasks.close()
+        self.redis.close()
         self.emulator.send_signal(signal.SIGTERM)
         self.emulator.wait(20)
 
@@ -121,21 +121,6 @@ class Stage:
         bucket = self.api.get_bucket_by_name(BUCKET)
         for version, _ in bucket.ls(prefix, latest_only=False, recursive=True):
             self.api.delete_file_version(version.id_, version.file_name)
-
-    def environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "B2_ENVIRONMENT": self.ready["realm"],
-            "B2_ACCOUNT_INFO": str(self.folder / "b2_account_info"),
-            "B2_APPLICATION_KEY_ID": self.ready["key_id"],
-            "B2_APPLICATION_KEY": self.ready["application_key"],
-            "RCLONE_CONFIG": str(self.folder / "rclone.conf"),
-            "RCLONE_CONFIG_LOCAL2_TYPE": "b2",
-            "RCLONE_CONFIG_LOCAL2_ACCOUNT": self.ready["key_id"],
-            "RCLONE_CONFIG_LOCAL2_KEY": self.ready["application_key"],
-            "RCLONE_CONFIG_LOCAL2_ENDPOINT": self.ready["realm"],
-            "BENCH_BUCKET": BUCKET,
-        }
 
     def programs(self, what: str, folder: Path, stored: str, prefix: str) -> dict[str, list[str]]:
         """Command lines. Up goes below *prefix*; down and copy begin at *stored*."""
@@ -178,7 +163,7 @@ class Stage:
         self.admin.clear_journal()
         begun = time.perf_counter()
         process = subprocess.Popen(
-            command, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         printed, complaint = process.stdout, process.stderr
         assert printed is not None
@@ -229,58 +214,6 @@ class Stage:
         )
 
 
-class Tasks:
-    """Two Celery workers with sixteen threads each, that are up."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._redis = RedisServer(folder / "redis", appendonly=True)
-        self._url = self._redis.url
-        self._workers = [
-            Process(
-                [sys.executable, "-m", "celery", "-A", "bench.one_task_a_file", "worker"]
-                + ["-P", "threads", "-c", "16", "-n", f"c{at}@%h", "-l", "WARNING"]
-                + ["--without-gossip", "--without-mingle"],
-                log=folder / f"c{at}.log",
-                env={**environment, "BENCH_REDIS": self._url, "PYTHONPATH": str(ROOT)},
-                cwd=ROOT,
-            )
-            for at in range(2)
-        ]
-        time.sleep(5)
-
-    def run(self, work: list[tuple[str, str, str]]) -> None:
-        client = Redis.from_url(self._url)
-        client.delete("bench:done")
-        app = Celery(broker=self._url, set_as_current=False)
-        for task, *arguments in work:
-            app.send_task(task, args=arguments)
-        eventually(lambda: int(client.get("bench:done") or 0) >= len(work), timeout=900)
-
-    def cpu_seconds(self) -> float:
-        """Of the workers and their Redis; sending is the producer's."""
-        pids = [*(worker.pid for worker in self._workers), self._redis.process.pid]
-        return sum(_cpu_seconds(pid) for pid in pids)
-
-    def peak_mib(self) -> int:
-        """Of the larger worker, since it was started."""
-        return max(_peak_mib(worker.pid) for worker in self._workers)
-
-    def close(self) -> None:
-        for worker in self._workers:
-            worker.kill()
-        self._redis.close()
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(field) for field in fields[11:13]) / os.sysconf("SC_CLK_TCK")
-
-
-def _peak_mib(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
-
-
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--peers", type=Path, required=True)
@@ -297,7 +230,7 @@ def main() -> None:
     stage = Stage(folder, given.peers.resolve(), given.scale)
     try:
         authorise = [str(stage.peers / "bin" / "b2"), "account", "authorize"]
-        subprocess.run(authorise, env=stage.environment(), check=True, capture_output=True)
+        subprocess.run(authorise, env=stage.environment, check=True, capture_output=True)
         for case in given.cases:
             for latency in given.latency:
                 table(case, latency, compare(stage, case, latency, given))

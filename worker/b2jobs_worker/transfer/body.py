@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 
-from b2jobs.errors import PassingError
 from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.sources.failures import source_changed
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer.digest import Digest
 
@@ -49,13 +49,13 @@ class SourceBody:
                 self._attempt.checkpoint()
                 chunk = stream.read(min(self._size - sent, CHUNK_BYTES))
                 if not chunk:
-                    raise source_changed(self._source)
+                    raise source_changed(self._source.uri)
                 sha1.update(chunk)
                 sent += len(chunk)
                 self._attempt.progress("sending", sent, self._size)
                 yield chunk
             if stream.read(1):
-                raise source_changed(self._source)
+                raise source_changed(self._source.uri)
         self._before_commit()
         self.sha1 = sha1.hexdigest()
         self.is_complete = True
@@ -100,7 +100,7 @@ class SectionBody:
                 self._attempt.checkpoint()
                 chunk = stream.read(min(self._length - self.sent, CHUNK_BYTES))
                 if not chunk:
-                    raise source_changed(self._source)
+                    raise source_changed(self._source.uri)
                 part.update(chunk)
                 self.after.update(chunk)
                 self.sent += len(chunk)
@@ -125,8 +125,3 @@ class BufferBody:
             self._attempt.checkpoint()
             self._tell(start)
             yield self._view[start : start + 4 * CHUNK_BYTES]
-
-
-def source_changed(source: Source) -> PassingError:
-    """The source has another size than it said, or other content than before."""
-    return PassingError("source_changed", f"{source.uri} changed while it was read.")

@@ -12,10 +12,10 @@ from b2jobs.errors import CallerError, JobError
 from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, FileVersion
+from b2jobs_worker.sources.failures import source_changed
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import checkpoint, parts, small
 from b2jobs_worker.transfer.abandon import remove_unfinished
-from b2jobs_worker.transfer.body import source_changed
 from b2jobs_worker.transfer.checkpoint import Checkpoint, LargeFile
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.parts import PartPlan
@@ -102,7 +102,7 @@ class LargeUpload:
         assert self._file is not None
         sha1 = pump.sha1
         if new.info.get(LARGE_FILE_SHA1, sha1) != sha1:
-            raise source_changed(self._source)
+            raise source_changed(self._source.uri)
         self._attempt.progress("finishing", pump.done_bytes, self._source.size)
         self._source.check_unchanged()
         self._attempt.guard()

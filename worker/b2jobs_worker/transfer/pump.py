@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.door import Door
-from b2jobs_worker.sources.failures import source_error
+from b2jobs_worker.sources.failures import source_changed, source_error
 from b2jobs_worker.sources.port import Descriptor, Source, Stream
 from b2jobs_worker.transfer import checkpoint, digest
 from b2jobs_worker.transfer.body import (
@@ -18,7 +18,6 @@ from b2jobs_worker.transfer.body import (
     DIGITS_BYTES,
     BufferBody,
     SectionBody,
-    source_changed,
 )
 from b2jobs_worker.transfer.buffers import BufferSet
 from b2jobs_worker.transfer.checkpoint import Checkpoint
@@ -174,7 +173,7 @@ class Reading:
             if size is None and ended:
                 break
         if size is not None and (offset < size or self._goes_on(offset)):
-            raise source_changed(pump.source)
+            raise source_changed(pump.source.uri)
         lanes.join()
         pump.sha1 = self._digest.hexdigest()
 
@@ -196,7 +195,7 @@ class Reading:
             self._number += 1
         with pump.source.open(size) as stream:
             if stream.read(1):
-                raise source_changed(pump.source)
+                raise source_changed(pump.source.uri)
         pump.sha1 = self._digest.hexdigest()
 
     def _next(self) -> tuple[memoryview, memoryview]:
@@ -209,7 +208,7 @@ class Reading:
         view = self._fill(self._open(), buffer, pump.plan.offset(self._number), length)
         if pump.plan.size is not None and len(view) < length:
             pump.buffers.give(buffer)
-            raise source_changed(pump.source)
+            raise source_changed(pump.source.uri)
         return view, buffer
 
     def _send_gaps(self, file_id: str, lanes: Lanes) -> None:

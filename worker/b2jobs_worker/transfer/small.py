@@ -7,9 +7,10 @@ import hashlib
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.door import Door
 from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.sources.failures import source_changed
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import committed
-from b2jobs_worker.transfer.body import DIGITS_AT_END, DIGITS_BYTES, SourceBody, source_changed
+from b2jobs_worker.transfer.body import DIGITS_AT_END, DIGITS_BYTES, SourceBody
 from b2jobs_worker.transfer.target import NewFile
 
 WHOLE_BYTES = 256 * 1024
@@ -76,5 +77,5 @@ def _read_whole(source: Source, size: int, attempt: Attempt) -> bytes:
             pieces.append(piece)
             got += len(piece)
     if got != size:
-        raise source_changed(source)
+        raise source_changed(source.uri)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
