@@ -19,6 +19,7 @@ from b2jobs.lua import QUEUES
 from b2jobs_worker.delivery import broker, shutdown
 from b2jobs_worker.delivery.keeper import CHORES, KeeperStep
 from b2jobs_worker.delivery.startup import warn_about_redis
+from b2jobs_worker.delivery.wake import WakeStep
 from b2jobs_worker.schedule import ScheduleChore
 from b2jobs_worker.settings import Settings, current
 
@@ -59,6 +60,7 @@ def make_app(settings: Settings) -> Celery:
         worker_send_task_events=False,
     )
     app.steps["worker"].add(KeeperStep)
+    app.steps["worker"].add(WakeStep)
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)  # delivery/ says what becomes of jobs
     return app
