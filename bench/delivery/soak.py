@@ -23,9 +23,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from support.fake import Fake
+from support.fake import Event, Fake
 from support.installation import Installation
-from support.processes import kill_tree
+from support.processes import children, kill_tree
 from support.redis_server import RedisServer
 from support.waiting import eventually
 
@@ -38,7 +38,7 @@ class Soak:
         self.counts = fake.installation.client.records.counts
         self.ids: list[str] = []
         self.done = threading.Event()
-        self.killed_at: list[float] = []
+        self.killed_at: dict[int, float] = {}
 
     def produce(self, jobs: int | None) -> None:
         """Submit as fast as the workers can take: the queue stays short, and never empty."""
@@ -62,8 +62,9 @@ class Soak:
             before = self.counts()["succeeded"]
             eventually(lambda before=before: self.counts()["succeeded"] > before + 20, timeout=300)
             time.sleep(random.uniform(0.5, 1.5) * pause)
+            dying = [workers[kill % 2].pid, *children(workers[kill % 2].pid)]
             kill_tree(workers[kill % 2])
-            self.killed_at.append(time.time())
+            self.killed_at |= dict.fromkeys(dying, time.time())
             workers[kill % 2] = start(f"w{kill % 2}-{kill}", pool=self.pool, slots=self.slots)
             kill += 1
         if minutes is not None:
@@ -103,15 +104,14 @@ class Soak:
         }
 
     def recoveries(self) -> list[float]:
-        """From a kill to the next start of a job that was under way then."""
+        """From the kill of the process that ran a job to the job's next start."""
         found = []
-        by_job: dict[str, list[float]] = {}
+        before: dict[str, Event] = {}
         for event in self.fake.events("start"):
-            by_job.setdefault(event.job, []).append(event.at)
-        for first, second in ((at[0], at[1]) for at in by_job.values() if len(at) > 1):
-            kill = max((t for t in self.killed_at if first <= t <= second), default=None)
-            if kill is not None:
-                found.append(second - kill)
+            earlier = before.get(event.job)
+            if earlier is not None and earlier.pid in self.killed_at:
+                found.append(event.at - self.killed_at[earlier.pid])
+            before[event.job] = event
         return found
 
 
