@@ -19,21 +19,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from bench.measures import cpu_seconds, memory_bytes
+
 from support.installation import Installation
 from support.redis_server import RedisServer
 from support.waiting import eventually
-
-
-def status_bytes(pid: int, name: str) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(field) for field in fields[11:13]) / os.sysconf("SC_CLK_TCK")
 
 
 def measure(folder: Path, items: int, processes: int, slots: int) -> dict[str, object]:
@@ -56,7 +46,7 @@ def measure(folder: Path, items: int, processes: int, slots: int) -> dict[str, o
         eventually(lambda: records.redis.zcard(f"{records.prefix}workers") == processes, timeout=60)
         redis = server.client()
         empty = int(redis.info("memory")["used_memory"])
-        idle = [status_bytes(worker.pid, "VmRSS") for worker in workers]
+        idle = [memory_bytes(worker.pid, "VmRSS") for worker in workers]
         before = [cpu_seconds(p.pid) for p in (*workers, server.process)]
         began = time.monotonic()
         batch = installation.client.batch(f"data://bench/{items}/", "b2://bench-bucket/")
@@ -84,7 +74,7 @@ def measure(folder: Path, items: int, processes: int, slots: int) -> dict[str, o
             "packs": now.packs,
             "most_packs_under_way": most_under_way,
             "worker_idle_mib": [round(value / 2**20) for value in idle],
-            "worker_peak_mib": [round(status_bytes(w.pid, "VmHWM") / 2**20) for w in workers],
+            "worker_peak_mib": [round(memory_bytes(w.pid, "VmHWM") / 2**20) for w in workers],
             "redis_peak_mib": round((memory["used_memory_peak"] - empty) / 2**20, 1),
             "redis_at_end_mib": round((memory["used_memory"] - empty) / 2**20, 1),
             "ledger_bytes_per_item": round(now.ledger_bytes / items, 1),
