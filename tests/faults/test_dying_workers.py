@@ -273,6 +273,8 @@ def test_a_rolling_restart_under_load_loses_and_repeats_nothing(fake: Fake) -> N
     for round_ in range(4):
         jobs += [fake.submit(sleep=random.uniform(0, 0.5)) for _ in range(60)]
         eventually(lambda: running_now(fake) >= 4)
+        # One that is still starting knows no SIGTERM yet, and has nothing to hand back.
+        eventually(lambda worker=workers[round_ % 2]: " ready." in worker.output())
         assert workers[round_ % 2].stop() == 0
         workers[round_ % 2] = fake.installation.start_celery(f"w{round_ % 2}-{round_}", slots=4)
 

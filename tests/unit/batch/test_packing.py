@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from b2jobs_worker.batch.item import Item, Planned, Refusal, unpacked
@@ -81,5 +81,6 @@ REFUSALS = st.builds(Refusal, NAMES, NAMES, NAMES, NAMES, st.integers(0, 10**10)
 
 
 @given(st.one_of(ITEMS, REFUSALS))
+@example(Item("upload", "data://r/empty", "b2://some-bucket/empty", 0))
 def test_items_survive_the_way_through_redis(planned: Planned) -> None:
     assert unpacked(planned.packed()) == planned

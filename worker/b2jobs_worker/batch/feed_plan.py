@@ -43,8 +43,9 @@ class FeedPlan:
                 raise PassingError(error.code, str(error)) from error
             dropped = number
             if packed is None:
-                self._end_or_wait(number)
-                return
+                if self._is_over(number):
+                    return
+                continue
             rows = rows_of(packed)
             for at in range(done, len(rows)):
                 row = row_of(rows[at])
@@ -52,13 +53,16 @@ class FeedPlan:
                 yield f"{number}:{at + 1}", planned
             number, done = number + 1, 0
 
-    def _end_or_wait(self, number: int) -> None:
+    def _is_over(self, number: int) -> bool:
+        """Whether the missing chunk is the end; False when it has come meanwhile."""
         state = self._books.state(self._attempt)
         end = state.get("fed_all")
         if end is not None and number >= int(end):
-            return
+            return True
         if end is not None:
-            raise CallerError("feed_broken", f"Chunk {number} of {end} is gone.")
+            if self._books.chunk(self._attempt.job_id, number) is None:
+                raise CallerError("feed_broken", f"Chunk {number} of {end} is gone.")
+            return False
         if time.time() - float(state.get("fed_at") or time.time()) > SILENCE_SECONDS:
             raise CallerError(
                 "feed_broken",

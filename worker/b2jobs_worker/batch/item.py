@@ -42,10 +42,10 @@ class Item:
             self.destination,
             self.size,
             self.sha1,
-            self.line,
+            self.line or None,
             dict(self.options) or None,
         ]
-        while fields[-1] in (None, 0):
+        while fields[-1] is None:
             fields.pop()
         return fields
 

@@ -88,6 +88,8 @@ def fed_chunks(books: Books, attempt: Attempt) -> Iterator[list[Any]]:
         end = books.state(attempt).get("fed_all")
         if end is not None and number >= int(end):
             return
+        if end is not None and books.chunk(attempt.job_id, number) is not None:
+            continue  # it has come meanwhile
         if end is not None or attempt.number > 1 or time.monotonic() - heard > SILENCE_SECONDS:
             raise CallerError(
                 "feed_broken",
