@@ -17,8 +17,10 @@ from support.redis_server import RedisServer
 
 pytest_plugins = ["b2jobs.testing"]
 
-# A busy machine must not fail a test: nothing here is timed.
-settings.register_profile("b2jobs", deadline=None)
+# A busy machine must not fail a test: nothing here is timed. The same examples every time,
+# so that a change is judged by itself; `--hypothesis-profile=search` looks for new ones.
+settings.register_profile("b2jobs", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile("b2jobs")
 
 
