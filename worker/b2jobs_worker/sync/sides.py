@@ -16,6 +16,7 @@ from b2jobs.locations import B2File, LocalPath, Location, RootPath
 from b2jobs.patterns import chosen
 from b2jobs.requests import Sync
 from b2jobs_worker.b2.door import Door
+from b2jobs_worker.batch.plan.names import LocalNames, Refused, b2_problem
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.beneath import found
 from b2jobs_worker.sources.local import file_identity, open_file
@@ -24,7 +25,6 @@ from b2jobs_worker.sources.roots import LocalPlace, place
 from b2jobs_worker.sync import bucket, folder
 from b2jobs_worker.sync.digests import DigestCache, with_digests
 from b2jobs_worker.sync.entries import Entry
-from b2jobs_worker.sync.names import LocalNames, Refused, b2_problem
 from b2jobs_worker.sync.plan import Pair, pairs
 from b2jobs_worker.sync.rules import Deletion, Direction, Rules
 
