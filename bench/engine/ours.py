@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from b2jobs import jobs, kinds
+from b2jobs.requests import Job, kinds
 from b2jobs_worker import transfer
 from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.settings import Root, Settings
@@ -119,7 +119,7 @@ def plan(given: argparse.Namespace, context: transfer.Context) -> list[tuple[str
 
 def work(
     settings: Settings,
-    requests: list[jobs.Job],
+    requests: list[Job],
     gate: Any,
     answers: Any,
     given: argparse.Namespace,
@@ -132,7 +132,7 @@ def work(
     gate.wait()
     before = time.process_time()
 
-    def one(numbered: tuple[int, jobs.Job]) -> None:
+    def one(numbered: tuple[int, Job]) -> None:
         number, request = numbered
         result = transfer.RUN[request.kind](request, DetachedAttempt(f"bench-{number}"), context)
         for key, count in result.calls.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from b2emulator.admin import Admin
-from b2jobs import kinds
+from b2jobs.requests import kinds
 from b2jobs_worker import transfer
 from b2jobs_worker.attempt import DetachedAttempt
 

@@ -167,7 +167,7 @@ def test_a_cancelled_upload_leaves_nothing(bench: Bench) -> None:
 
 
 def test_a_job_that_will_not_go_on_is_cleared_away(bench: Bench) -> None:
-    from b2jobs import kinds
+    from b2jobs.requests import kinds
     from b2jobs_worker import transfer
 
     journal = stop_after(bench, 3)

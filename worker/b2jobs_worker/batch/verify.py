@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from b2jobs import locations
-from b2jobs.batch_jobs import Verify, VerifyResult
 from b2jobs.errors import CallerError
-from b2jobs.jobs import Job
 from b2jobs.ledger import rows_of
 from b2jobs.locations import B2File
-from b2jobs.results import Result
+from b2jobs.requests import Job, Verify
+from b2jobs.results import Result, VerifyResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion

@@ -6,9 +6,8 @@ import os
 from functools import cache, partial
 from typing import cast
 
-from b2jobs.jobs import Job
-from b2jobs.results import Result
-from b2jobs.sync_jobs import Remove, Sync, SyncResult
+from b2jobs.requests import Job, Remove, Sync
+from b2jobs.results import Result, SyncResult
 from b2jobs_worker.attempt import Attempt, Settled
 from b2jobs_worker.batch.books import Fenced
 from b2jobs_worker.batch.plan import PlanSource

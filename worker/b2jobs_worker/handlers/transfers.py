@@ -7,8 +7,8 @@ from functools import cache
 
 from b2jobs import locations
 from b2jobs.connection import connect
-from b2jobs.jobs import Copy, Job, Upload
 from b2jobs.locations import B2File
+from b2jobs.requests import Copy, Job, Upload
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker import transfer
 from b2jobs_worker.attempt import Attempt, DetachedAttempt

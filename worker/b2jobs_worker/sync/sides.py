@@ -14,7 +14,7 @@ from b2jobs import locations
 from b2jobs.errors import CallerError, JobError
 from b2jobs.locations import B2File, LocalPath, Location, RootPath
 from b2jobs.patterns import chosen
-from b2jobs.sync_jobs import Sync
+from b2jobs.requests import Sync
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.beneath import found

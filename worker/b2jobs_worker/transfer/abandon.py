@@ -6,7 +6,7 @@ import contextlib
 
 from b2jobs import locations
 from b2jobs.errors import JobError
-from b2jobs.jobs import Copy, Download, Job, Upload
+from b2jobs.requests import Copy, Download, Job, Upload
 from b2jobs_worker.attempt import Attempt, Interrupted, Uninterrupted
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.transfer import checkpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from b2jobs.errors import CallerError, JobError
-from b2jobs.jobs import Bucket
+from b2jobs.requests import Bucket
 from b2jobs.results import BucketResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName

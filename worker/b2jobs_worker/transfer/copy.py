@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
-from b2jobs.jobs import Copy
 from b2jobs.locations import B2File, B2Version
+from b2jobs.requests import Copy
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 
 from b2jobs import locations
-from b2jobs.jobs import Delete
 from b2jobs.locations import B2File, B2Version
+from b2jobs.requests import Delete
 from b2jobs.results import DeleteResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName

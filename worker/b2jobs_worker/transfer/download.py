@@ -9,8 +9,8 @@ from typing import Any
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
-from b2jobs.jobs import Download
 from b2jobs.locations import INLINE_LIMIT_BYTES, B2File, B2Version
+from b2jobs.requests import Download
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.client import B2Client

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from b2jobs import locations
-from b2jobs.batch_jobs import Hide, HideResult
 from b2jobs.locations import B2File
+from b2jobs.requests import Hide
+from b2jobs.results import HideResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.transfer.context import Context, Usage
 

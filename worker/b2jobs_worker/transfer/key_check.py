@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from b2jobs.jobs import Check
+from b2jobs.requests import Check
 from b2jobs.results import CheckResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.transfer.context import Context, Usage

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from b2jobs import locations
-from b2jobs.jobs import Share
 from b2jobs.locations import B2File
+from b2jobs.requests import Share
 from b2jobs.results import ShareResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.errors import file_not_found

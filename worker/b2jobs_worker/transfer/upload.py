@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from b2jobs import locations
-from b2jobs.jobs import Upload
+from b2jobs.requests import Upload
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
