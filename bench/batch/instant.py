@@ -9,8 +9,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from b2jobs.batch_jobs import Batch
-from b2jobs.jobs import Job
+from b2jobs.requests import Batch, Job
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.item import Item, Planned

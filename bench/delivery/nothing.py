@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from b2jobs.jobs import Job
+from b2jobs.requests import Job
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.celery_app import make_app

@@ -26,8 +26,7 @@ from b2jobs import lua
 from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import connect, shown
 from b2jobs.errors import Failure, JobNotFound, QueueUnavailable
-from b2jobs.jobs import ENDED, Job, Priority, State
-from b2jobs.kinds import KINDS
+from b2jobs.requests import ENDED, KINDS, Job, Priority, State
 
 DAY_SECONDS = 24 * 3600.0
 _REFUSALS = (

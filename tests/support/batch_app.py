@@ -10,7 +10,7 @@ import os
 from collections import Counter
 
 from b2jobs.errors import PassingError
-from b2jobs.jobs import Job, Upload
+from b2jobs.requests import Job, Upload
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.feed_plan import FeedPlan

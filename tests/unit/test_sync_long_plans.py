@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from b2jobs.sync_jobs import Sync
+from b2jobs.requests import Sync
 from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.b2.meter import Meter
 from b2jobs_worker.batch.item import Item

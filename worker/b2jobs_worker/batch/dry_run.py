@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from math import ceil
 from typing import TYPE_CHECKING
 
-from b2jobs.batch_jobs import BatchResult
+from b2jobs.results import BatchResult
 from b2jobs_worker.b2.prices import Prices
 from b2jobs_worker.batch.item import Item, Planned, Refusal
 from b2jobs_worker.batch.plan import Forecast, NotYet, PlanSource

@@ -8,10 +8,10 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from b2jobs.batch_jobs import BatchResult
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import CallerError, Failure
 from b2jobs.ledger import DONE, UNDONE
+from b2jobs.results import BatchResult
 from b2jobs_worker.batch.plan import Forecast
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 from b2jobs import locations
-from b2jobs.batch_jobs import Batch
 from b2jobs.duplicates import DuplicateFinder
 from b2jobs.errors import JobError
 from b2jobs.locations import B2File, LocalPath, RootPath
 from b2jobs.manifest import BadLine, Reader, Row, decompressed
+from b2jobs.requests import Batch
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.item import Item, Planned, Refusal
 from b2jobs_worker.batch.places import Places

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from b2jobs.batch_jobs import HideResult
 from b2jobs.errors import Failure
 from b2jobs.ledger import packed_line
-from b2jobs.results import DeleteResult, Result, TransferResult
+from b2jobs.results import DeleteResult, HideResult, Result, TransferResult
 from b2jobs_worker.batch.item import Item, Planned
 
 Status = Literal["transferred", "unchanged", "deleted", "hidden", "failed", "cancelled", "again"]

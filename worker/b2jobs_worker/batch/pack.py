@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
-from b2jobs.batch_jobs import Pack
 from b2jobs.errors import CallerError, JobError
-from b2jobs.jobs import Job
+from b2jobs.requests import Job, Pack
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books, Fenced

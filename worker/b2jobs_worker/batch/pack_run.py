@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from b2jobs.batch_jobs import Pack
 from b2jobs.errors import Failure, JobError, PassingError, QueueUnavailable
 from b2jobs.ledger import segment
+from b2jobs.requests import Pack
 from b2jobs_worker.attempt import Interrupted, Settled
 from b2jobs_worker.batch.books import Books, Entry, Fenced, OpenPack
 from b2jobs_worker.batch.hands import Hands

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from b2jobs.jobs import Job
+from b2jobs.requests import Job
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.item import Planned
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn, cast
 
-from b2jobs.jobs import Job
+from b2jobs.requests import Job
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.batch.books import Books, Fenced

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from b2jobs.batch_jobs import Batch
-from b2jobs.jobs import Job
+from b2jobs.requests import Batch, Job
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books
 from b2jobs_worker.batch.feed_plan import FeedPlan

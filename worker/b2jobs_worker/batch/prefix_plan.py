@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from b2jobs import locations
-from b2jobs.batch_jobs import Batch
 from b2jobs.locations import B2File, InvalidLocation, LocalPath, RootPath
 from b2jobs.patterns import chosen
+from b2jobs.requests import Batch
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.item import Action, Item, Planned, Refusal
 from b2jobs_worker.batch.listing import Listed, below_bucket
@@ -65,8 +65,8 @@ class PrefixPlan:
     def _listing(self, after: str, report: Callable[[Problem], None]) -> Iterator[Listed]:
         source = self._source
         if isinstance(source, B2File):
-            door = self._context.door(self._account, self._attempt)
-            return below_bucket(door, source, after)
+            client = self._context.client(self._account, self._attempt)
+            return below_bucket(client, source, after)
         entries = list_root(source, self._context.settings, report=report, after=after)
         return (Listed(entry.name, entry.size) for entry in entries)
 

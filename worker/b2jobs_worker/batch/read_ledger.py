@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from b2jobs.batch_jobs import ReadLedger, ReadLedgerResult
 from b2jobs.batch_lua import FEED
 from b2jobs.errors import CallerError
-from b2jobs.jobs import Job
-from b2jobs.results import Result
+from b2jobs.requests import Job, ReadLedger
+from b2jobs.results import ReadLedgerResult, Result
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books
 from b2jobs_worker.batch.feed_plan import SILENCE_SECONDS

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from b2jobs.jobs import Job
-from b2jobs.kinds import build
+from b2jobs.requests import Job, build
 from b2jobs_worker.batch.books import Orders
 from b2jobs_worker.batch.item import Item
 

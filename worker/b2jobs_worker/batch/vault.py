@@ -8,8 +8,8 @@ import os
 from dataclasses import replace
 
 from b2jobs import locations
-from b2jobs.jobs import Upload
 from b2jobs.locations import B2File, InlineData
+from b2jobs.requests import Upload
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.reading import open_file
 from b2jobs_worker.sources.failures import destination_error

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from b2jobs.errors import InternalError, JobError
-from b2jobs.jobs import Job
+from b2jobs.requests import Job
 from b2jobs_worker.attempt import Interrupted, Settled
 from b2jobs_worker.batch import again, ending, mending, spilling
 from b2jobs_worker.batch.books import Books, Entry, Fenced, NewPack, Orders, Step

@@ -17,9 +17,8 @@ from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default as celery_strategy
 
 from b2jobs.errors import InvalidJob, QueueUnavailable
-from b2jobs.jobs import Job
-from b2jobs.kinds import build
 from b2jobs.records import Records
+from b2jobs.requests import Job, build
 from b2jobs_worker.delivery.deliver import invalid
 from b2jobs_worker.delivery.leases import leases
 

@@ -18,7 +18,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery publishes no types
     ignore_result = True
     acks_late = False
     work: Work
-    typing = False  # arguments are validated by b2jobs.jobs, which names what is wrong
+    typing = False  # arguments are validated by b2jobs.requests, which names what is wrong
 
 
 def register(app: Celery, table: Mapping[str, Work]) -> None:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 
 from b2jobs.errors import CallerError
 from b2jobs.records import unavailable
-from b2jobs.sync_jobs import Sync
+from b2jobs.requests import Sync
 from b2jobs_worker.b2.meter import Meter
 from b2jobs_worker.batch.books import Books, Fenced
 from b2jobs_worker.batch.item import Planned, Refusal

@@ -1,15 +1,15 @@
-"""Requests and results of batches."""
+"""Requests of batches."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
 from b2jobs import locations, patterns
-from b2jobs.jobs import IfExists, Job, Priority
-from b2jobs.locations import B2File, InvalidLocation, LocalPath, RootPath, StoreObject
-from b2jobs.results import Result
+from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
+from b2jobs.requests.job import IfExists, Job, Priority
+from b2jobs.requests.places import prefix, single
 
 
 class Batch(Job):
@@ -44,22 +44,22 @@ class Batch(Job):
     @field_validator("manifest")
     @classmethod
     def _manifest(cls, uri: str | None) -> str | None:
-        return uri if uri is None else _one(uri, B2File, RootPath, LocalPath, StoreObject)
+        return uri if uri is None else single(uri, B2File, RootPath, LocalPath, StoreObject)
 
     @field_validator("source")
     @classmethod
     def _source(cls, uri: str | None) -> str | None:
-        return uri if uri is None else _prefix(uri, B2File, RootPath, LocalPath, StoreObject)
+        return uri if uri is None else prefix(uri, B2File, RootPath, LocalPath, StoreObject)
 
     @field_validator("destination")
     @classmethod
     def _destination(cls, uri: str | None) -> str | None:
-        return uri if uri is None else _prefix(uri, B2File, RootPath, LocalPath)
+        return uri if uri is None else prefix(uri, B2File, RootPath, LocalPath)
 
     @field_validator("ledger")
     @classmethod
     def _ledger(cls, uri: str | None) -> str | None:
-        return uri if uri is None else _prefix(uri, B2File, RootPath)
+        return uri if uri is None else prefix(uri, B2File, RootPath)
 
     @field_validator("include", "exclude")
     @classmethod
@@ -97,20 +97,6 @@ class Pack(Job):
     number: int
 
 
-class Hide(Job):
-    """Hide a file: its versions stay, its name is gone from listings. Part of syncs."""
-
-    kind = "hide"
-
-    target: str
-    account: str = "default"
-
-    @field_validator("target")
-    @classmethod
-    def _target(cls, uri: str) -> str:
-        return _one(uri, B2File)
-
-
 class Verify(Job):
     """Compare a batch's report with what B2 lists. Its lines come as `client.verify` feeds them.
 
@@ -125,7 +111,7 @@ class Verify(Job):
     @field_validator("prefix")
     @classmethod
     def _prefix(cls, uri: str | None) -> str | None:
-        return uri if uri is None else _prefix(uri, B2File)
+        return uri if uri is None else prefix(uri, B2File)
 
 
 class ReadLedger(Job):
@@ -135,72 +121,3 @@ class ReadLedger(Job):
 
     batch: str
     account: str = "default"
-
-
-class ReadLedgerResult(Result):
-    """How many files there were."""
-
-    files: int = 0
-
-
-class BatchResult(Result):
-    """What a batch came to.
-
-    items, size_bytes: planned. outcomes: how many of them are `transferred`, `unchanged`,
-    `deleted`, `hidden`, `failed`, `cancelled`. moved_bytes: of the transferred. codes: the
-    failures by code. For a dry run the items and bytes of each action are in `plan`, and
-    `calls` and `dollars` are what it would cost. compared, planned: see `SyncResult`.
-    """
-
-    status: Literal["complete", "incomplete", "dry_run"] = "complete"
-    items: int = 0
-    size_bytes: int = 0
-    moved_bytes: int = 0
-    outcomes: dict[str, int] = Field(default_factory=dict)
-    codes: dict[str, int] = Field(default_factory=dict)
-    packs: int = 0
-    plan: dict[str, Any] = Field(default_factory=dict)
-    compared: dict[str, int] = Field(default_factory=dict)
-    planned: list[str] = Field(default_factory=list)
-
-
-class HideResult(Result):
-    """A hidden file; one that was not visible is `unchanged`."""
-
-    uri: str = ""
-    file_id: str = ""
-    status: Literal["hidden", "unchanged"] = "hidden"
-
-
-class VerifyResult(Result):
-    """How a report compares with B2: `samples` names the first differences of each sort."""
-
-    checked: int = 0
-    missing: int = 0
-    different: int = 0
-    extra: int = 0
-    samples: list[dict[str, Any]] = Field(default_factory=list)
-
-    @property
-    def agrees(self) -> bool:
-        return not (self.missing or self.different or self.extra)
-
-
-def _one(uri: str, *allowed: type[locations.Location]) -> str:
-    location = locations.parse(uri)
-    if not isinstance(location, allowed) or getattr(location, "is_prefix", False):
-        raise InvalidLocation(
-            f"{uri[:120]!r} cannot stand here.",
-            hint="Name one file: data://ROOT/file.csv or b2://BUCKET/file.jsonl.gz.",
-        )
-    return uri
-
-
-def _prefix(uri: str, *allowed: type[locations.Location]) -> str:
-    location = locations.parse(uri)
-    if not isinstance(location, allowed) or not getattr(location, "is_prefix", False):
-        raise InvalidLocation(
-            f"{uri[:120]!r} is not a prefix that can stand here.",
-            hint="End it with '/': data://ROOT/folder/ or b2://BUCKET/folder/.",
-        )
-    return uri

@@ -1,4 +1,4 @@
-"""Requests and results of syncs."""
+"""Requests of syncs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from b2jobs import locations, patterns
-from b2jobs.batch_jobs import BatchResult
-from b2jobs.jobs import Job, Priority
-from b2jobs.locations import B2File, InvalidLocation, LocalPath, RootPath, StoreObject
+from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
+from b2jobs.requests.job import Job, Priority
+from b2jobs.requests.places import folder
 
 
 class Sync(Job):
@@ -49,12 +49,12 @@ class Sync(Job):
     @field_validator("source")
     @classmethod
     def _source(cls, uri: str) -> str:
-        return _folder(uri, B2File, RootPath, LocalPath, StoreObject)
+        return folder(uri, B2File, RootPath, LocalPath, StoreObject)
 
     @field_validator("destination")
     @classmethod
     def _destination(cls, uri: str) -> str:
-        return _folder(uri, B2File, RootPath, LocalPath)
+        return folder(uri, B2File, RootPath, LocalPath)
 
     @field_validator("include", "exclude")
     @classmethod
@@ -80,43 +80,3 @@ class Sync(Job):
         if self.keep_days is not None and self.delete == "hide":
             raise ValueError("keep_days hides and later removes; leave delete out")
         return self
-
-
-class Remove(Job):
-    """Remove one local file, an item of a sync. Made by the planner, never by hand.
-
-    identity: of the file that was compared; another one under its name stays.
-    top: the folder whose empty folders below it go with the file.
-    """
-
-    kind = "remove"
-
-    target: str
-    identity: str
-    top: str
-    account: str = "default"
-
-
-class SyncResult(BatchResult):
-    """What a sync came to; see `BatchResult`.
-
-    compared: `sources` and `destinations` are files on each side, `unchanged` those that
-        needed nothing, `gone` those that the source has not and that were to be hidden or
-        removed, `old_versions` what else was to be removed, `problems` names that were left
-        alone. For a dry run, `planned` has the first lines of the plan.
-    status: also `skipped`, when a sync of the same pair was running and this was to give way.
-    """
-
-    status: Literal["complete", "incomplete", "dry_run", "skipped"] = "complete"  # type: ignore[assignment]  # one more
-
-
-def _folder(uri: str, *allowed: type[locations.Location]) -> str:
-    """*uri* with a `/` at its end: a sync is always of folders."""
-    location = locations.parse(uri)
-    if not isinstance(location, allowed):
-        raise InvalidLocation(
-            f"{uri[:120]!r} cannot be a side of a sync.",
-            hint="Write b2://BUCKET/folder/ and data://ROOT/folder/.",
-        )
-    text = str(location)
-    return text if text.endswith("/") else f"{text}/"

@@ -6,29 +6,27 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from b2jobs.batch_jobs import (
-    Batch,
-    BatchResult,
-    Hide,
-    HideResult,
-    Pack,
-    ReadLedger,
-    ReadLedgerResult,
-    Verify,
-    VerifyResult,
-)
 from b2jobs.errors import InvalidJob
-from b2jobs.jobs import Bucket, Check, Copy, Delete, Download, Job, Share, Upload
 from b2jobs.locations import InvalidLocation
+from b2jobs.requests.accounts import Bucket, Check
+from b2jobs.requests.batches import Batch, Pack, ReadLedger, Verify
+from b2jobs.requests.files import Delete, Hide, Remove, Share
+from b2jobs.requests.job import Job
+from b2jobs.requests.syncs import Sync
+from b2jobs.requests.transfers import Copy, Download, Upload
 from b2jobs.results import (
+    BatchResult,
     BucketResult,
     CheckResult,
     DeleteResult,
+    HideResult,
+    ReadLedgerResult,
     Result,
     ShareResult,
+    SyncResult,
     TransferResult,
+    VerifyResult,
 )
-from b2jobs.sync_jobs import Remove, Sync, SyncResult
 
 _TABLE: tuple[tuple[type[Job], type[Result] | None], ...] = (
     (Upload, TransferResult),
