@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from b2jobs.locations import B2File
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.pages import name_pages, version_pages
 from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs_worker.sync.entries import Entry, Version
@@ -14,21 +14,21 @@ from b2jobs_worker.sync.entries import Entry, Version
 _NO_INFO: Mapping[str, str] = {}
 
 
-def listed(door: Door, folder: B2File, *, versions: bool, after: str = "") -> Iterator[Entry]:
+def listed(client: B2Client, folder: B2File, *, versions: bool, after: str = "") -> Iterator[Entry]:
     """The files below *folder* in order of their names, those behind the name *after*.
 
     With *versions* each has its older versions and hide markers too, and hidden files are
     there; unfinished large files never are.
     """
-    bucket = door.bucket(folder.bucket)
+    bucket = client.bucket(folder.bucket)
     start = folder.name + after if after else ""
     if versions:
-        found = _with_versions(version_pages(door, bucket, folder.name, start), len(folder.name))
+        found = _with_versions(version_pages(client, bucket, folder.name, start), len(folder.name))
     else:
         cut = len(folder.name)
         found = (
             _entry(document, cut)
-            for page in name_pages(door, bucket, folder.name, start)
+            for page in name_pages(client, bucket, folder.name, start)
             for document in page
             if document["action"] == "upload"
         )
