@@ -21,16 +21,16 @@ NEEDS: dict[str, tuple[str, ...]] = {
 _BY_BUCKET_NAME = ("upload", "copy", "delete", "sync", "share")
 
 
-def check(request: Check, attempt: Attempt, context: Context) -> CheckResult:
+def check_key(request: Check, attempt: Attempt, context: Context) -> CheckResult:
     """Ask B2 what the key may do, and say which kinds of job that is too little for.
 
     Raises:
         OperatorError: `credentials_missing`, `credentials_invalid`.
         CallerError: `account_unknown`.
     """
-    door = context.door(request.account, attempt)
-    usage = Usage(door, attempt)
-    account = door.account()
+    client = context.client(request.account, attempt)
+    usage = Usage(client, attempt)
+    account = client.account()
     buckets = account.allowed_buckets
     cannot: dict[str, list[str]] = {}
     for kind, needed in NEEDS.items():
