@@ -43,7 +43,7 @@ def place(location: RootPath | LocalPath, settings: Settings) -> LocalPlace | St
     """Where *location* is on this worker.
 
     Raises:
-        CallerError: `root_unknown`, `outside_root`.
+        CallerError: `root_unknown`, `outside_root`, `source_name_unsupported`.
         OperatorError: `root_invalid`, when the configured URL of the root cannot be one.
     """
     if isinstance(location, LocalPath):
@@ -61,13 +61,28 @@ def place(location: RootPath | LocalPath, settings: Settings) -> LocalPlace | St
         return LocalPlace(target, location.path, str(location))
     if {"..", "."} & set(location.path.split("/")):
         raise CallerError(
-            "outside_root",
+            "source_name_unsupported",
             f"{location} has '.' or '..' in its path, which object stores do not resolve.",
             hint="Name the object by its plain key.",
         )
     prefix = target.key.rstrip("/")
     key = f"{prefix}/{location.path}" if prefix else location.path
     return StorePlace(StoreObject(target.scheme, target.bucket, key), str(location))
+
+
+def writable(where: LocalPlace) -> LocalPlace:
+    """*where*, if its root may be written.
+
+    Raises:
+        CallerError: `root_read_only`.
+    """
+    if not where.root.writable:
+        raise CallerError(
+            "root_read_only",
+            f"The root {where.root.name!r} is read only.",
+            hint='Choose another root, or set access = "read-write" for it in the config file.',
+        )
+    return where
 
 
 def folder_roots(settings: Settings) -> list[FolderRoot]:
