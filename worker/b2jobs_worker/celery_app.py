@@ -15,7 +15,7 @@ from celery import Celery
 from celery.signals import worker_init, worker_shutting_down
 
 from b2jobs.connection import sentinel_address, tls_options
-from b2jobs.lua import QUEUES
+from b2jobs.redis import QUEUES
 from b2jobs_worker.delivery import broker, shutdown
 from b2jobs_worker.delivery.keeper import CHORES, KeeperStep
 from b2jobs_worker.delivery.startup import warn_about_redis
