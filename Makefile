@@ -18,6 +18,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # Every process of a test starts Python anew: compiling 700 modules each time would cost it seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
+DEPTRY = $(BIN)/deptry --no-ansi --optional-dependencies-dev-groups
+
 .PHONY: setup check test demo bench docs lock clean
 
 setup: .venv/ready
@@ -35,6 +37,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry --no-ansi tasks worker emulator
+	$(DEPTRY) worker,stores,emulator,local tasks
+	$(DEPTRY) emulator,local --ignore DEP002 worker
+	$(DEPTRY) worker,stores,local --ignore DEP002 emulator
 
 test: setup
 	$(BIN)/pytest --numprocesses 4 --dist loadfile $(ARGS)

@@ -12,10 +12,10 @@ from typing import Any, cast
 from b2jobs.errors import JobNotFound
 from b2jobs.feed import taken
 from b2jobs.handle import AsyncHandle, Handle
-from b2jobs.jobs import State
 from b2jobs.ledger import DONE, UNDONE, Digest, lines_of, report_line, report_text
 from b2jobs.records import Record, Records
 from b2jobs.redis import unavailable
+from b2jobs.requests import State
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE
 from b2jobs.errors import InvalidJob
 from b2jobs.feed import feed
 from b2jobs.handle import AsyncHandle, Handle
-from b2jobs.jobs import Job
-from b2jobs.kinds import build
 from b2jobs.records import Records
 from b2jobs.reports import ReportReader
+from b2jobs.requests import Job, build
 
 
 class Client:

@@ -17,9 +17,8 @@ from redis import Redis
 from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import connect
 from b2jobs.errors import Failure, JobNotFound
-from b2jobs.jobs import ENDED, Job, Priority, State
-from b2jobs.kinds import KINDS
 from b2jobs.redis import Door, unavailable
+from b2jobs.requests import ENDED, KINDS, Job, Priority, State
 
 WORKER_LIFE_SECONDS = 30.0
 _PAGE = 500

@@ -10,7 +10,7 @@ from typing import NoReturn
 from b2jobs.cli.exits import CommandFailed
 
 _MODULES = {
-    "worker": ("b2jobs_worker", "b2sdk", "celery", "pydantic_settings"),
+    "worker": ("b2jobs_worker", "b2sdk", "celery", "packaging", "pydantic_settings"),
     "emulator": ("b2emulator", "aiohttp"),
 }
 

@@ -27,8 +27,8 @@ each other file is one script, and its header says what it takes, what it answer
 does in a full Redis.
 """
 
-from b2jobs.jobs import Priority
 from b2jobs.redis.door import Door, script_text, unavailable
+from b2jobs.requests import Priority
 
 __all__ = ["QUEUES", "Door", "script_text", "unavailable"]
 

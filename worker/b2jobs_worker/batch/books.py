@@ -10,13 +10,13 @@ from typing import Any, Protocol, TypeVar, cast
 
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import Failure, QueueUnavailable
-from b2jobs.jobs import State
 from b2jobs.ledger import packed_rows, rows_of
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.requests import State
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.item import Planned, unpacked
-from b2jobs_worker.batch.outcome import Outcome
+from b2jobs_worker.batch.ledger.item import Planned, unpacked
+from b2jobs_worker.batch.ledger.outcome import Outcome
 
 T = TypeVar("T")
 _FOR_EVER_SECONDS = 1e9

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import Failure, QueueUnavailable
-from b2jobs.jobs import State
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.requests import State
 from b2jobs_worker.delivery import shutdown
 from b2jobs_worker.settings import Settings, current
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from b2jobs.records import Records
-from b2jobs.sync_jobs import Sync
+from b2jobs.requests import Sync
 
 _KEEP_SECONDS = 30 * 86_400
 
