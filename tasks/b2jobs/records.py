@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 from redis import Redis
 
 from b2jobs.celery_meta import failed_meta, revoked_meta
-from b2jobs.connection import connect
+from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.errors import Failure, JobNotFound
 from b2jobs.redis import Door, unavailable
 from b2jobs.requests import ENDED, KINDS, Job, Priority, State
@@ -70,11 +70,13 @@ class Records:
     Thread-safe. Any call may raise `QueueUnavailable`.
     """
 
-    def __init__(self, url: str, key_prefix: str = "") -> None:
+    def __init__(
+        self, url: str, key_prefix: str = "", timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
         self.url = url
         self.root = key_prefix
         self.prefix = f"{key_prefix}b2jobs:"
-        self.redis: Redis = connect(url)
+        self.redis: Redis = connect(url, timeout_seconds)
         self.door = Door(self.redis, url, key_prefix)
 
     def submit(self, job_id: str, job: Job, *, delay_seconds: float = 0.0) -> str:

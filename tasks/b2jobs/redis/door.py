@@ -20,12 +20,13 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from b2jobs.connection import shown
-from b2jobs.errors import QueueUnavailable
+from b2jobs.connection import turned_down
 
 _INCLUDE = re.compile(r"^-- include (.+)\n", re.MULTILINE)
-_REFUSALS = frozenset({"OOM", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY"})
-_NOT_ALLOWED = frozenset({"NOAUTH", "WRONGPASS", "NOPERM", "DENIED"})
+_REFUSALS = {
+    *("OOM", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY"),
+    *("NOAUTH", "WRONGPASS", "NOPERM", "DENIED"),
+}
 
 
 class Door:
@@ -67,8 +68,7 @@ def unavailable(url: str) -> Iterator[None]:
     except (RedisError, OSError) as error:
         if isinstance(error, ResponseError) and not _is_refusal(error):
             raise
-        reason = str(error) or type(error).__name__
-        raise QueueUnavailable(f"Redis at {shown(url)} did not confirm: {reason}") from error
+        raise turned_down(error, url) from error
 
 
 def _is_refusal(error: ResponseError) -> bool:
@@ -76,4 +76,4 @@ def _is_refusal(error: ResponseError) -> bool:
     if isinstance(error, OutOfMemoryError | ReadOnlyError | NoPermissionError):
         return True  # redis-py takes the first word of these from their text
     words = re.findall(r"[A-Z]+", str(error))
-    return not (_REFUSALS | _NOT_ALLOWED).isdisjoint(words)
+    return not _REFUSALS.isdisjoint(words) or str(error).startswith("DB index is out of range")

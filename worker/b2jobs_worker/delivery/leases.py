@@ -66,7 +66,9 @@ class Leases:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.records = Records(settings.redis_url, settings.key_prefix)
+        self.records = Records(
+            settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
+        )
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self._call = self.records.door.call
         self._held: dict[str, JobAttempt] = {}
