@@ -22,6 +22,7 @@ from b2jobs.errors import (
     PassingError,
     Wait,
 )
+from b2jobs_worker.b2.session import KeyRefused
 
 STORAGE_CAP_LOOK_SECONDS = 900.0
 """A storage cap ends when an operator acts; until then it is looked at this often."""
@@ -57,14 +58,16 @@ def convert(
             return _cap("transaction_cap_exceeded", now)
         case b2.CapExceeded():
             return _cap("cap_exceeded", now)
-        case b2.Unauthorized() if call == "authorize_account" and not isinstance(
-            error, b2.EmailNotVerified | b2.NoPaymentHistory
+        case b2.Unauthorized() if isinstance(error, KeyRefused) or (
+            call == "authorize_account"
+            and not isinstance(error, b2.EmailNotVerified | b2.NoPaymentHistory)
         ):
             return OperatorError(
                 "credentials_invalid",
                 "B2 refuses the account's key: the key id or the application key is wrong, or "
                 "the key was deleted.",
                 hint="Put a valid key into the secrets file; workers read it again by themselves.",
+                wait=Wait("credentials"),
             )
         case b2.InvalidAuthToken():
             return PassingError(

@@ -8,11 +8,21 @@ class C call each; here the first one does and the others go on with its token.
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from b2sdk.v3 import B2Http, B2HttpApiConfig, B2Session, DummyCache, InMemoryAccountInfo
+from b2sdk.v3.exception import EmailNotVerified, NoPaymentHistory, Unauthorized
 
 from b2jobs_worker.b2.http import Response, Session
+
+
+REFUSED_SECONDS = 60.0
+"""How long a key that B2 refused is not shown to it again; one that is replaced is new."""
+
+
+class KeyRefused(Unauthorized):
+    """B2 does not authorise the key: it is wrong, or it was deleted in the middle."""
 
 
 class OneTryHttp(B2Http):
@@ -68,6 +78,7 @@ class OneAuthorisation(B2Session):
         self.info = AccountInfo()
         self.authorisations = 0
         self._authorising = threading.Lock()
+        self._refusal: tuple[float, str, str] | None = None
         config = B2HttpApiConfig(
             http_session_factory=lambda: http,
             install_clock_skew_hook=False,
@@ -77,9 +88,28 @@ class OneAuthorisation(B2Session):
         super().__init__(self.info, cache=DummyCache(), api_config=config)
 
     def authorize_account(self, realm: str, key_id: str, application_key: str) -> None:
-        """Authorise now; for the first time, and when a token has expired."""
-        super().authorize_account(realm, key_id, application_key)
+        """Authorise now; for the first time, and when a token has expired.
+
+        Raises:
+            KeyRefused: without asking, where B2 has said so within `REFUSED_SECONDS`.
+        """
+        if self.is_refused and self._refusal is not None:
+            raise KeyRefused(*self._refusal[1:])
+        try:
+            super().authorize_account(realm, key_id, application_key)
+        except (EmailNotVerified, NoPaymentHistory):
+            raise
+        except Unauthorized as error:
+            self._refusal = time.monotonic(), error.message, error.code
+            raise KeyRefused(error.message, error.code) from error
+        self._refusal = None
         self.authorisations += 1
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether B2 has refused the key a short while ago."""
+        refusal = self._refusal
+        return refusal is not None and time.monotonic() - refusal[0] < REFUSED_SECONDS
 
     def authorize_automatically(self) -> bool:
         """Called by b2sdk when B2 refused a token; true means try the call again.
