@@ -16,9 +16,9 @@ from b2jobs_worker.batch.item import Item, Planned
 from b2jobs_worker.batch.pack import PackWork
 from b2jobs_worker.batch.plan import Forecast
 from b2jobs_worker.batch.planner import PlannerWork
-from b2jobs_worker.celery_app import make_app
+from b2jobs_worker.celery.app import make_app
+from b2jobs_worker.celery.task import register
 from b2jobs_worker.handlers.batches import books
-from b2jobs_worker.handlers.register import register
 from b2jobs_worker.settings import current
 
 

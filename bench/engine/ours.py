@@ -84,11 +84,13 @@ def plan(given: argparse.Namespace, context: transfer.Context) -> list[tuple[str
             )
             for path in files
         ]
-    door = context.door("default", DetachedAttempt())
+    client = context.client("default", DetachedAttempt())
     names: list[str] = []
     start: str | None = None
     while True:
-        page, start = door.list_names(door.bucket(given.bucket), prefix=given.prefix, start=start)
+        page, start = client.list_names(
+            client.bucket(given.bucket), prefix=given.prefix, start=start
+        )
         names += [version.name for version in page]
         if start is None:
             break
@@ -124,7 +126,7 @@ def work(
 ) -> None:
     context = transfer.build_context(settings, durable=False)
     # As in a worker that is up: its account is authorised, once for the process.
-    context.door("default", DetachedAttempt()).account()
+    context.client("default", DetachedAttempt()).account()
     calls = {"a": 0, "b": 0, "c": 0}
     gc.freeze()
     gate.wait()
@@ -137,7 +139,7 @@ def work(
             calls[key] += count
 
     def all_of_them() -> None:
-        context.crew.each(one, enumerate(requests), width=given.width)
+        context.threads.each(one, enumerate(requests), width=given.width)
 
     if given.profile:
         import cProfile

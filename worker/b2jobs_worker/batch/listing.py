@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from b2jobs.locations import B2File
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 
 
 class Listed(NamedTuple):
@@ -17,12 +17,12 @@ class Listed(NamedTuple):
     sha1: str | None = None
 
 
-def below_bucket(door: Door, prefix: B2File, after: str) -> Iterator[Listed]:
+def below_bucket(client: B2Client, prefix: B2File, after: str) -> Iterator[Listed]:
     """The visible files behind *after*. One class C call for each thousand."""
-    bucket = door.bucket(prefix.bucket)
+    bucket = client.bucket(prefix.bucket)
     start: str | None = prefix.name + after if after else None
     while True:
-        page, start = door.list_names(bucket, prefix=prefix.name, start=start)
+        page, start = client.list_names(bucket, prefix=prefix.name, start=start)
         for version in page:
             name = version.name.removeprefix(prefix.name)
             if name and name.encode() > after.encode():

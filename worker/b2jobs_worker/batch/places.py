@@ -16,7 +16,7 @@ class Places:
     """Buckets and roots, and what the account's key may do in them."""
 
     def __init__(self, account: str, attempt: Attempt, context: Context) -> None:
-        self._door = context.door(account, attempt)
+        self._client = context.client(account, attempt)
         self._settings = context.settings
         self._buckets: dict[tuple[str, bool], JobError | None] = {}
 
@@ -34,7 +34,7 @@ class Places:
         problem = self._buckets[key]
         if problem is not None:
             raise problem
-        self._door.require(name=location.name)
+        self._client.require(name=location.name)
 
     def check_root(self, location: RootPath | LocalPath, *, is_target: bool) -> None:
         """Refuse a path below a root that this worker does not have, or may not write.
@@ -57,8 +57,8 @@ class Places:
 
     def _bucket_problem(self, bucket: str, is_target: bool) -> JobError | None:
         try:
-            self._door.require(*(_TARGET if is_target else _SOURCE))
-            self._door.bucket(bucket)
+            self._client.require(*(_TARGET if is_target else _SOURCE))
+            self._client.bucket(bucket)
         except JobError as error:
             if error.wait is not None:
                 raise

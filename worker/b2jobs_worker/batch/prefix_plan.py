@@ -65,8 +65,8 @@ class PrefixPlan:
     def _listing(self, after: str, report: Callable[[Problem], None]) -> Iterator[Listed]:
         source = self._source
         if isinstance(source, B2File):
-            door = self._context.door(self._account, self._attempt)
-            return below_bucket(door, source, after)
+            client = self._context.client(self._account, self._attempt)
+            return below_bucket(client, source, after)
         entries = list_root(source, self._context.settings, report=report, after=after)
         return (Listed(entry.name, entry.size) for entry in entries)
 

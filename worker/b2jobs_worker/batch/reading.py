@@ -72,12 +72,12 @@ def _fetch_from(source: Source, offset: int) -> Callable[[int, int], bytes]:
 def _fetch_from_b2(
     location: B2File, account: str, attempt: Attempt, context: Context
 ) -> Callable[[int, int], bytes]:
-    door = context.door(account, attempt)
-    bucket = door.bucket(location.bucket)
-    version = door.latest(bucket, location.name)
+    client = context.client(account, attempt)
+    bucket = client.bucket(location.bucket)
+    version = client.latest(bucket, location.name)
     if version is None:
         raise file_not_found(str(location))
-    url = str(door.account().session.get_download_url_by_id(version.file_id))
+    url = str(client.account().session.get_download_url_by_id(version.file_id))
 
     def fetch(at: int, most: int) -> bytes:
         if at >= version.size:
@@ -86,7 +86,7 @@ def _fetch_from_b2(
         content = bytearray(last - at + 1)
         view = memoryview(content)
         got = 0
-        with opened(door, url, at, last) as arriving:
+        with opened(client, url, at, last) as arriving:
             while got < len(content) and (count := arriving.readinto(view[got:])):
                 got += count
         return bytes(content[:got])

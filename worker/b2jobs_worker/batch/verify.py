@@ -14,7 +14,7 @@ from b2jobs.locations import B2File
 from b2jobs.requests import Job, Verify
 from b2jobs.results import Result, VerifyResult
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.batch.books import Books
 from b2jobs_worker.batch.expected import Expected, ExpectedFiles
@@ -41,15 +41,15 @@ class VerifyWork:
         """
         assert isinstance(request, Verify)
         books = self._books()
-        door = self._context().door(request.account, attempt)
-        usage = Usage(door, attempt)
+        client = self._context().client(request.account, attempt)
+        usage = Usage(client, attempt)
         try:
             with ExpectedFiles() as expected:
                 for rows in fed_chunks(books, attempt):
                     expected.add(rows)
                 found = _Findings()
                 for bucket in expected.buckets():
-                    _compare(door, bucket, expected.below(bucket), request.prefix, found)
+                    _compare(client, bucket, expected.below(bucket), request.prefix, found)
         finally:
             books.forget_feed(attempt)
         return VerifyResult(
@@ -113,7 +113,7 @@ class _Findings:
 
 
 def _compare(
-    door: Door,
+    client: B2Client,
     bucket: str,
     expected: Iterator[Expected],
     prefix: str | None,
@@ -123,7 +123,7 @@ def _compare(
     below = locations.parse(prefix) if prefix else None
     looks_for_more = isinstance(below, B2File) and below.bucket == bucket
     only = below.name if looks_for_more and isinstance(below, B2File) else ""
-    listing = _Listing(door, bucket, only, jumps=not looks_for_more)
+    listing = _Listing(client, bucket, only, jumps=not looks_for_more)
     for want in expected:
         for version in listing.before(want.name):
             if looks_for_more:
@@ -160,9 +160,9 @@ def _difference(want: Expected, there: FileVersion) -> dict[str, list[Any]]:
 class _Listing:
     """A bucket's listing that can leave out what lies between two names that are asked for."""
 
-    def __init__(self, door: Door, bucket: str, prefix: str, *, jumps: bool) -> None:
-        self._door = door
-        self._bucket = door.bucket(bucket)
+    def __init__(self, client: B2Client, bucket: str, prefix: str, *, jumps: bool) -> None:
+        self._client = client
+        self._bucket = client.bucket(bucket)
         self._prefix = prefix
         self._jumps = jumps
         self._page: list[FileVersion] = []
@@ -198,7 +198,7 @@ class _Listing:
             start = self._next
             if self._jumps and name.encode() > start.encode():
                 start = name
-            self._page, self._next = self._door.list_names(
+            self._page, self._next = self._client.list_names(
                 self._bucket, prefix=self._prefix, start=start or None
             )
             self._at = 0

@@ -7,7 +7,6 @@ are made due at once, by whichever worker sees its file change.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -90,13 +89,15 @@ def _with_reason(records: Records, ids: list[str]) -> list[str]:
     pipe = records.redis.pipeline(transaction=False)
     for each in ids:
         pipe.hget(f"{records.prefix}job:{each}", "reason")
-    return [each for each, reason in zip(ids, pipe.execute(), strict=True) if reason == "credentials"]
+    return [
+        each for each, reason in zip(ids, pipe.execute(), strict=True) if reason == "credentials"
+    ]
 
 
 def _state(path: Path) -> tuple[int, ...] | None:
     """What changes when the file does, its mode and owner included; None while it is not there."""
     try:
-        status = os.stat(path)
+        status = path.stat()
     except OSError:
         return None
     return (

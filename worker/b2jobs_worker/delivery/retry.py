@@ -40,7 +40,8 @@ def decide(
     A failure that cannot heal ends the job. One that names its time waits exactly that
     long, and up to a tenth more, so that a fleet does not come back in one instant. Else
     the wait is exponential with full jitter (`jitter` gives 0 to 1): anything from zero
-    to 1, 2, 4, ... 300 seconds, for credentials ... 30. A wait that would end behind the budget is not begun.
+    to 1, 2, 4, ... 300 seconds (30 for credentials). A wait that would end behind the
+    budget is not begun.
     """
     if error.wait is None:
         return End()

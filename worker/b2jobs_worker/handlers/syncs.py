@@ -27,9 +27,9 @@ LOOK_AGAIN_SECONDS = 2.0
 def plan_sync(request: Job, attempt: Attempt) -> PlanSource:
     """The plan of one sync."""
     assert isinstance(request, Sync)
-    door = context().door(request.account, attempt)
-    find = partial(sides_of, request, door, current(), digests())
-    return SyncPlan(request, cast("Fenced", attempt), books(), door.meter, find)
+    client = context().client(request.account, attempt)
+    find = partial(sides_of, request, client, current(), digests())
+    return SyncPlan(request, cast("Fenced", attempt), books(), client.meter, find)
 
 
 class SyncWork(PlannerWork):

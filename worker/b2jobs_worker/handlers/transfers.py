@@ -45,8 +45,8 @@ class TransferWork:
 
     def undo(self, request: Job, made: str) -> None:
         if isinstance(request, Upload | Copy):
-            door = context().door(request.account, DetachedAttempt())
-            door.delete_version(made, _target(request).name)
+            client = context().client(request.account, DetachedAttempt())
+            client.delete_version(made, _target(request).name)
 
     def traces(self, result: Result) -> str | None:
         is_new = (

@@ -16,14 +16,14 @@ def hide(request: Hide, attempt: Attempt, context: Context) -> HideResult:
     Raises:
         JobError: docs/errors.md lists the codes.
     """
-    door = context.door(request.account, attempt)
-    usage = Usage(door, attempt)
+    client = context.client(request.account, attempt)
+    usage = Usage(client, attempt)
     target = locations.parse(request.target)
     assert isinstance(target, B2File)
-    door.require("writeFiles", name=target.name)
-    bucket = door.bucket(target.bucket)
+    client.require("writeFiles", name=target.name)
+    bucket = client.bucket(target.bucket)
     attempt.guard()
-    marker = door.hide_file(bucket, target.name)
+    marker = client.hide_file(bucket, target.name)
     return HideResult(
         **usage.fields("hide"),
         uri=request.target,

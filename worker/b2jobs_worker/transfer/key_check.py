@@ -22,7 +22,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 _BY_BUCKET_NAME = ("upload", "copy", "delete", "sync", "share")
 
 
-def check(request: Check, attempt: Attempt, context: Context) -> CheckResult:
+def check_key(request: Check, attempt: Attempt, context: Context) -> CheckResult:
     """Ask B2 what the key may do, and say which kinds of job that is too little for.
 
     Raises:
@@ -30,10 +30,10 @@ def check(request: Check, attempt: Attempt, context: Context) -> CheckResult:
             a better key would be no answer.
         CallerError: `account_unknown`.
     """
-    door = context.door(request.account, attempt)
-    usage = Usage(door, attempt)
+    client = context.client(request.account, attempt)
+    usage = Usage(client, attempt)
     try:
-        account = door.account()
+        account = client.account()
     except OperatorError as error:
         error.wait = None
         raise

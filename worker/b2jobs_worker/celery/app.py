@@ -1,6 +1,6 @@
 """The Celery app: the only Celery configuration.
 
-    celery -A b2jobs_worker.celery_app worker -Q b2jobs.high,b2jobs,b2jobs.low
+    celery -A b2jobs_worker.celery.app worker -Q b2jobs.high,b2jobs,b2jobs.low
 
 `b2jobs worker` starts it with the queues, pool and processes that the settings name.
 """
@@ -16,10 +16,12 @@ from celery.signals import worker_init, worker_shutting_down
 
 from b2jobs.connection import sentinel_address, tls_options
 from b2jobs.lua import QUEUES
-from b2jobs_worker.delivery import broker, shutdown
-from b2jobs_worker.delivery.keeper import CHORES, KeeperStep
+from b2jobs_worker.celery import broker
+from b2jobs_worker.celery.keeper_step import KeeperStep
+from b2jobs_worker.celery.wake import WakeStep
+from b2jobs_worker.delivery import shutdown
+from b2jobs_worker.delivery.keeper import CHORES
 from b2jobs_worker.delivery.startup import warn_about_redis
-from b2jobs_worker.delivery.wake import WakeStep
 from b2jobs_worker.schedule import ScheduleChore
 from b2jobs_worker.settings import Settings, current
 

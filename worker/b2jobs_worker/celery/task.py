@@ -14,7 +14,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery publishes no types
     """A task whose message is only a doorbell, and whose result delivery/ writes."""
 
     abstract = True
-    Strategy = "b2jobs_worker.delivery.doorbell:strategy"
+    Strategy = "b2jobs_worker.celery.message:strategy"
     ignore_result = True
     acks_late = False
     work: Work

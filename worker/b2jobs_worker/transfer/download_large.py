@@ -18,16 +18,16 @@ from dataclasses import asdict, dataclass
 from b2jobs.errors import CallerError, JobError, PassingError
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2 import retry
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.downloads import Arriving
 from b2jobs_worker.b2.errors import file_not_found
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import destination_error
 from b2jobs_worker.sources.port import Sink
 from b2jobs_worker.transfer.context import Context
-from b2jobs_worker.transfer.crew import Lanes
 from b2jobs_worker.transfer.ranges import Window, checksum_mismatch, opened, thread_buffer
 from b2jobs_worker.transfer.spans import Span, Spans
+from b2jobs_worker.transfer.threads import Lanes
 
 FIRST_BYTES = 16 * 1024 * 1024
 """What the first request asks for: a file up to this size comes in one."""
@@ -40,7 +40,7 @@ _LANE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Fetched:
+class Received:
     """What has arrived, and whether it was compared with a digest B2 has."""
 
     version: FileVersion
@@ -62,13 +62,13 @@ class Left:
     sha1: str
 
 
-class Fetch:
+class LargeDownload:
     """One file's way into a sink. `run` leaves a part file that is whole and checked."""
 
     def __init__(
-        self, door: Door, attempt: Attempt, context: Context, sink: Sink, window: Window
+        self, client: B2Client, attempt: Attempt, context: Context, sink: Sink, window: Window
     ) -> None:
-        self._door = door
+        self._client = client
         self._attempt = attempt
         self._context = context
         self._sink = sink
@@ -76,7 +76,7 @@ class Fetch:
         self._sha1 = hashlib.sha1(usedforsecurity=False)
         self._noted = (0, time.monotonic())
 
-    def run(self, url: str) -> Fetched:
+    def run(self, url: str) -> Received:
         """Fetch the file behind *url*, pinned to the version that answers first."""
         left = self._left()
         if left is not None:
@@ -92,10 +92,10 @@ class Fetch:
                 self._noted = 0, time.monotonic()
         return self._fetch(url, None)
 
-    def _fetch(self, url: str, left: Left | None) -> Fetched:
+    def _fetch(self, url: str, left: Left | None) -> Received:
         skip = self._verified(left) if left is not None else 0
         if left is not None and skip == left.size:
-            version = self._door.version(left.file_id)
+            version = self._client.version(left.file_id)
             if version is None:
                 raise file_not_found(left.file_id)
             return self._checked(version, left.size, skip)
@@ -104,7 +104,7 @@ class Fetch:
         if self._window.last is not None:
             last = min(last, self._window.last)
         with contextlib.ExitStack() as stack:
-            arriving = stack.enter_context(opened(self._door, url, first, last))
+            arriving = stack.enter_context(opened(self._client, url, first, last))
             version = arriving.version
             length = self._window.length(version.size)
             descriptor = self._sink.open(length)
@@ -141,7 +141,7 @@ class Fetch:
     ) -> None:
         """The rest by several requests at once; this thread follows with the digest."""
         url = self._by_id(version.file_id)
-        with self._context.crew.lanes(self._context.settings.parallel_parts) as lanes:
+        with self._context.threads.lanes(self._context.settings.parallel_parts) as lanes:
             with connection.pop_all() as held:
                 first = spans.take()
                 assert first is not None
@@ -190,7 +190,7 @@ class Fetch:
             before = span.position
             first = self._window.first
             try:
-                with self._door.download(
+                with self._client.download(
                     url, first + span.position, first + span.end - 1
                 ) as arriving:
                     self._fill(arriving, span, descriptor, spans)
@@ -199,7 +199,7 @@ class Fetch:
                 pause = retry.pause_before_next(error, tries)
                 if pause is None:
                     raise
-                self._door.sleep(pause)
+                self._client.sleep(pause)
 
     def _fill(self, arriving: Arriving, span: Span, descriptor: int, spans: Spans) -> None:
         # Larger than a thread's own: threads that fetch small files are many, lanes are few.
@@ -235,7 +235,7 @@ class Fetch:
                 self._note(version, hashed, length)
         lanes.join()
 
-    def _checked(self, version: FileVersion, length: int, skip: int) -> Fetched:
+    def _checked(self, version: FileVersion, length: int, skip: int) -> Received:
         """Compare; what is wrong is dropped, to be fetched anew by the next attempt."""
         sha1 = self._sha1.hexdigest()
         whole = self._window.first == 0 and length == version.size
@@ -244,7 +244,7 @@ class Fetch:
             self._sink.discard()
             self._attempt.journal.clear()
             raise checksum_mismatch(version.name)
-        return Fetched(
+        return Received(
             version, sha1, length, verified=whole and version.sha1 is not None, resumed_bytes=skip
         )
 
@@ -282,7 +282,7 @@ class Fetch:
         return done
 
     def _by_id(self, file_id: str) -> str:
-        return str(self._door.account().session.get_download_url_by_id(file_id))
+        return str(self._client.account().session.get_download_url_by_id(file_id))
 
 
 def _write(descriptor: int, data: memoryview, offset: int, uri: str) -> None:

@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from b2jobs_worker.transfer.crew import Crew
+from b2jobs_worker.transfer.threads import Threads
 
 
 def test_no_more_than_the_width_at_once() -> None:
-    crew = Crew()
+    threads = Threads()
     lock = threading.Lock()
     at_once: list[int] = [0, 0]
     three = threading.Barrier(3, timeout=10)
@@ -23,7 +23,7 @@ def test_no_more_than_the_width_at_once() -> None:
         with lock:
             at_once[0] -= 1
 
-    crew.each(act, range(30), width=3)
+    threads.each(act, range(30), width=3)
     assert at_once == [0, 3]
 
 
@@ -36,7 +36,7 @@ def test_an_exception_ends_it_and_nothing_more_is_begun() -> None:
             raise ValueError(number)
 
     with pytest.raises(ValueError, match="5"):
-        Crew().each(act, range(1000), width=2)
+        Threads().each(act, range(1000), width=2)
     assert len(begun) < 20
 
 
@@ -49,7 +49,7 @@ def test_leaving_with_an_exception_waits_for_what_runs() -> None:
         ended.set()
 
     def fail() -> None:
-        with Crew().lanes(2) as lanes:
+        with Threads().lanes(2) as lanes:
             lanes.submit(act)
             threading.Timer(0.05, go.set).start()
             raise KeyError
@@ -63,7 +63,7 @@ def test_check_raises_what_a_lane_has_raised() -> None:
     def act() -> None:
         raise ValueError("wrong")
 
-    lanes = Crew().lanes(2)
+    lanes = Threads().lanes(2)
     lanes.submit(act)
     with pytest.raises(ValueError, match="wrong"):
         lanes.join()

@@ -14,7 +14,7 @@ from b2jobs_worker.b2.concurrency import MOST
 T = TypeVar("T")
 
 
-class Crew:
+class Threads:
     """Up to 64 threads, started when they are needed, in the process that needs them."""
 
     def __init__(self, most: int = MOST) -> None:
@@ -40,13 +40,13 @@ class Crew:
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._pool is None or self._pid != os.getpid():
-                self._pool = ThreadPoolExecutor(self._most, thread_name_prefix="b2jobs-crew")
+                self._pool = ThreadPoolExecutor(self._most, thread_name_prefix="b2jobs-transfer")
                 self._pid = os.getpid()
             return self._pool
 
 
 class Lanes:
-    """Some threads of the crew, for one transfer. Leaving the context waits for all of them."""
+    """Some of the threads, for one transfer. Leaving the context waits for all of them."""
 
     def __init__(self, threads: ThreadPoolExecutor, width: int) -> None:
         self._threads = threads

@@ -9,9 +9,9 @@ from b2jobs_worker.b2.downloads import DownloadCalls
 from b2jobs_worker.b2.uploads import UploadCalls
 
 
-class Door(UploadCalls, DownloadCalls, CopyCalls, BucketCalls):
+class B2Client(UploadCalls, DownloadCalls, CopyCalls, BucketCalls):
     """One job's calls to B2 under one account."""
 
-    def on_behalf_of(self, attempt: Interruptible) -> Door:
-        """The same door, with *attempt* to interrupt it; such as one that never does."""
-        return Door(self._accounts, self._name, attempt, self.meter)
+    def on_behalf_of(self, attempt: Interruptible) -> B2Client:
+        """The same client, with *attempt* to interrupt it; such as one that never does."""
+        return B2Client(self._accounts, self._name, attempt, self.meter)
