@@ -225,7 +225,7 @@ def _strings(value: object, where: str, known: tuple[str, ...]) -> dict[str, str
 
 def shown(name: str) -> str:
     """An account's name as it may stand in a message: not when it could be a key."""
-    return "(a name that could be a key)" if could_be_a_key(name) else repr(name)
+    return "(a name that could be a key)" if could_be_a_key(name) else name
 
 
 def _told(name: str) -> str:

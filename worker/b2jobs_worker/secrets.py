@@ -73,7 +73,7 @@ class SecretsFile:
             known = sorted(map(shown, {*contents.accounts, *contents.bad_accounts}))
             raise CallerError(
                 "account_unknown",
-                f"There is no account {shown(name)} in the secrets file {self.path}.",
+                f"There is no account {shown(name)!r} in the secrets file {self.path}.",
                 hint=f"Known are {', '.join(known)}.",
             )
         return contents.accounts[name]

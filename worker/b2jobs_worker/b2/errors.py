@@ -40,9 +40,9 @@ Build = Callable[[b2.B2Error, str], JobError]
 
 
 def convert(
-    error: b2.B2Error, call: str, *, missing: Iterable[str] = (), now: datetime | None = None
+    error: b2.B2Error, *, missing: Iterable[str] = (), now: datetime | None = None
 ) -> JobError:
-    """The error of the job whose *call* (b2sdk's name for it) ended in *error*.
+    """The error of the job whose call ended in *error*.
 
     *missing* are the capabilities the call needs and the key has not. *now* is for the
     wait until 00:00 UTC, when B2's daily caps begin anew.
@@ -58,10 +58,7 @@ def convert(
             return _cap("transaction_cap_exceeded", now)
         case b2.CapExceeded():
             return _cap("cap_exceeded", now)
-        case b2.Unauthorized() if isinstance(error, KeyRefused) or (
-            call == "authorize_account"
-            and not isinstance(error, b2.EmailNotVerified | b2.NoPaymentHistory)
-        ):
+        case KeyRefused():
             return OperatorError(
                 "credentials_invalid",
                 "B2 refuses the account's key: the key id or the application key is wrong, or "

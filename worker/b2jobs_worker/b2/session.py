@@ -15,6 +15,7 @@ from typing import Any
 
 from b2sdk.v3 import B2Http, B2HttpApiConfig, B2Session, DummyCache, InMemoryAccountInfo
 from b2sdk.v3.exception import (
+    B2Error,
     BadUploadUrl,
     EmailNotVerified,
     InvalidAuthToken,
@@ -30,8 +31,18 @@ REFUSED_SECONDS = 60.0
 """How long a key that B2 refused is not shown to it again; one that is replaced is new."""
 
 
-class KeyRefused(Unauthorized):
-    """B2 does not authorise the key: it is wrong, or it was deleted in the middle."""
+class KeyRefused(B2Error):
+    """B2 does not authorise the key: it is wrong, or it was deleted in the middle.
+
+    Not an `Unauthorized`, which b2sdk would replace on its way up from an upload.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class OneTryHttp(B2Http):
@@ -73,7 +84,7 @@ class OneAuthorisation(B2Session):
         self.info = AccountInfo()
         self.authorisations = 0
         self._authorising = threading.Lock()
-        self._refusal: tuple[float, str, str] | None = None
+        self._refusal: tuple[float, str] | None = None
         config = B2HttpApiConfig(
             http_session_factory=lambda: http,
             install_clock_skew_hook=False,
@@ -89,14 +100,14 @@ class OneAuthorisation(B2Session):
             KeyRefused: without asking, where B2 has said so within `REFUSED_SECONDS`.
         """
         if self.is_refused and self._refusal is not None:
-            raise KeyRefused(*self._refusal[1:])
+            raise KeyRefused(self._refusal[1])
         try:
             super().authorize_account(realm, key_id, application_key)
         except (EmailNotVerified, NoPaymentHistory):
             raise
         except Unauthorized as error:
-            self._refusal = time.monotonic(), error.message, error.code
-            raise KeyRefused(error.message, error.code) from error
+            self._refusal = time.monotonic(), str(error)
+            raise KeyRefused(str(error)) from error
         self._refusal = None
         self.authorisations += 1
 

@@ -29,21 +29,18 @@ class CredentialsWatch:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="b2jobs-credentials", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
 
     def _watch(self) -> None:
         path = self._settings.secrets_file
         records = Records(self._settings.redis_url, self._settings.key_prefix)
         seen = _state(path)
         due: list[float] = []
-        while not self._stop.wait(LOOK_SECONDS):
+        while True:
+            time.sleep(LOOK_SECONDS)
             now = _state(path)
             if now != seen:
                 seen = now
