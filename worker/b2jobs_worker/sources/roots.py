@@ -6,11 +6,13 @@ A producer names a root; only the worker's configuration knows where that is.
 from __future__ import annotations
 
 import os
+import posixpath
 from dataclasses import dataclass
 
 from b2jobs.errors import CallerError, OperatorError
 from b2jobs.locations import InvalidLocation, LocalPath, RootPath, StoreObject, parse
 from b2jobs_worker.settings import Root, Settings
+from b2jobs_worker.sources.failures import outside_root
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def place(location: RootPath | LocalPath, settings: Settings) -> LocalPlace | St
     target = _target(location.root, root)
     if isinstance(target, FolderRoot):
         return LocalPlace(target, location.path, str(location))
+    if posixpath.normpath(location.path).split("/")[0] == "..":
+        raise outside_root(str(location), location.root)
     if {"..", "."} & set(location.path.split("/")):
         raise CallerError(
             "source_name_unsupported",
