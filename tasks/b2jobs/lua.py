@@ -32,13 +32,13 @@ from b2jobs.requests import Priority
 QUEUES: dict[Priority, str] = {"high": "b2jobs.high", "normal": "b2jobs", "low": "b2jobs.low"}
 
 # base64 of [[], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]
-_BODY = (
+DOORBELL_BODY = (
     "W1tdLCB7fSwgeyJjYWxsYmFja3MiOiBudWxsLCAiZXJyYmFja3MiOiBudWxsLCAiY2hhaW4iOiBudWxsLCAi"
     "Y2hvcmQiOiBudWxsfV0="
 )
 _DOORBELL = json.dumps(
     {
-        "body": _BODY,
+        "body": DOORBELL_BODY,
         "content-encoding": "utf-8",
         "content-type": "application/json",
         "headers": {

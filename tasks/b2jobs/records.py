@@ -229,6 +229,15 @@ class Records:
         with unavailable(self.url):
             self._follow(keys=[self.root], args=[first_id, task_id, int(DAY_SECONDS)])
 
+    def is_revoked(self, task_id: str) -> bool:
+        """Whether a Celery worker, of whichever application, has marked the id as revoked."""
+        with unavailable(self.url):
+            meta = cast("str | None", self.redis.get(f"{self.root}celery-task-meta-{task_id}"))
+        try:
+            return meta is not None and json.loads(meta)["status"] == "REVOKED"
+        except (ValueError, TypeError, KeyError):  # a result that is not of Celery's JSON
+            return False
+
     def get(self, job_id: str) -> Record:
         """The record as it is now.
 

@@ -32,6 +32,11 @@ if started == '' and expires ~= '' and NOW > tonumber(expires) then
   finish(id, 'failed', 'failure', ARGV[5], ARGV[6], ARGV[7])
   return {'expired'}
 end
+-- Revoked while no worker of ours heard it: some worker of Celery has left its mark.
+local meta = redis.call('GET', ROOT .. 'celery-task-meta-' .. id)
+if meta and string.find(meta, '"status": ?"REVOKED"') then
+  redis.call('HSET', job_key(id), 'cancel', '1')
+end
 leave(id)
 local attempts = redis.call('HINCRBY', job_key(id), 'attempts', 1)
 local fence = attempts .. ':' .. ARGV[4]
