@@ -13,9 +13,9 @@ from b2jobs.errors import PassingError
 from b2jobs.requests import Job, Upload
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.feed_plan import FeedPlan
-from b2jobs_worker.batch.pack import PackWork
-from b2jobs_worker.batch.planner import PlannerWork
+from b2jobs_worker.batch.pack.work import PackWork
+from b2jobs_worker.batch.plan.feed import FeedPlan
+from b2jobs_worker.batch.planner.work import PlannerWork
 from b2jobs_worker.celery.app import make_app
 from b2jobs_worker.celery.task import register
 from b2jobs_worker.handlers.batches import books

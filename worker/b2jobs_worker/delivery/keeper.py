@@ -38,7 +38,9 @@ class Keeper:
     def __init__(self, settings: Settings, worker: str) -> None:
         self.settings = settings
         self.worker = f"{worker}|{settings.queues}"
-        self.records = Records(settings.redis_url, settings.key_prefix)
+        self.records = Records(
+            settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
+        )
         self.chores = [make(settings, self.records) for make in CHORES]
         self._token = uuid.uuid4().hex
         self._judge_from = 0.0

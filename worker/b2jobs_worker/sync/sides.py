@@ -19,12 +19,12 @@ from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.beneath import found
 from b2jobs_worker.sources.local import file_identity, open_file
+from b2jobs_worker.sources.names import LocalNames, Refused, b2_problem
 from b2jobs_worker.sources.port import Problem
 from b2jobs_worker.sources.roots import LocalPlace, place
 from b2jobs_worker.sync import bucket, folder
 from b2jobs_worker.sync.digests import DigestCache, with_digests
 from b2jobs_worker.sync.entries import Entry
-from b2jobs_worker.sync.names import LocalNames, Refused, b2_problem
 from b2jobs_worker.sync.plan import Pair, pairs
 from b2jobs_worker.sync.rules import Deletion, Direction, Rules
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from b2jobs import locations
 from b2jobs.errors import CallerError
 from b2jobs.locations import B2File, B2Version
+from b2jobs.metadata import LARGE_FILE_SHA1
 from b2jobs.requests import Copy
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.errors import file_not_found
-from b2jobs_worker.b2.versions import JOB_TAG, LARGE_FILE_SHA1, FileVersion
+from b2jobs_worker.b2.versions import JOB_TAG, FileVersion
 from b2jobs_worker.transfer import committed, target
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.transfer.copy_large import LargeCopy

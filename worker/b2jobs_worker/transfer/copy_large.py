@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 
 from b2jobs.errors import JobError
+from b2jobs.metadata import LARGE_FILE_SHA1
 from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, FileVersion
+from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.transfer import checkpoint
 from b2jobs_worker.transfer.abandon import remove_unfinished
 from b2jobs_worker.transfer.checkpoint import LargeFile

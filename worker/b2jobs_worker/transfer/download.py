@@ -92,7 +92,8 @@ def _into(
 
 def _modified_millis(version: FileVersion) -> int | None:
     """The file's time: the uploader's, else when it was uploaded, as b2 sync and rclone do."""
-    return version.modified_millis or version.uploaded_millis or None
+    said = version.modified_millis
+    return said if said is not None else version.uploaded_millis or None
 
 
 def _standing(

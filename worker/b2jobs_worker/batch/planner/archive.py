@@ -11,14 +11,14 @@ from b2jobs import locations
 from b2jobs.locations import B2File, InlineData
 from b2jobs.requests import Upload
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.reading import open_file
+from b2jobs_worker.batch.plan.reading import open_file
 from b2jobs_worker.sources.failures import destination_error
 from b2jobs_worker.sources.inline import InlineSource
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.upload import upload
 
 
-class Vault:
+class Archive:
     """The files of one batch below a prefix. A file's name has its digest: written again, it
     is the same file."""
 

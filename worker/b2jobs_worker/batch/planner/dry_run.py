@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from b2jobs.results import BatchResult
 from b2jobs_worker.b2.prices import Prices
-from b2jobs_worker.batch.item import Item, Planned, Refusal
-from b2jobs_worker.batch.plan import Forecast, NotYet, PlanSource
+from b2jobs_worker.batch.ledger.item import Item, Planned, Refusal
+from b2jobs_worker.batch.plan.source import Forecast, NotYet, PlanSource
 
 if TYPE_CHECKING:
-    from b2jobs_worker.batch.visit import Visit
+    from b2jobs_worker.batch.planner.step import Visit
 
 PART_BYTES = 100_000_000
 _ONE_COPY_BYTES = 5_000_000_000

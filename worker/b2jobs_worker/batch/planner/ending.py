@@ -12,10 +12,10 @@ from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import CallerError, Failure
 from b2jobs.ledger import DONE, UNDONE
 from b2jobs.results import BatchResult
-from b2jobs_worker.batch.plan import Forecast
+from b2jobs_worker.batch.plan.source import Forecast
 
 if TYPE_CHECKING:
-    from b2jobs_worker.batch.visit import Visit
+    from b2jobs_worker.batch.planner.step import Visit
 
 _CANCELLED = Failure(code="cancelled", message="The batch was cancelled.", act="caller")
 

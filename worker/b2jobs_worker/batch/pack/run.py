@@ -8,22 +8,20 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from b2jobs.errors import Failure, JobError, PassingError, QueueUnavailable
 from b2jobs.ledger import segment
 from b2jobs.requests import Pack
 from b2jobs_worker.attempt import Interrupted, Settled
 from b2jobs_worker.batch.books import Books, Entry, Fenced, OpenPack
-from b2jobs_worker.batch.hands import Hands
-from b2jobs_worker.batch.item import Refusal
-from b2jobs_worker.batch.item_attempt import ItemAttempt, PackJournal
-from b2jobs_worker.batch.outcome import Outcome, ledger_line, of_failure
-from b2jobs_worker.batch.strays import undo_strays, undo_unowned
-from b2jobs_worker.batch.trying import Spent, Trying
-
-if TYPE_CHECKING:
-    from b2jobs_worker.batch.pack import Mover
+from b2jobs_worker.batch.ledger.item import Refusal
+from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure
+from b2jobs_worker.batch.pack.item_attempt import ItemAttempt, PackJournal
+from b2jobs_worker.batch.pack.mover import Mover
+from b2jobs_worker.batch.pack.strays import undo_strays, undo_unowned
+from b2jobs_worker.batch.pack.threads import Threads
+from b2jobs_worker.batch.pack.trying import Spent, Trying
 
 TICK_SECONDS = 0.01
 FLUSH_SECONDS = 0.1
@@ -64,7 +62,7 @@ class PackRun:
         self._flushed_at = 0.0
         self._error: JobError | None = None
         self._passing_in_a_row = 0
-        self._hands: Hands[Entry] | None = None
+        self._threads: Threads[Entry] | None = None
 
     def tag(self, entry: Entry) -> str:
         """What marks the version that an item makes, in every pack it is ever in."""
@@ -100,17 +98,17 @@ class PackRun:
 
     def _work(self, todo: list[Entry]) -> str:
         """Run *todo*; how the batch stood at the end."""
-        hands = self._hands = Hands(self._one, todo, len(todo))
+        threads = self._threads = Threads(self._one, todo, len(todo))
         standing = "ok"
         stop_at = float("inf")
         interrupted: Interrupted | None = None
         with self._passing_on():
-            while not hands.is_done.wait(TICK_SECONDS):
-                hands.grow()
+            while not threads.is_done.wait(TICK_SECONDS):
+                threads.grow()
                 said = self._look()
                 if said != "ok" and standing == "ok":
                     standing = said
-                    hands.stop()
+                    threads.stop()
                     stop_at = time.monotonic() + (PAUSE_GRACE_SECONDS if said == "paused" else 0)
                 if time.monotonic() >= stop_at:
                     stop_at = float("inf")
@@ -118,7 +116,7 @@ class PackRun:
                 if interrupted is None:
                     interrupted = self._interruption()
                     if interrupted is not None:
-                        hands.stop()
+                        threads.stop()
                         self._interrupt_items(interrupted)
         self._flush()
         if interrupted is None:
@@ -162,8 +160,8 @@ class PackRun:
             self._error = error
         holds_for_all = error.wait is not None and error.wait.reason in ("cap", "rate_limited")
         many = self._passing_in_a_row >= FAILURES_THAT_STOP
-        if (holds_for_all or many) and self._hands is not None:
-            self._hands.stop()
+        if (holds_for_all or many) and self._threads is not None:
+            self._threads.stop()
 
     @contextmanager
     def _passing_on(self) -> Iterator[None]:
@@ -178,10 +176,10 @@ class PackRun:
             with self.attempt.on_interrupt(pass_on):
                 yield
         except Interrupted as interrupted:
-            assert self._hands is not None
-            self._hands.stop()
+            assert self._threads is not None
+            self._threads.stop()
             self._interrupt_items(interrupted)
-            self._hands.is_done.wait()
+            self._threads.is_done.wait()
 
     def _interruption(self) -> Interrupted | None:
         try:
@@ -246,10 +244,10 @@ class PackRun:
 
     def _leave(self) -> None:
         """The pack belongs to somebody else: remove what they do not know of, and end."""
-        if self._hands is not None:
-            self._hands.stop()
+        if self._threads is not None:
+            self._threads.stop()
             self._interrupt_items(Interrupted("lease_lost", keep=True))
-            self._hands.is_done.wait()
+            self._threads.is_done.wait()
         while self._arrived:
             position, outcome, _ = self._arrived.popleft()
             self._unowned[position] = outcome

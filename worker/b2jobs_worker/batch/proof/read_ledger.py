@@ -12,9 +12,9 @@ from b2jobs.requests import Job, ReadLedger
 from b2jobs.results import ReadLedgerResult, Result
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books
-from b2jobs_worker.batch.feed_plan import SILENCE_SECONDS
-from b2jobs_worker.batch.spilling import spilled
-from b2jobs_worker.batch.vault import Vault
+from b2jobs_worker.batch.plan.feed import SILENCE_SECONDS
+from b2jobs_worker.batch.planner.archive import Archive
+from b2jobs_worker.batch.planner.spilling import spilled
 from b2jobs_worker.transfer.context import Context
 
 _MOST_CHUNKS = 4
@@ -38,11 +38,11 @@ class ReadLedgerWork:
         """
         assert isinstance(request, ReadLedger)
         books = self._books()
-        vault = Vault("", request.account, attempt, self._context())
+        archive = Archive("", request.account, attempt, self._context())
         script = books.records.redis.register_script(FEED)
         files = spilled(books.batch_state(request.batch))
         for number, uri in enumerate(files.values()):
-            content = vault.read(uri)
+            content = archive.read(uri)
             since = time.monotonic()
             arguments: list[Any] = [attempt.job_id, _MOST_CHUNKS, number, content]
             while script(keys=[books.records.root], args=arguments) == "full":

@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-MOST_HANDS = 64
-_FIRST_HANDS = 4
+MOST_THREADS = 64
+_FIRST_THREADS = 4
 
 
-class Hands(Generic[T]):
+class Threads(Generic[T]):
     """Calls *act* for each of *items*, many at once. *act* must not raise.
 
     Begins with four threads and doubles them each time it is asked to `grow`, as long as
@@ -24,12 +24,12 @@ class Hands(Generic[T]):
         self.is_done = threading.Event()
         self._act = act
         self._items = iter(items)
-        self._most = min(MOST_HANDS, count)
+        self._most = min(MOST_THREADS, count)
         self._lock = threading.Lock()
         self._working = 0
         self._started = 0
         self._stopped = False
-        self._start(min(_FIRST_HANDS, self._most))
+        self._start(min(_FIRST_THREADS, self._most))
         if not self._most:
             self.is_done.set()
 

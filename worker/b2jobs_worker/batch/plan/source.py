@@ -12,7 +12,7 @@ from typing import Protocol
 
 from b2jobs.requests import Job
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.item import Planned
+from b2jobs_worker.batch.ledger.item import Planned
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from b2jobs_worker.batch.item import Planned
-from b2jobs_worker.batch.packing import Group, groups
-from b2jobs_worker.batch.plan import NotYet, PlanSource
+from b2jobs_worker.batch.ledger.item import Planned
+from b2jobs_worker.batch.plan.packing import Group, groups
+from b2jobs_worker.batch.plan.source import NotYet, PlanSource
 
 _MOST_KEPT = 4
 

@@ -12,13 +12,13 @@ from typing import NoReturn
 from b2jobs.errors import InternalError, JobError
 from b2jobs.requests import Job
 from b2jobs_worker.attempt import Interrupted, Settled
-from b2jobs_worker.batch import again, ending, mending, spilling
 from b2jobs_worker.batch.books import Books, Entry, Fenced, NewPack, Orders, Step
-from b2jobs_worker.batch.dry_run import dry_run
-from b2jobs_worker.batch.packing import Group
-from b2jobs_worker.batch.plan import MakePlan, PlanSource
-from b2jobs_worker.batch.plan_stream import KeptStreams, PlanStream
-from b2jobs_worker.batch.vault import Vault
+from b2jobs_worker.batch.plan.packing import Group
+from b2jobs_worker.batch.plan.source import MakePlan, PlanSource
+from b2jobs_worker.batch.plan.stream import KeptStreams, PlanStream
+from b2jobs_worker.batch.planner import again, ending, mending, spilling
+from b2jobs_worker.batch.planner.archive import Archive
+from b2jobs_worker.batch.planner.dry_run import dry_run
 
 QUEUED_AHEAD = 16
 MOST_UNDER_WAY = 4096
@@ -40,14 +40,14 @@ class Visit:
         books: Books,
         make_plan: MakePlan,
         kept: KeptStreams,
-        vault: Vault | None = None,
+        archive: Archive | None = None,
     ) -> None:
         self.request = request
         self.attempt = attempt
         self.books = books
         self._make_plan = make_plan
         self._kept = kept
-        self.vault = vault
+        self.archive = archive
         self._batch = attempt.job_id
         self.orders = Orders(
             account=str(getattr(request, "account", "default")),
@@ -68,7 +68,7 @@ class Visit:
         mending.mend(self, state)
         delay = LONGEST_REST_SECONDS
         try:
-            spilling.spill(self, self.vault, all_of_it=False)
+            spilling.spill(self, self.archive, all_of_it=False)
             if not state.get("broken"):
                 delay = self._go_on(state)
         except (Interrupted, Settled):
@@ -194,7 +194,7 @@ class Visit:
         """Put the rest of the ledger away, where it has a place, and end."""
         state = self.books.state(self.attempt)
         try:
-            spilling.spill(self, self.vault, all_of_it=True)
+            spilling.spill(self, self.archive, all_of_it=True)
         except JobError as error:
             if error.wait is not None:
                 self._stumble(error, state)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from b2jobs.errors import Failure
 from b2jobs.ledger import packed_line
 from b2jobs.results import DeleteResult, HideResult, Result, TransferResult
-from b2jobs_worker.batch.item import Item, Planned
+from b2jobs_worker.batch.ledger.item import Item, Planned
 
 Status = Literal["transferred", "unchanged", "deleted", "hidden", "failed", "cancelled", "again"]
 

@@ -15,10 +15,10 @@ from b2jobs.locations import B2File, LocalPath, RootPath
 from b2jobs.manifest import BadLine, Reader, Row, decompressed
 from b2jobs.requests import Batch
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.item import Item, Planned, Refusal
-from b2jobs_worker.batch.places import Places
-from b2jobs_worker.batch.plan import Forecast
-from b2jobs_worker.batch.reading import open_file
+from b2jobs_worker.batch.ledger.item import Item, Planned, Refusal
+from b2jobs_worker.batch.plan.places import Places
+from b2jobs_worker.batch.plan.reading import open_file
+from b2jobs_worker.batch.plan.source import Forecast
 from b2jobs_worker.transfer.context import Context
 
 _SAMPLES = 100

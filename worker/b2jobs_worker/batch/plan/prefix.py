@@ -9,10 +9,10 @@ from b2jobs.locations import B2File, InvalidLocation, LocalPath, RootPath
 from b2jobs.patterns import chosen
 from b2jobs.requests import Batch
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.item import Action, Item, Planned, Refusal
-from b2jobs_worker.batch.listing import Listed, below_bucket
-from b2jobs_worker.batch.places import Places
-from b2jobs_worker.batch.plan import Forecast
+from b2jobs_worker.batch.ledger.item import Action, Item, Planned, Refusal
+from b2jobs_worker.batch.plan.listing import Listed, below_bucket
+from b2jobs_worker.batch.plan.places import Places
+from b2jobs_worker.batch.plan.source import Forecast
 from b2jobs_worker.sources.listing import list_root
 from b2jobs_worker.sources.port import Problem
 from b2jobs_worker.transfer.context import Context

@@ -6,7 +6,7 @@ from typing import Any
 
 from b2jobs.requests import Job, build
 from b2jobs_worker.batch.books import Orders
-from b2jobs_worker.batch.item import Item
+from b2jobs_worker.batch.ledger.item import Item
 
 
 def request_of(item: Item, orders: Orders) -> Job:

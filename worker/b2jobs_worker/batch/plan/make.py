@@ -7,10 +7,10 @@ from collections.abc import Callable
 from b2jobs.requests import Batch, Job
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books
-from b2jobs_worker.batch.feed_plan import FeedPlan
-from b2jobs_worker.batch.manifest_plan import ManifestPlan
-from b2jobs_worker.batch.plan import MakePlan, PlanSource
-from b2jobs_worker.batch.prefix_plan import PrefixPlan
+from b2jobs_worker.batch.plan.feed import FeedPlan
+from b2jobs_worker.batch.plan.manifest import ManifestPlan
+from b2jobs_worker.batch.plan.prefix import PrefixPlan
+from b2jobs_worker.batch.plan.source import MakePlan, PlanSource
 from b2jobs_worker.transfer.context import Context
 
 

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Protocol, cast
+from typing import cast
 
 from b2jobs.errors import CallerError, JobError
 from b2jobs.requests import Job, Pack
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books, Fenced
-from b2jobs_worker.batch.item import Item
-from b2jobs_worker.batch.item_attempt import ItemAttempt
-from b2jobs_worker.batch.pack_run import PackRun
-from b2jobs_worker.batch.request import request_of
+from b2jobs_worker.batch.ledger.item import Item
+from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
+from b2jobs_worker.batch.pack.mover import Mover
+from b2jobs_worker.batch.pack.request import request_of
+from b2jobs_worker.batch.pack.run import PackRun
 
 logger = logging.getLogger(__name__)
-
-
-class Mover(Protocol):
-    """What runs one item: the work of a single job of its kind (`delivery.deliver.Work`)."""
-
-    def run(self, request: Job, attempt: Attempt) -> Result: ...
-    def abandon(self, request: Job, attempt: Attempt) -> None: ...
-    def undo(self, request: Job, made: str) -> None: ...
-    def traces(self, result: Result) -> str | None: ...
 
 
 class PackWork:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from b2jobs.errors import InvalidJob, JobError, QueueUnavailable
 from b2jobs.ledger import lines_of
 from b2jobs_worker.batch.books import Books
-from b2jobs_worker.batch.item import Item
-from b2jobs_worker.batch.outcome import Outcome
-from b2jobs_worker.batch.request import request_of
+from b2jobs_worker.batch.ledger.item import Item
+from b2jobs_worker.batch.ledger.outcome import Outcome
+from b2jobs_worker.batch.pack.mover import Mover
+from b2jobs_worker.batch.pack.request import request_of
 
 if TYPE_CHECKING:
-    from b2jobs_worker.batch.pack import Mover
-    from b2jobs_worker.batch.pack_run import PackRun
+    from b2jobs_worker.batch.pack.run import PackRun
 
 _FILE_ID_OF_OUTCOME = 3
 _FILE_ID_OF_LINE = 7

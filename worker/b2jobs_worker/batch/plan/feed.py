@@ -10,9 +10,9 @@ from b2jobs.ledger import rows_of
 from b2jobs.manifest import BadLine, row_of
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books
-from b2jobs_worker.batch.item import Planned
-from b2jobs_worker.batch.manifest_plan import item_of, refusal_of
-from b2jobs_worker.batch.plan import Forecast, NotYet
+from b2jobs_worker.batch.ledger.item import Planned
+from b2jobs_worker.batch.plan.manifest import item_of, refusal_of
+from b2jobs_worker.batch.plan.source import Forecast, NotYet
 
 SILENCE_SECONDS = 600.0
 

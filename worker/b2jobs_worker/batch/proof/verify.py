@@ -17,8 +17,8 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.batch.books import Books
-from b2jobs_worker.batch.expected import Expected, ExpectedFiles
-from b2jobs_worker.batch.feed_plan import SILENCE_SECONDS
+from b2jobs_worker.batch.plan.feed import SILENCE_SECONDS
+from b2jobs_worker.batch.proof.expected import Expected, ExpectedFiles
 from b2jobs_worker.transfer.context import Context, Usage
 
 _SAMPLES = 1000

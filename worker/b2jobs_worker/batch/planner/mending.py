@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from b2jobs.errors import Failure
 from b2jobs.ledger import segment
 from b2jobs_worker.batch.books import Entry, NewPack, Step
-from b2jobs_worker.batch.outcome import ledger_line, of_failure
+from b2jobs_worker.batch.ledger.outcome import ledger_line, of_failure
 
 if TYPE_CHECKING:
-    from b2jobs_worker.batch.visit import Visit
+    from b2jobs_worker.batch.planner.step import Visit
 
 logger = logging.getLogger(__name__)
 _LOST = Failure(

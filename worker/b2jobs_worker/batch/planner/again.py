@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from b2jobs.ledger import UNDONE, lines_of, packed_line, segment
 from b2jobs_worker.batch.books import Entry, NewPack, Step
-from b2jobs_worker.batch.outcome import planned_again
-from b2jobs_worker.batch.packing import groups
-from b2jobs_worker.batch.spilling import spilled
+from b2jobs_worker.batch.ledger.outcome import planned_again
+from b2jobs_worker.batch.plan.packing import groups
+from b2jobs_worker.batch.planner.spilling import spilled
 
 if TYPE_CHECKING:
-    from b2jobs_worker.batch.visit import Visit
+    from b2jobs_worker.batch.planner.step import Visit
 
 _STATUS = 4
 _ATTEMPTS = 9
@@ -33,12 +33,12 @@ def plan_again(visit: Visit, state: dict[str, str], has_room: Callable[[], bool]
         asked["at"] = -1
     number = int(state.get("packs", 0))
     for at, uri in spilled(state).items():
-        if visit.vault is None or not asked.get("spilled_at", -1) < at < asked["upto"]:
+        if visit.archive is None or not asked.get("spilled_at", -1) < at < asked["upto"]:
             continue
         if not has_room():
             return False
         asked["spilled_at"] = at
-        step = _step(visit.vault.read(uri), asked, at, number)
+        step = _step(visit.archive.read(uri), asked, at, number)
         if step.packs:
             # What is kept of the file goes back into Redis, under its first pack's number.
             step.fields[f"spill:{at}"] = ""

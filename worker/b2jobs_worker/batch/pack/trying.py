@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from b2jobs.errors import (
     CallerError,
@@ -20,13 +20,11 @@ from b2jobs.errors import (
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Interrupted
 from b2jobs_worker.batch.books import Entry, Orders
-from b2jobs_worker.batch.item import Item
-from b2jobs_worker.batch.item_attempt import ItemAttempt
-from b2jobs_worker.batch.outcome import Outcome, of_failure, of_result
-from b2jobs_worker.batch.request import request_of
-
-if TYPE_CHECKING:
-    from b2jobs_worker.batch.pack import Mover
+from b2jobs_worker.batch.ledger.item import Item
+from b2jobs_worker.batch.ledger.outcome import Outcome, of_failure, of_result
+from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
+from b2jobs_worker.batch.pack.mover import Mover
+from b2jobs_worker.batch.pack.request import request_of
 
 logger = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from b2jobs.requests import Job
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.batch.books import Books, Fenced
-from b2jobs_worker.batch.closing import Closing
-from b2jobs_worker.batch.plan import MakePlan
-from b2jobs_worker.batch.plan_stream import KeptStreams
-from b2jobs_worker.batch.vault import Vault
-from b2jobs_worker.batch.visit import Visit
+from b2jobs_worker.batch.plan.source import MakePlan
+from b2jobs_worker.batch.plan.stream import KeptStreams
+from b2jobs_worker.batch.planner.archive import Archive
+from b2jobs_worker.batch.planner.closing import Closing
+from b2jobs_worker.batch.planner.step import Visit
 from b2jobs_worker.transfer.context import Context
 
 
@@ -71,8 +71,8 @@ class PlannerWork:
 
     def _visit(self, request: Job, attempt: Fenced) -> Visit:
         prefix = getattr(request, "ledger", None)
-        vault = None
+        archive = None
         if prefix and self._context is not None:
             account = str(getattr(request, "account", "default"))
-            vault = Vault(prefix, account, attempt, self._context())
-        return Visit(request, attempt, self._books(), self._make_plan, self._kept, vault)
+            archive = Archive(prefix, account, attempt, self._context())
+        return Visit(request, attempt, self._books(), self._make_plan, self._kept, archive)

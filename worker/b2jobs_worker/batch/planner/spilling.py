@@ -11,21 +11,21 @@ import json
 from typing import TYPE_CHECKING
 
 from b2jobs_worker.batch.books import Step
-from b2jobs_worker.batch.vault import Vault
+from b2jobs_worker.batch.planner.archive import Archive
 
 if TYPE_CHECKING:
-    from b2jobs_worker.batch.visit import Visit
+    from b2jobs_worker.batch.planner.step import Visit
 
 PACKS_A_FILE = 64
 
 
-def spill(visit: Visit, vault: Vault | None, *, all_of_it: bool) -> None:
+def spill(visit: Visit, archive: Archive | None, *, all_of_it: bool) -> None:
     """Move segments into files, 64 at a time; with *all_of_it* what is left, too.
 
     Raises:
         JobError: the place did not take a file; its segments stay in Redis.
     """
-    if vault is None:
+    if archive is None:
         return
     batch = visit.attempt.job_id
     numbers = visit.books.segment_numbers(batch)
@@ -33,7 +33,7 @@ def spill(visit: Visit, vault: Vault | None, *, all_of_it: bool) -> None:
         visit.attempt.checkpoint()
         chosen, numbers = numbers[:PACKS_A_FILE], numbers[PACKS_A_FILE:]
         content = b"".join(visit.books.segment(batch, number) or b"" for number in chosen)
-        uri = vault.write(batch, chosen[0], content)
+        uri = archive.write(batch, chosen[0], content)
         entry = json.dumps({"uri": uri, "bytes": len(content)})
         visit.write(
             Step(
