@@ -62,7 +62,9 @@ class Target:
         eventually(lambda: not any(redis.llen(f"{prefix}{key}") for key in ours), timeout=20)
         copies = [f"{prefix}b2jobs:unacked", f"{prefix}b2jobs:unacked_index"]
         eventually(
-            lambda: not redis.exists(*copies), timeout=20, what=lambda: str(redis.hgetall(copies[0]))
+            lambda: not redis.exists(*copies),
+            timeout=20,
+            what=lambda: str(redis.hgetall(copies[0])),
         )
 
 

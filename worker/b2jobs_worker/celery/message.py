@@ -18,6 +18,7 @@ from typing import Any
 
 from kombu.exceptions import ContentDisallowed
 
+from b2jobs.account_names import masked
 from b2jobs.errors import Failure, InvalidJob, JobNotFound, QueueUnavailable
 from b2jobs.lua import DOORBELL_BODY
 from b2jobs.records import Records
@@ -127,7 +128,7 @@ def refuse(records: Records, sent: Sent, error: InvalidJob) -> None:
     said = Failure(
         code=failure.code, message=_plain(failure.message), hint=_plain(failure.hint), act="caller"
     )
-    records.refuse(sent.job_id, _plain(sent.kind)[:100], _shortened(sent.named), said)
+    records.refuse(sent.job_id, _plain(sent.kind)[:100], _shortened(masked(sent.named)), said)
 
 
 def cancel(records: Records, job_id: str) -> bool:
