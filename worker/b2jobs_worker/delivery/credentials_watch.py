@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from b2jobs.errors import QueueUnavailable
-from b2jobs.records import Records, unavailable
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
 from b2jobs_worker.settings import Settings
 
 LOOK_SECONDS = 0.5
