@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import time_ns
 
 from b2jobs import locations
 from b2jobs.errors import CallerError, JobError
 from b2jobs.locations import B2File, LocalPath, Location, RootPath
-from b2jobs.patterns import chosen
+from b2jobs.patterns import chosen, silenced
 from b2jobs.requests import Sync
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.settings import Settings
-from b2jobs_worker.sources.beneath import found
+from b2jobs_worker.sources.case import folds_case
 from b2jobs_worker.sources.local import file_identity, open_file
 from b2jobs_worker.sources.names import LocalNames, Refused, b2_problem
 from b2jobs_worker.sources.port import Problem
@@ -64,10 +62,15 @@ def sides_of(request: Sync, client: B2Client, settings: Settings, digests: Diges
     is_chosen = chosen(request.include, request.exclude)
     deletion: Deletion = "keep_days" if request.keep_days is not None else request.delete
 
+    is_silenced = silenced(request.include, request.exclude)
+
+    def takes_part(entry: Entry) -> bool:
+        return not is_silenced(entry.name) if entry.problem else is_chosen(entry.name)
+
     def filtered(listing: Listing) -> Listing:
         if not request.include and not request.exclude:
             return listing
-        return lambda after: (e for e in listing(after) if e.problem or is_chosen(e.name))
+        return lambda after: filter(takes_part, listing(after))
 
     direction: Direction = "up"
     if isinstance(source, B2File):
@@ -130,8 +133,10 @@ def _folder(
     *,
     may_be_missing: bool = False,
 ) -> Listing:
+    is_silenced = silenced(request.include, request.exclude)
+
     def keep(problem: Problem) -> None:
-        if len(loose) < MOST_LOOSE:
+        if len(loose) < MOST_LOOSE and not is_silenced(problem.name):
             loose.append(problem)
 
     return lambda after: folder.listed(
@@ -173,30 +178,6 @@ def _refuse_for_b2(prefix: str) -> Callable[[], Callable[[str], Refused | None]]
 
 def _refuse_for_folder(side: LocalPlace) -> Callable[[], Callable[[str], Refused | None]]:
     return lambda: LocalNames(folds_case=folds_case(side)).judge
-
-
-def folds_case(side: LocalPlace) -> bool:
-    """Whether the folder takes `A` and `a` for one name. Makes a file there for a moment."""
-    probe = f".b2jobs-{secrets.token_hex(8)}a"
-    try:
-        with found(replace(side, path=side.path.rstrip("/")), follow_last=True) as (parent, name):
-            inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=parent)
-    except (OSError, JobError):
-        return False  # it is not there yet; what is made later is as its parent is
-    try:
-        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=inside))
-        try:
-            os.stat(probe.upper(), dir_fd=inside)
-        except FileNotFoundError:
-            return False
-        finally:
-            os.unlink(probe, dir_fd=inside)
-        return True
-    except OSError:
-        return False
-    finally:
-        with suppress(OSError):
-            os.close(inside)
 
 
 def _digester(side: LocalPlace, digests: DigestCache) -> Callable[[Entry], str | None]:
