@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from b2jobs.batch_lua import FEED
 from b2jobs.errors import Failure, JobFailed, QueueUnavailable
 from b2jobs.handle import Handle, outcome
 from b2jobs.ledger import packed_rows
-from b2jobs.records import Records, unavailable
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
 
 CHUNK_ITEMS = 1000
 CHUNK_SECONDS = 1.0  # a slow producer is heard, and its items begin
@@ -40,20 +40,19 @@ def feed(records: Records, job_id: str, rows: Iterable[Any]) -> int:
         QueueUnavailable: Redis did not answer; the job ends by itself after ten minutes.
         JobFailed, JobCancelled: the job has ended before all was handed over.
     """
-    script = records.redis.register_script(FEED)
     number = count = 0
     try:
         for chunk in _chunks(rows):
-            _hand_over(records, script, job_id, number, packed_rows(chunk))
+            _hand_over(records, job_id, number, packed_rows(chunk))
             number += 1
             count += len(chunk)
     except RowsBroke as broke:
         broke.count = count + len(broke.rows)
         told = [*broke.rows, [BROKEN, _words(broke.__cause__)]]
-        _hand_over(records, script, job_id, number, packed_rows(told))
-        _hand_over(records, script, job_id, number + 1, b"")
+        _hand_over(records, job_id, number, packed_rows(told))
+        _hand_over(records, job_id, number + 1, None)
         raise
-    _hand_over(records, script, job_id, number, b"")
+    _hand_over(records, job_id, number, None)
     return count
 
 
@@ -108,13 +107,17 @@ def taken(records: Records, job: Handle) -> Iterator[bytes]:
             time.sleep(_PAUSE_SECONDS / 2)
 
 
-def _hand_over(records: Records, script: Any, job_id: str, number: int, chunk: bytes) -> None:
+def _hand_over(records: Records, job_id: str, number: int, chunk: bytes | None) -> None:
+    """Hand over a chunk, or with None say that there are no more than *number*."""
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            with unavailable(records.url):
-                arguments = [job_id, MOST_CHUNKS, number, chunk]
-                said = str(script(keys=[records.root], args=arguments))
+            if chunk is None:
+                said = records.door.call("batches/feed_end", id=job_id, number=number)
+            else:
+                said = records.door.call(
+                    "batches/feed", chunk, id=job_id, number=number, most=MOST_CHUNKS
+                )
         except QueueUnavailable:
             if time.monotonic() > give_up:
                 raise

@@ -14,9 +14,10 @@ from urllib.parse import quote
 from celery import Celery
 from celery.signals import worker_init, worker_shutting_down
 
-from b2jobs.connection import sentinel_address, tls_options
-from b2jobs.lua import QUEUES
+from b2jobs import redis_url
+from b2jobs.redis import QUEUES
 from b2jobs_worker.celery import broker
+from b2jobs_worker.celery.consumer import JobConsumer, refuse_raw
 from b2jobs_worker.celery.keeper_step import KeeperStep
 from b2jobs_worker.celery.wake import WakeStep
 from b2jobs_worker.delivery import shutdown
@@ -33,9 +34,9 @@ logger = logging.getLogger(__name__)
 
 def make_app(settings: Settings) -> Celery:
     """A Celery app for *settings*. Messages are acknowledged when taken; results are ours."""
-    broker.install()
+    broker.install(refuse_raw)
     url, options = _broker(settings)
-    tls = tls_options(settings.redis_url) if url.startswith("rediss://") else None
+    tls = redis_url.read(settings.redis_url).tls
     app = Celery(__name__, broker=url, backend=url, include=["b2jobs_worker.handlers.tasks"])
     app.conf.update(
         broker_use_ssl=tls,
@@ -53,6 +54,7 @@ def make_app(settings: Settings) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         result_serializer="json",
+        worker_consumer=JobConsumer,
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
         worker_enable_remote_control=True,
@@ -74,6 +76,7 @@ def queue_names(priorities: list[str]) -> str:
 
 
 def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
+    address, seconds = redis_url.read(settings.redis_url), settings.redis_timeout_seconds
     options: dict[str, Any] = {
         "queue_order_strategy": "priority",
         "global_keyprefix": settings.key_prefix,
@@ -83,19 +86,34 @@ def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
         "unacked_index_key": "b2jobs:unacked_index",
         "unacked_mutex_key": "b2jobs:unacked_mutex",
         "visibility_timeout": UNACKED_SECONDS,
-        "socket_timeout": 10,
-        "socket_connect_timeout": 5,
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds / 2,
         "socket_keepalive": True,
         "health_check_interval": 25,
     }
-    if not settings.redis_url.startswith("sentinel://"):
-        return settings.redis_url.partition("?")[0], options
-    address = sentinel_address(settings.redis_url)
-    login = ""
-    if address.password:
-        login = f"{quote(address.username or '', safe='')}:{quote(address.password, safe='')}@"
-    url = ";".join(f"sentinel://{login}{host}:{port}/{address.db}" for host, port in address.hosts)
-    return url, {**options, "master_name": address.service}
+    if address.service:
+        options["master_name"] = address.service
+        options["sentinel_kwargs"] = {
+            "username": address.sentinel_username,
+            "password": address.sentinel_password,
+            "socket_timeout": seconds / 2,
+            "socket_connect_timeout": seconds / 2,
+            **({"ssl": True, **address.tls} if address.tls else {}),
+        }
+    return _kombu_url(address), options
+
+
+def _kombu_url(address: redis_url.RedisUrl) -> str:
+    """The URL in the spelling that kombu and Celery's result backend read alike."""
+    user, password = (quote(text or "", safe="") for text in (address.username, address.password))
+    login = f"{user}:{password}@" if user or password else ""
+    if address.path:
+        return f"redis+socket://{login}{quote(address.path)}?virtual_host={address.db}"
+    scheme = "sentinel" if address.service else "rediss" if address.tls else "redis"
+    return ";".join(
+        f"{scheme}://{login}{f'[{host}]' if ':' in host else host}:{port}/{address.db}"
+        for host, port in address.hosts
+    )
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]  # Celery publishes no types

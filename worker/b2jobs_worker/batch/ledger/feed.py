@@ -11,7 +11,8 @@ from typing import Any, cast
 
 from b2jobs.feed import BROKEN
 from b2jobs.ledger import rows_of
-from b2jobs.records import Records, unavailable
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
 
 SILENCE_SECONDS = 600.0
 

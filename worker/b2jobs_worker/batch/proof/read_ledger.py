@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-from b2jobs.batch_lua import FEED
 from b2jobs.errors import CallerError
 from b2jobs.requests import Job, ReadLedger
 from b2jobs.results import ReadLedgerResult, Result
@@ -40,7 +38,6 @@ class ReadLedgerWork:
         assert isinstance(request, ReadLedger)
         books = self._books()
         archive = Archive("", request.account, attempt, self._context())
-        script = books.records.redis.register_script(FEED)
         feed = Feed(books.records, attempt.job_id)
         files = spilled(books.batch_state(request.batch))
         handed = int(attempt.journal.load().get(_HANDED, 0))
@@ -49,8 +46,7 @@ class ReadLedgerWork:
                 continue  # an earlier attempt's: the producer has it, or finds it
             content = archive.read(uri)
             since = time.monotonic()
-            arguments: list[Any] = [attempt.job_id, _MOST_CHUNKS, number, content]
-            while script(keys=[books.records.root], args=arguments) == "full":
+            while not books.hand_over(attempt, number, content, _MOST_CHUNKS):
                 attempt.checkpoint()
                 if time.monotonic() - since > SILENCE_SECONDS:
                     feed.drop()
