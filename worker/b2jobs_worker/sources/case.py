@@ -16,8 +16,8 @@ def folds_case(side: LocalPlace) -> bool:
     """Whether the folder takes `A` and `a` for one name. Makes a file there for a moment."""
     probe = f".b2jobs-{secrets.token_hex(8)}a"
     try:
-        with found(replace(side, path=side.path.rstrip("/")), follow_last=True) as (parent, name):
-            inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=parent)
+        with found(replace(side, path=side.path.rstrip("/")), follow=False) as (parent, name):
+            inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
     except (OSError, JobError):
         return False  # it is not there yet; what is made later is as its parent is
     try:
