@@ -25,14 +25,9 @@ NAMES = sorted(
 ENDING = {"failure": FAILURE, "meta": META}
 OWNED = {"id": "b", "fence": "1:r"}
 PACKED = {"pack": "p", "fence": "1:r", "batch": "b"}
+JOB = {"kind": "upload", "priority": "normal", "request": "{}", "retry": 0}
 CALLS: dict[str, dict[str, Any]] = {
-    "jobs/submit": {
-        "kind": "upload",
-        "priority": "normal",
-        "request": "{}",
-        "retry": 0,
-        "delay": 0,
-    },
+    "jobs/submit": {**JOB, "delay": 0},
     "jobs/cancel": ENDING,
     "jobs/retry": {"id": "failed"},
     "jobs/refuse": {"kind": "upload", "request": "{}", **ENDING},
@@ -64,7 +59,7 @@ CALLS: dict[str, dict[str, Any]] = {
             {
                 "number": 2,
                 "id": "q",
-                "job": {"kind": "pack", "priority": "low", "request": "", "retry": 0},
+                "job": JOB,
             }
         ],
     },
@@ -118,9 +113,8 @@ def test_a_full_redis_refuses_what_adds_work_and_nothing_else(own_scripts: Scrip
         try:
             own_scripts.call(name, b"bytes", **{"id": "new", **CALLS[name]})
         except b2jobs.QueueUnavailable as error:
-            assert "maxmemory" in str(error)
-            assert redis.dbsize() == before
-            return "refuses"
+            did_nothing = "maxmemory" in str(error) and redis.dbsize() == before
+            return "refuses" if did_nothing else f"half done: {error}"
         return "allows"
 
     said = {
