@@ -52,11 +52,7 @@ def _with_versions(pages: Iterator[list[dict[str, Any]]], cut: int) -> Iterator[
 def _together(documents: list[dict[str, Any]], cut: int) -> Entry:
     return _entry(documents[0], cut)._replace(
         versions=tuple(
-            Version(
-                each["fileId"],
-                _modified(each, each.get("fileInfo") or _NO_INFO)[0],
-                each["action"] == "hide",
-            )
+            Version(each["fileId"], each["uploadTimestamp"], each["action"] == "hide")
             for each in documents
         ),
         is_visible=documents[0]["action"] == "upload",
