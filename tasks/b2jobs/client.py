@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
@@ -13,8 +14,8 @@ from typing import Any, Unpack, get_args
 from b2jobs import manifest
 from b2jobs.batches import BatchHandle
 from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE, call_seconds
-from b2jobs.errors import InvalidJob
-from b2jobs.feed import feed
+from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobFailed
+from b2jobs.feed import RowsBroke, feed
 from b2jobs.handle import Handle
 from b2jobs.records import Record, Records
 from b2jobs.reports import ReportReader
@@ -217,12 +218,19 @@ class Client:
     ) -> BatchHandle:
         """Run many transfers that *items* names, one mapping each, with a manifest's fields.
 
-        Streams: *items* may be longer than memory, and work begins with the first thousand.
+        Streams: *items* may be longer than memory, and work begins with the first thousand, or
+        after a second. A batch whose *items* give nothing for ten minutes ends.
         It returns when the last item is handed over. What cannot be done stands in the
-        batch's ledger, under the number of the item, from 1.
+        batch's ledger, under the number of the item, from 1. With the `key` of an earlier
+        batch it returns that one's handle, and *items* are not looked at.
 
         Raises:
-            InvalidJob, QueueUnavailable, JobFailed, JobCancelled
+            InvalidJob: an option is refused; nothing was queued.
+            QueueUnavailable: Redis did not answer for a minute.
+            JobFailed: the batch ended meanwhile, or *items* raised, which is the error's
+                `__cause__`: what came before is done, and the batch ends as `feed_broken`.
+                `job` is the batch's id.
+            JobCancelled
         """
         rows = (manifest.row(number, item) for number, item in enumerate(items, 1))
         return self.batch_rows(rows, **options)
@@ -231,8 +239,7 @@ class Client:
         self, rows: Iterable[manifest.Row | manifest.BadLine], **options: Unpack[StreamOptions]
     ) -> BatchHandle:
         """`batch_items` for lines that are checked already."""
-        handle = self.ask("batch", stream=True, **options)
-        feed(self.records, handle.id, (row.packed() for row in rows))
+        handle = self._fed("batch", (row.packed() for row in rows), stream=True, **options)
         return BatchHandle(self, handle.id)
 
     def verify(
@@ -246,12 +253,38 @@ class Client:
         Raises:
             InvalidJob: `report_invalid`: it lacks its summary, or its digest is another.
         """
-        handle = self.ask("verify", prefix=prefix, **options)
-        reader = ReportReader()
+        expected = (each.packed() for each in ReportReader().expectations(report))
         try:
-            feed(self.records, handle.id, (e.packed() for e in reader.expectations(report)))
-        except InvalidJob:
-            handle.cancel()
+            return self._fed("verify", expected, prefix=prefix, **options)
+        except JobFailed as failed:
+            if isinstance(failed.__cause__, InvalidJob):
+                raise failed.__cause__ from None
+            raise
+
+    def _fed(self, kind: str, rows: Iterable[Any], **arguments: Any) -> Handle[Any]:
+        """Submit a job and feed it; one that has the key already has had its rows."""
+        job_id = str(uuid.uuid4())
+        handle: Handle[Any] = Handle(self, self.records.submit(job_id, build(kind, arguments)))
+        if handle.id != job_id:
+            return handle
+        try:
+            feed(self.records, job_id, rows)
+        except RowsBroke as broke:
+            if kind != "batch":
+                handle.cancel()
+            error = broke.__cause__
+            failure = Failure(
+                code="feed_broken",
+                message=f"The items of {job_id} ended after {broke.count} with "
+                f"{type(error).__name__}: {error}",
+                hint="What came before is done. Submit the rest as another batch.",
+                act="caller",
+            )
+            raise JobFailed(failure, job_id) from error
+        except BaseException:
+            # Interrupted, or Redis is away: nobody will feed the rest.
+            with suppress(B2JobsError):
+                handle.cancel()
             raise
         return handle
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from b2jobs.requests import Sync
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.beneath import found
+from b2jobs_worker.sources.case import folds_case
 from b2jobs_worker.sources.local import file_identity, open_file
 from b2jobs_worker.sources.names import LocalNames, Refused, b2_problem
 from b2jobs_worker.sources.port import Problem
@@ -194,30 +194,6 @@ def _refuse_for_b2(prefix: str) -> Callable[[], Callable[[str], Refused | None]]
 
 def _refuse_for_folder(side: LocalPlace) -> Callable[[], Callable[[str], Refused | None]]:
     return lambda: LocalNames(folds_case=folds_case(side)).judge
-
-
-def folds_case(side: LocalPlace) -> bool:
-    """Whether the folder takes `A` and `a` for one name. Makes a file there for a moment."""
-    probe = f".b2jobs-{secrets.token_hex(8)}a"
-    try:
-        with found(replace(side, path=side.path.rstrip("/")), follow=False) as (parent, name):
-            inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
-    except (OSError, JobError):
-        return False  # it is not there yet; what is made later is as its parent is
-    try:
-        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=inside))
-        try:
-            os.stat(probe.upper(), dir_fd=inside)
-        except FileNotFoundError:
-            return False
-        finally:
-            os.unlink(probe, dir_fd=inside)
-        return True
-    except OSError:
-        return False
-    finally:
-        with suppress(OSError):
-            os.close(inside)
 
 
 def _digester(side: LocalPlace, digests: DigestCache) -> Callable[[Entry], str | None]:
