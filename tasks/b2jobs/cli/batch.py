@@ -200,12 +200,7 @@ def verify(
     Exit 0 when all agrees, 1 when something is missing, different or extra. REPORT is the
     JSON form; `-` reads stdin.
     """
-<<<<<<< HEAD
-    job = session.client.verify(report_file, prefix=prefix, account=account or "default")
-=======
-    options = {"account": account} if account else {}
-    job = session.client.verify(_texts(report_file), prefix=prefix, **options)
->>>>>>> main
+    job = session.client.verify(_texts(report_file), prefix=prefix, account=account or "default")
     found = job.wait(timeout)
     if session.json:
         show.line(found.as_json())
