@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from support.waiting import eventually
 def theirs(fake: Fake) -> Iterator[Celery]:
     app = make_app(fake.installation.redis_url, fake.installation.key_prefix)
     yield app
+    gc.collect()  # results unsubscribe when they are collected, which needs their Redis
     app.close()
 
 

@@ -62,7 +62,7 @@ class Bucket:
             for name in sorted(names):
                 if name > after:
                     found = self.there.get(name, ()) if versions else ()
-                    millis = found[0].modified_millis if found else 5
+                    millis = found[0].uploaded_millis if found else 5
                     yield Entry(name, 1, millis, versions=found)
 
         return Sides(

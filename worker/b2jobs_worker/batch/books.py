@@ -263,18 +263,6 @@ class Books:
         with unavailable(self.records.url):
             return self._binary("HGET", self.key("batch", batch) + ":ledger", number)
 
-    def chunk(self, batch: str, number: int) -> bytes | None:
-        """One chunk of submitted items."""
-        with unavailable(self.records.url):
-            return self._binary("HGET", self.key("batch", batch) + ":feed", number)
-
-    def forget_chunks(self, batch: str, numbers: Iterable[int]) -> None:
-        """Drop chunks that are planned."""
-        names = list(map(str, numbers))
-        if names:
-            with unavailable(self.records.url):
-                self.records.redis.hdel(self.key("batch", batch) + ":feed", *names)
-
     def batch_state(self, batch: str) -> dict[str, str]:
         """The hash of any batch."""
         with unavailable(self.records.url):
@@ -286,19 +274,6 @@ class Books:
             attempt, "batches/feed", chunk, id=attempt.job_id, number=number, most=most
         )
         return bool(said != "full")
-
-    def expire_feed(self, attempt: Attempt, seconds: int) -> None:
-        """Drop what a job has handed over after *seconds*."""
-        key = self.key("batch", attempt.job_id)
-        with unavailable(self.records.url):
-            for name in (key, f"{key}:feed"):
-                self.records.redis.expire(name, seconds)
-
-    def forget_feed(self, attempt: Attempt) -> None:
-        """Drop what was fed to a job that is no batch."""
-        key = self.key("batch", attempt.job_id)
-        with unavailable(self.records.url):
-            self.records.redis.delete(key, f"{key}:feed")
 
     # -------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from b2jobs.requests import Batch, Job
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books
+from b2jobs_worker.batch.ledger.feed import Feed
 from b2jobs_worker.batch.plan.feed import FeedPlan
 from b2jobs_worker.batch.plan.manifest import ManifestPlan
 from b2jobs_worker.batch.plan.prefix import PrefixPlan
@@ -20,7 +21,7 @@ def make_plans(context: Callable[[], Context], books: Callable[[], Books]) -> Ma
     def make(request: Job, attempt: Attempt) -> PlanSource:
         assert isinstance(request, Batch)
         if request.stream:
-            return FeedPlan(attempt, books())
+            return FeedPlan(Feed(books().records, attempt.job_id))
         if request.manifest is not None:
             return ManifestPlan(request, attempt, context())
         return PrefixPlan(request, attempt, context())

@@ -14,7 +14,7 @@ from b2jobs.requests import Job
 from b2jobs_worker.attempt import Interrupted, Settled
 from b2jobs_worker.batch.books import Books, Entry, Fenced, NewPack, Orders, Step
 from b2jobs_worker.batch.plan.packing import Group
-from b2jobs_worker.batch.plan.source import MakePlan, PlanSource
+from b2jobs_worker.batch.plan.source import MakePlan, NotYet, PlanSource
 from b2jobs_worker.batch.plan.stream import KeptStreams, PlanStream
 from b2jobs_worker.batch.planner import again, ending, mending, spilling
 from b2jobs_worker.batch.planner.archive import Archive
@@ -109,7 +109,7 @@ class Visit:
         source: PlanSource | None = None
         if "forecast" not in state:
             source = self._make_plan(self.request, self.attempt)
-            self._forecast(source)
+            self._forecast(source, state)
             state = self.books.state(self.attempt)
         cursor = state.get("cursor", "")
         stream = self._kept.take(self._batch, cursor)
@@ -118,10 +118,10 @@ class Visit:
             stream = PlanStream(source, cursor, int(state.get("planned", 0)))
         return self._plan(stream, state, window)
 
-    def _forecast(self, source: PlanSource) -> None:
+    def _forecast(self, source: PlanSource, state: dict[str, str]) -> None:
         forecast = source.forecast()
         if getattr(self.request, "dry_run", False):
-            ending.end_dry_run(self, dry_run(self, source, forecast))
+            ending.end_dry_run(self, dry_run(self, source, forecast, state))
             raise Settled
         if forecast.refused and getattr(self.request, "strict", False):
             raise ending.refused(forecast)
@@ -157,8 +157,10 @@ class Visit:
             if not window.has_room() or time.monotonic() - began > LONGEST_VISIT_SECONDS:
                 self._kept.keep(self._batch, group.cursor, stream)
                 return 2.0
-        if stream.pending is not None:
-            return min(stream.pending.seconds, LONGEST_REST_SECONDS)
+        if isinstance(stream.stopped, NotYet):
+            return min(stream.stopped.seconds, LONGEST_REST_SECONDS)
+        if stream.stopped is not None:
+            raise stream.stopped
         self.books.note(self.attempt, planned_all="1")
         return LONGEST_REST_SECONDS
 
