@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from typing_extensions import TypeVar
 
 from b2jobs.errors import JobNotFound
 from b2jobs.feed import taken
@@ -16,6 +17,12 @@ from b2jobs.ledger import DONE, UNDONE, Digest, lines_of, report_line, report_te
 from b2jobs.records import Record, Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
+from b2jobs.results import BatchResult
+
+if TYPE_CHECKING:
+    from b2jobs.async_client import AsyncClient
+
+B = TypeVar("B", bound=BatchResult, default=BatchResult)
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class BatchStatus:
         return {name: value for name, value in self.__dict__.items() if value not in (None, "")}
 
 
-class BatchHandle(Handle):
+class BatchHandle(Handle[B]):
     """One batch. Everything a handle can do, and what only batches know."""
 
     def status(self) -> BatchStatus:
@@ -137,24 +144,35 @@ class BatchHandle(Handle):
         return cast("State", state)
 
 
-class AsyncBatchHandle(AsyncHandle):
-    """The awaitable twin of `BatchHandle`."""
+class AsyncBatchHandle(AsyncHandle[B]):
+    """The awaitable twin of `BatchHandle`; `lines` and `report` are for `async for`."""
 
-    def __init__(self, handle: BatchHandle) -> None:
-        super().__init__(handle)
+    def __init__(self, client: AsyncClient, handle: BatchHandle[B]) -> None:
+        super().__init__(client, handle)
         self._batch = handle
 
     async def status(self) -> BatchStatus:
-        return await asyncio.to_thread(self._batch.status)
+        return await self._client.threads.run(self._batch.status)
 
     async def pause(self) -> State:
-        return await asyncio.to_thread(self._batch.pause)
+        return await self._client.threads.run(self._batch.pause)
 
     async def resume(self) -> State:
-        return await asyncio.to_thread(self._batch.resume)
+        return await self._client.threads.run(self._batch.resume)
 
     async def retry(self, *, only_failed: bool = False, codes: Iterable[str] = ()) -> State:
-        return await asyncio.to_thread(self._batch.retry, only_failed=only_failed, codes=codes)
+        run = self._client.threads.run
+        return await run(self._batch.retry, only_failed=only_failed, codes=codes)
+
+    async def lines(self) -> AsyncIterator[dict[str, Any]]:
+        async for some in self._client.threads.pages(self._batch.lines):
+            for line in some:
+                yield line
+
+    async def report(self) -> AsyncIterator[str]:
+        async for some in self._client.threads.pages(self._batch.report):
+            for line in some:
+                yield line
 
 
 _OF_A_PACK = ("state", "reason", "until", "progress", "failure")

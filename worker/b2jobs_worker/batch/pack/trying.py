@@ -19,9 +19,9 @@ from b2jobs.errors import (
 )
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Interrupted
-from b2jobs_worker.batch.books import Entry, Orders
 from b2jobs_worker.batch.ledger.item import Item
 from b2jobs_worker.batch.ledger.outcome import Outcome, of_failure, of_result
+from b2jobs_worker.batch.ledger.store import Entry, Orders
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
 from b2jobs_worker.batch.pack.mover import Mover
 from b2jobs_worker.batch.pack.request import request_of
