@@ -158,13 +158,13 @@ def test_a_source_that_is_gone_by_then_removes_nothing(monkeypatch: pytest.Monke
     bucket = Bucket(names, {**dict.fromkeys(names, 1), "old": 1})
     for name in names:
         bucket.there[name] = (Version(f"{name}#0", 5),)
-    books = Books()
-    books.fields["sync"] = json.dumps({"is_spooled": False})
+    store = Store()
+    store.fields["sync"] = json.dumps({"is_spooled": False})
     request = Sync(source="data://r/", destination="b2://bucket/", delete="remove", max_delete=1)
     attempt: Any = DetachedAttempt("sync")
 
     def removals() -> list[str]:
-        plan = SyncPlan(request, attempt, books, Meter(), bucket.sides)  # type: ignore[arg-type]  # a stand-in
+        plan = SyncPlan(request, attempt, store, Meter(), bucket.sides)  # type: ignore[arg-type]  # a stand-in
         return [item.destination for _, item in plan.items("t:09")]
 
     assert removals() == ["b2://bucket/old"]
