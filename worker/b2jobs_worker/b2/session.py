@@ -13,9 +13,10 @@ from functools import partial
 from typing import Any
 
 from b2sdk.v3 import B2Http, B2HttpApiConfig, B2Session, DummyCache, InMemoryAccountInfo
-from b2sdk.v3.exception import BadUploadUrl, InvalidAuthToken
+from b2sdk.v3.exception import BadUploadUrl, InvalidAuthToken, Unauthorized
 
-from b2jobs_worker.b2.http import Response, Session
+from b2jobs_worker.b2 import errors
+from b2jobs_worker.b2.http import Carried, Response, Session
 
 Send = Callable[..., Any]
 
@@ -81,7 +82,11 @@ class OneAuthorisation(B2Session):
         with self._authorising:
             if refused is not None and refused != self.info.get_account_auth_token():
                 return True
-            authorised: bool = super().authorize_automatically()
+            try:
+                authorised: bool = super().authorize_automatically()
+            except Unauthorized as error:
+                # Else it would look like a refusal of the call that met it.
+                raise Carried(errors.convert(error, "authorize_account")) from error
             return authorised
 
     def _upload_small(self, f: Send, bucket_id: str, *args: Any, **named: Any) -> Any:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+from b2jobs.times import read_millis
+
 LARGE_FILE_SHA1 = "large_file_sha1"
 MODIFIED_MILLIS = "src_last_modified_millis"
 JOB_TAG = "b2jobs_job"
 """File info that says which job made a version: how a second attempt finds the first's."""
 
+_NOTHING: Mapping[str, Any] = {}
 _INFO = "x-bz-info-"
+_SHA1 = re.compile(r"[0-9a-fA-F]{40}")
+_OWN_HEADERS = ("content-disposition", "content-language", "content-encoding", "expires")
+_DEFAULT_CACHE = "max-age=0, no-cache, no-store"
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,21 @@ class FileVersion:
     info: Mapping[str, str] = field(default_factory=dict)
     uploaded_millis: int = 0
     action: str = "upload"
+    has_headers_of_its_own: bool = False
+    """Read from headers, among them some that info such as `b2-content-encoding` sets: *info*
+    lacks those, and only get_file_info or a listing tells them."""
+
+    has_customer_key: bool = False
+    """Encrypted with a key that only its owner has (SSE-C): nobody reads it without."""
+    locked_until_millis: int | None = None
+    """Retained until then, as far as the account's key may know."""
+    is_held: bool = False
+    """Under a legal hold, as far as the account's key may know."""
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether B2 would refuse to delete it now."""
+        return self.is_held or (self.locked_until_millis or 0) > time.time() * 1000
 
     @property
     def sha1(self) -> str | None:
@@ -37,27 +60,38 @@ class FileVersion:
         None where neither is known. B2 has not checked one that it calls unverified, nor
         any of a large file; comparing it with the bytes is what makes it worth something.
         """
-        sha1 = self.content_sha1 or self.info.get(LARGE_FILE_SHA1)
-        return sha1.removeprefix("unverified:").lower() if sha1 else None
+        return read_sha1(self.content_sha1) or read_sha1(self.info.get(LARGE_FILE_SHA1))
 
     @property
     def modified_millis(self) -> int | None:
-        text = self.info.get(MODIFIED_MILLIS, "")
-        return int(text) if text.isascii() and text.isdigit() else None
+        """When the uploader's file was changed, where that can be read; see `read_millis`."""
+        return read_millis(self.info.get(MODIFIED_MILLIS))
+
+    @property
+    def mark(self) -> str:
+        """Which job made it, and the code that proves it: `JOB.CODE`; empty for others'."""
+        return self.info.get(JOB_TAG, "")
 
     @property
     def job(self) -> str | None:
-        """The job that made it, when b2jobs did."""
-        return self.info.get(JOB_TAG)
+        """The job that made it, or says so: see `transfer.committed`."""
+        return self.mark.rpartition(".")[0] or None
 
     @property
     def uploaded_at(self) -> datetime:
         return datetime.fromtimestamp(self.uploaded_millis / 1000, UTC)
 
 
+def read_sha1(text: str | None) -> str | None:
+    """The digest that *text* is, in lower case; None for anything but 40 hex digits."""
+    text = (text or "").removeprefix("unverified:")
+    return text.lower() if _SHA1.fullmatch(text) else None
+
+
 def from_json(document: Mapping[str, Any]) -> FileVersion:
     """Read what upload, finish, copy, get_file_info and the listings answer."""
     sha1 = document.get("contentSha1")
+    retention = (document.get("fileRetention") or _NOTHING).get("value") or _NOTHING
     return FileVersion(
         file_id=document.get("fileId") or "",
         name=document["fileName"],
@@ -68,6 +102,9 @@ def from_json(document: Mapping[str, Any]) -> FileVersion:
         info=dict(document.get("fileInfo") or {}),
         uploaded_millis=int(document.get("uploadTimestamp") or 0),
         action=document.get("action") or "upload",
+        has_customer_key=(document.get("serverSideEncryption") or _NOTHING).get("mode") == "SSE-C",
+        locked_until_millis=retention.get("retainUntilTimestamp"),
+        is_held=(document.get("legalHold") or _NOTHING).get("value") == "on",
     )
 
 
@@ -88,4 +125,6 @@ def from_headers(headers: Mapping[str, str]) -> FileVersion:
             if name.startswith(_INFO)
         },
         uploaded_millis=int(headers.get("x-bz-upload-timestamp") or 0),
+        has_headers_of_its_own=any(name in headers for name in _OWN_HEADERS)
+        or headers.get("cache-control", _DEFAULT_CACHE) != _DEFAULT_CACHE,
     )

@@ -124,7 +124,9 @@ def source_changed(uri: str) -> PassingError:
 
 def destination_is_directory(uri: str) -> CallerError:
     return CallerError(
-        "destination_is_directory", f"{uri} is a directory.", hint="Add a file name."
+        "destination_is_directory",
+        f"{uri} is a directory.",
+        hint="Add a file name, or remove the folder that has taken the file's place.",
     )
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from b2jobs.locations import B2File
+from b2jobs.times import read_millis
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.pages import name_pages, version_pages
-from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, MODIFIED_MILLIS
+from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, MODIFIED_MILLIS, read_sha1
 from b2jobs_worker.sync.entries import Entry, Version
 
 _NO_INFO: Mapping[str, str] = {}
@@ -66,11 +67,7 @@ def _together(documents: list[dict[str, Any]], cut: int) -> Entry:
 def _entry(document: dict[str, Any], cut: int) -> Entry:
     # The hot path of every listing: one lookup each, and a tuple made by position.
     info = document.get("fileInfo") or _NO_INFO
-    sha1 = document.get("contentSha1")
-    if sha1 is None or sha1 == "none":
-        sha1 = info.get(LARGE_FILE_SHA1)
-    elif len(sha1) != 40:
-        sha1 = sha1.removeprefix("unverified:")
+    sha1 = read_sha1(document.get("contentSha1")) or read_sha1(info.get(LARGE_FILE_SHA1))
     modified, said = _modified(document, info)
     metadata = () if said else (document.get("contentType"), info)
     size = document.get("contentLength") or 0
@@ -80,10 +77,5 @@ def _entry(document: dict[str, Any], cut: int) -> Entry:
 
 def _modified(document: dict[str, Any], info: Mapping[str, str]) -> tuple[int, bool]:
     """When the file was modified, and whether the uploader said so."""
-    text = info.get(MODIFIED_MILLIS)
-    if text is not None:
-        try:
-            return int(text), True
-        except ValueError:
-            pass
-    return document["uploadTimestamp"], False
+    millis = read_millis(info.get(MODIFIED_MILLIS))
+    return (document["uploadTimestamp"], False) if millis is None else (millis, True)
