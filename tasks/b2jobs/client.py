@@ -6,14 +6,15 @@ import asyncio
 import os
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 from b2jobs import manifest
 from b2jobs.batches import AsyncBatchHandle, BatchHandle
-from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE
-from b2jobs.errors import InvalidJob
-from b2jobs.feed import feed
+from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE, call_seconds
+from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobFailed
+from b2jobs.feed import RowsBroke, feed
 from b2jobs.handle import AsyncHandle, Handle
 from b2jobs.records import Records
 from b2jobs.reports import ReportReader
@@ -23,20 +24,34 @@ from b2jobs.requests import Job, build
 class Client:
     """Queues jobs in one Redis. Thread-safe; keep one for the whole process.
 
-    Without arguments it reads `B2JOBS_REDIS_URL` and `B2JOBS_KEY_PREFIX`. It holds no
-    Celery app and no B2 credential, and connects when it is first used.
+    Without arguments it reads `B2JOBS_REDIS_URL`, `B2JOBS_KEY_PREFIX` and
+    `B2JOBS_REDIS_TIMEOUT_SECONDS`. It holds no Celery app and no B2 credential, and connects
+    when it is first used, with 64 connections at most: threads beyond them wait for a free one.
+
+    timeout_seconds: how long one call of Redis may take, whatever is tried meanwhile; then
+        `QueueUnavailable`. 10 unless said otherwise.
+
+    Raises:
+        InvalidJob: `invalid_redis_url`; at the first use.
     """
 
-    def __init__(self, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        redis_url: str | None = None,
+        *,
+        key_prefix: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> None:
         self.redis_url = redis_url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
         self.key_prefix = (
             key_prefix if key_prefix is not None else os.environ.get(PREFIX_VARIABLE, "")
         )
+        self.timeout_seconds = call_seconds(timeout_seconds)
 
     @cached_property
     def records(self) -> Records:
         """The job records behind this client."""
-        return Records(self.redis_url, self.key_prefix)
+        return Records(self.redis_url, self.key_prefix, self.timeout_seconds)
 
     def submit(self, job: Job) -> Handle:
         """Queue *job* and return at once with a handle to it.
@@ -137,12 +152,19 @@ class Client:
     def batch_items(self, items: Iterable[Mapping[str, Any]], **options: Any) -> BatchHandle:
         """Run many transfers that *items* names, one mapping each, with a manifest's fields.
 
-        Streams: *items* may be longer than memory, and work begins with the first thousand.
+        Streams: *items* may be longer than memory, and work begins with the first thousand, or
+        after a second. A batch whose *items* give nothing for ten minutes ends.
         It returns when the last item is handed over. What cannot be done stands in the
-        batch's ledger, under the number of the item, from 1.
+        batch's ledger, under the number of the item, from 1. With the `key` of an earlier
+        batch it returns that one's handle, and *items* are not looked at.
 
         Raises:
-            InvalidJob, QueueUnavailable, JobFailed, JobCancelled
+            InvalidJob: an option is refused; nothing was queued.
+            QueueUnavailable: Redis did not answer for a minute.
+            JobFailed: the batch ended meanwhile, or *items* raised, which is the error's
+                `__cause__`: what came before is done, and the batch ends as `feed_broken`.
+                `job` is the batch's id.
+            JobCancelled
         """
         rows = (manifest.row(number, item) for number, item in enumerate(items, 1))
         return self.batch_rows(rows, **options)
@@ -151,8 +173,7 @@ class Client:
         self, rows: Iterable[manifest.Row | manifest.BadLine], **options: Any
     ) -> BatchHandle:
         """`batch_items` for lines that are checked already."""
-        handle = self.ask("batch", stream=True, **options)
-        feed(self.records, handle.id, (row.packed() for row in rows))
+        handle = self._fed("batch", (row.packed() for row in rows), stream=True, **options)
         return BatchHandle(self, handle.id)
 
     def verify(self, report: Iterable[str], *, prefix: str | None = None, **options: Any) -> Handle:
@@ -164,12 +185,38 @@ class Client:
         Raises:
             InvalidJob: `report_invalid`: it lacks its summary, or its digest is another.
         """
-        handle = self.ask("verify", prefix=prefix, **options)
-        reader = ReportReader()
+        expected = (each.packed() for each in ReportReader().expectations(report))
         try:
-            feed(self.records, handle.id, (e.packed() for e in reader.expectations(report)))
-        except InvalidJob:
-            handle.cancel()
+            return self._fed("verify", expected, prefix=prefix, **options)
+        except JobFailed as failed:
+            if isinstance(failed.__cause__, InvalidJob):
+                raise failed.__cause__ from None
+            raise
+
+    def _fed(self, kind: str, rows: Iterable[Any], **arguments: Any) -> Handle:
+        """Submit a job and feed it; one that has the key already has had its rows."""
+        job_id = str(uuid.uuid4())
+        handle = Handle(self, self.records.submit(job_id, build(kind, arguments)))
+        if handle.id != job_id:
+            return handle
+        try:
+            feed(self.records, job_id, rows)
+        except RowsBroke as broke:
+            if kind != "batch":
+                handle.cancel()
+            error = broke.__cause__
+            failure = Failure(
+                code="feed_broken",
+                message=f"The items of {job_id} ended after {broke.count} with "
+                f"{type(error).__name__}: {error}",
+                hint="What came before is done. Submit the rest as another batch.",
+                act="caller",
+            )
+            raise JobFailed(failure, job_id) from error
+        except BaseException:
+            # Interrupted, or Redis is away: nobody will feed the rest.
+            with suppress(B2JobsError):
+                handle.cancel()
             raise
         return handle
 

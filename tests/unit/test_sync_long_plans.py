@@ -12,8 +12,8 @@ import pytest
 from b2jobs.requests import Sync
 from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.b2.meter import Meter
-from b2jobs_worker.batch.item import Item
-from b2jobs_worker.batch.plan import NotYet
+from b2jobs_worker.batch.ledger.item import Item
+from b2jobs_worker.batch.plan.source import NotYet
 from b2jobs_worker.sync import planner, spool
 from b2jobs_worker.sync.entries import Entry, Version
 from b2jobs_worker.sync.planner import SyncPlan
@@ -62,7 +62,7 @@ class Bucket:
             for name in sorted(names):
                 if name > after:
                     found = self.there.get(name, ()) if versions else ()
-                    millis = found[0].modified_millis if found else 5
+                    millis = found[0].uploaded_millis if found else 5
                     yield Entry(name, 1, millis, versions=found)
 
         return Sides(

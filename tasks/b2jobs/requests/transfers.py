@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from b2jobs import locations
+from b2jobs.account_names import AccountName
 from b2jobs.locations import (
     B2File,
     B2Version,
@@ -20,14 +21,13 @@ from b2jobs.locations import (
     StoreObject,
     WebFile,
 )
+from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS, modified_millis, sha1_hex
 from b2jobs.requests.job import IfExists, Job
 from b2jobs.requests.places import one_file, one_of
-from b2jobs.times import read_millis
 
 _INFO_KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,50}\Z")
 _RANGE = re.compile(r"(\d+)-(\d*)\Z")
 _CONTENT_TYPE = re.compile(r"[\x20-\x7e]+\Z")
-_SHA1 = re.compile(r"[0-9a-fA-F]{40}\Z")
 _INFO_LIMIT = 8  # B2 allows 10; the job's mark and the source's modification time take two
 _INFO_HEADER_BYTES = len("x-bz-info-")
 _INFO_BYTES = 5_500  # what is left of B2's 7,000 for the name and for what b2jobs adds
@@ -70,7 +70,7 @@ class Upload(Job):
     content_type: ContentType = "b2/x-auto"
     info: dict[str, str] = Field(default_factory=dict)
     hash_first: bool = False
-    account: str = "default"
+    account: AccountName = "default"
 
     @field_validator("source")
     @classmethod
@@ -117,6 +117,8 @@ class Download(Job):
     """Fetch one file; without a destination, up to 256 KiB of it come back in the result.
 
     verify: False takes the file though its bytes are not what its SHA-1 in B2 says.
+    replaces: only for the items of syncs: which file was compared, and so may be replaced;
+        empty where none may be there.
     """
 
     kind = "download"
@@ -126,7 +128,8 @@ class Download(Job):
     if_exists: Literal["skip", "fail", "replace"] = "replace"
     range: str | None = None
     verify: bool = True
-    account: str = "default"
+    replaces: str | None = None
+    account: AccountName = "default"
 
     @field_validator("source")
     @classmethod
@@ -164,7 +167,7 @@ class Copy(Job):
     if_exists: IfExists = "version"
     content_type: ContentType | None = None
     info: dict[str, str] | None = None
-    account: str = "default"
+    account: AccountName = "default"
 
     @field_validator("source")
     @classmethod
@@ -230,12 +233,12 @@ def check_info(info: dict[str, str]) -> dict[str, str]:
             )
         if any(ord(char) < 32 or char == "\x7f" or "\ud800" <= char <= "\udfff" for char in text):
             raise ValueError(f"has control characters or broken ones in {name!r}: {text!r:.100}")
-        if name == "src_last_modified_millis" and read_millis(text) is None:
+        if name == MODIFIED_MILLIS and modified_millis(text) is None:
             raise ValueError(
                 f"has src_last_modified_millis={text!r:.100}; it is a time in milliseconds since "
                 "1970, such as 1700000000000, which other tools read"
             )
-        if name == "large_file_sha1" and not _SHA1.match(text):
+        if name == LARGE_FILE_SHA1 and sha1_hex(text) is None:
             raise ValueError(f"has large_file_sha1={text!r:.100}; it is 40 hex digits")
     used = sum(len(name) + _INFO_HEADER_BYTES + len(quote(text)) for name, text in info.items())
     if used > _INFO_BYTES:

@@ -224,7 +224,7 @@ def test_a_range_outside_of_the_file(bench: Bench) -> None:
     assert bench.out("big").read_text() == "lo"
 
 
-def test_a_version_that_is_replaced_and_deleted_on_the_way_is_no_failure(many: Bench) -> None:
+def test_a_version_that_goes_on_the_way_is_no_failure(many: Bench) -> None:
     """By name the file is there all the time; the job failed with "correct the name"."""
     other = os.urandom(2_000_003)
     [first] = many.versions("big")

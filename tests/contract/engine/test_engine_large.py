@@ -345,9 +345,7 @@ def test_one_part_is_a_small_file(bench: Bench, known: bool) -> None:
 
 
 @pytest.mark.parametrize("attempts", [1, 2])
-def test_a_file_cancelled_by_somebody_in_the_middle_begins_anew(
-    bench: Bench, attempts: int
-) -> None:
+def test_a_file_that_somebody_cancels_begins_anew(bench: Bench, attempts: int) -> None:
     journal = stop_after(bench, 3) if attempts == 2 else MemoryJournal()
     attempt = bench.attempt(number=attempts, journal=journal)
     client = bench.context.client("default", bench.attempt())

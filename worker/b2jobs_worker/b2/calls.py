@@ -25,6 +25,7 @@ from b2jobs_worker.b2.accounts import Account, Accounts
 from b2jobs_worker.b2.calling import Caller, Interruptible, calling_as
 from b2jobs_worker.b2.http import Carried
 from b2jobs_worker.b2.meter import Meter
+from b2jobs_worker.b2.session import KeyRefused
 
 T = TypeVar("T")
 
@@ -175,7 +176,7 @@ class Calls:
             missing = () if name == "authorize_account" else set(needs) - account.capabilities
             if _is_about_the_key(error) and name != "authorize_account":
                 self._ask_whether_key_is_valid(account)
-            converted = errors.convert(error, name, missing=missing)
+            converted = errors.convert(error, missing=missing)
             if converted.wait is not None and converted.wait.reason in ("rate_limited", "cap"):
                 self._accounts.governor.pause(account.name, converted)
             raise converted from error
@@ -188,8 +189,8 @@ class Calls:
         """
         try:
             account.session.authorize_automatically()
-        except Carried as carried:
-            raise carried.error from carried
+        except KeyRefused as refused:
+            raise errors.convert(refused) from refused
         except B2Error:
             return  # not to be learned now: the first refusal counts
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,16 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from b2jobs.times import read_millis
+from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS, modified_millis, sha1_hex
 
-LARGE_FILE_SHA1 = "large_file_sha1"
-MODIFIED_MILLIS = "src_last_modified_millis"
 JOB_TAG = "b2jobs_job"
 """File info that says which job made a version: how a second attempt finds the first's."""
 
 _NOTHING: Mapping[str, Any] = {}
 _INFO = "x-bz-info-"
-_SHA1 = re.compile(r"[0-9a-fA-F]{40}")
 _OWN_HEADERS = ("content-disposition", "content-language", "content-encoding", "expires")
 _DEFAULT_CACHE = "max-age=0, no-cache, no-store"
 
@@ -60,12 +56,12 @@ class FileVersion:
         None where neither is known. B2 has not checked one that it calls unverified, nor
         any of a large file; comparing it with the bytes is what makes it worth something.
         """
-        return read_sha1(self.content_sha1) or read_sha1(self.info.get(LARGE_FILE_SHA1))
+        return sha1_hex(self.content_sha1) or sha1_hex(self.info.get(LARGE_FILE_SHA1))
 
     @property
     def modified_millis(self) -> int | None:
-        """When the uploader's file was changed, where that can be read; see `read_millis`."""
-        return read_millis(self.info.get(MODIFIED_MILLIS))
+        """When the uploader says that the file was modified; None where it does not."""
+        return modified_millis(self.info.get(MODIFIED_MILLIS))
 
     @property
     def mark(self) -> str:
@@ -80,12 +76,6 @@ class FileVersion:
     @property
     def uploaded_at(self) -> datetime:
         return datetime.fromtimestamp(self.uploaded_millis / 1000, UTC)
-
-
-def read_sha1(text: str | None) -> str | None:
-    """The digest that *text* is, in lower case; None for anything but 40 hex digits."""
-    text = (text or "").removeprefix("unverified:")
-    return text.lower() if _SHA1.fullmatch(text) else None
 
 
 def from_json(document: Mapping[str, Any]) -> FileVersion:

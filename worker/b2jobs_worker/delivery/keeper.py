@@ -8,30 +8,31 @@ and noting it loses it: 3 to 6 in 10,000 under fire), and forgets what has expir
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
-from celery import bootsteps
 from redis.exceptions import NoPermissionError
 
 from b2jobs.errors import QueueUnavailable
-from b2jobs.records import Records, unavailable
-from b2jobs_worker.delivery import scripts
-from b2jobs_worker.settings import Settings, current
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
+from b2jobs_worker.settings import Settings
 
 ROUND_SECONDS = 1.0
 LEAD_SECONDS = 5.0
-MOST_PER_ROUND = 500
+MOST_PER_CALL = 200
+CALLS_PER_ROUND = 10
 FORWARD_MOST = 200
 
 logger = logging.getLogger(__name__)
 
+Chore = Literal["take_back", "ring_due", "ring_unheard", "forget"]
+
 
 CHORES: list[Callable[[Settings, Records], Callable[[], None]]] = []
-"""What else a leading keeper does each round: makers of chores, filled in by celery_app."""
+"""What else a leading keeper does each round: makers of chores, filled in by celery/app.py."""
 
 
 class Keeper:
@@ -40,14 +41,16 @@ class Keeper:
     def __init__(self, settings: Settings, worker: str) -> None:
         self.settings = settings
         self.worker = f"{worker}|{settings.queues}"
-        self.records = Records(settings.redis_url, settings.key_prefix)
+        self.records = Records(
+            settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
+        )
         self.chores = [make(settings, self.records) for make in CHORES]
         self._token = uuid.uuid4().hex
         self._judge_from = 0.0
-        redis = self.records.redis
-        self._lead = redis.register_script(scripts.LEAD)
-        self._sweep = redis.register_script(scripts.SWEEP)
-        self._forward = redis.register_script(scripts.FORWARD)
+        self._kept = {
+            "results": settings.keep_results_seconds,
+            "failures": settings.keep_failures_seconds,
+        }
 
     def round(self) -> bool:
         """Show that this worker lives and, when leading, do what is due. Whether it leads.
@@ -55,18 +58,16 @@ class Keeper:
         Raises:
             QueueUnavailable
         """
-        with unavailable(self.settings.redis_url):
-            if not self._call(self._lead, self._token, LEAD_SECONDS, self.worker):
-                return False
-            lost, due, rung, _ = self._call(
-                self._sweep,
-                int(self._may_judge()),
-                MOST_PER_ROUND,
-                self.settings.keep_results_seconds,
-                self.settings.keep_failures_seconds,
-            )
-            if self.settings.foreign_queue:
-                self._call(self._forward, self.settings.foreign_queue, FORWARD_MOST)
+        call = self.records.door.call
+        own = {"token": self._token, "lead": LEAD_SECONDS, "worker": self.worker}
+        if not call("keeper/lead", **own, **self._kept):
+            return False
+        lost = self._sweep("take_back") if self._may_judge() else 0
+        due = self._sweep("ring_due")
+        rung = self._sweep("ring_unheard")
+        self._sweep("forget", **self._kept)
+        if self.settings.foreign_queue:
+            call("keeper/forward", queue=self.settings.foreign_queue, most=FORWARD_MOST)
         if lost or rung:
             logger.warning("keeper: %d jobs taken from lost workers, %d rung again", lost, rung)
         elif due:
@@ -79,6 +80,16 @@ class Keeper:
             except Exception:
                 logger.exception("keeper: a chore failed")
         return True
+
+    def _sweep(self, script: Chore, **arguments: float) -> int:
+        """Do what is due in calls that hold Redis for milliseconds; how many jobs there were."""
+        found = 0
+        for _ in range(CALLS_PER_ROUND):
+            count = int(self.records.door.call(f"keeper/{script}", most=MOST_PER_CALL, **arguments))
+            found += count
+            if count < MOST_PER_CALL:
+                break
+        return found
 
     def redis_was_away(self) -> None:
         """Give the owners of leases time to renew them before they are judged."""
@@ -96,50 +107,10 @@ class Keeper:
         if time.monotonic() < self._judge_from:
             return False
         try:
-            info = self.records.redis.info("server")
-        except NoPermissionError:  # then only what this keeper saw of a restart counts
-            return True
-        return int(info["uptime_in_seconds"]) >= self.settings.lease_seconds / 2
-
-    def _call(self, script: Callable[..., Any], *arguments: Any) -> Any:
-        return script(keys=[self.records.root], args=list(arguments))
-
-
-class KeeperStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types
-    """Runs a keeper beside the worker, in a thread of its own."""
-
-    def __init__(self, parent: Any, **options: Any) -> None:
-        super().__init__(parent, **options)
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self, parent: Any) -> None:
-        keeper = Keeper(current(), str(parent.hostname))
-        self._thread = threading.Thread(
-            target=self._keep, args=(keeper,), name="b2jobs-keeper", daemon=True
-        )
-        self._thread.start()
-
-    def stop(self, parent: Any) -> None:
-        del parent
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=2 * ROUND_SECONDS)
-
-    def terminate(self, parent: Any) -> None:
-        self.stop(parent)
-
-    def _keep(self, keeper: Keeper) -> None:
-        while not self._stop.is_set():
-            try:
-                keeper.round()
-            except QueueUnavailable as error:
-                keeper.redis_was_away()
-                logger.warning("keeper: %s", error)
-            except Exception:
-                logger.exception("keeper: a round failed")
-            self._stop.wait(ROUND_SECONDS)
-        try:
-            keeper.resign()
+            with unavailable(self.settings.redis_url):
+                info = self.records.redis.info("server")
         except QueueUnavailable as error:
-            logger.info("keeper: could not resign: %s", error)
+            if not isinstance(error.__cause__, NoPermissionError):
+                raise
+            return True  # then only what this keeper saw of a restart counts
+        return int(info["uptime_in_seconds"]) >= self.settings.lease_seconds / 2

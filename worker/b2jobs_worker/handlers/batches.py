@@ -24,7 +24,7 @@ def books() -> Books:
 def _books_of(process_id: int) -> Books:
     del process_id
     settings = current()
-    records = Records(settings.redis_url, settings.key_prefix)
+    records = Records(settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds)
     return Books(records, settings.keep_failures_seconds)
 
 

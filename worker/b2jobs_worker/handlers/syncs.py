@@ -10,8 +10,8 @@ from b2jobs.requests import Job, Remove, Sync
 from b2jobs.results import Result, SyncResult
 from b2jobs_worker.attempt import Attempt, Settled
 from b2jobs_worker.batch.books import Fenced
-from b2jobs_worker.batch.plan import PlanSource
-from b2jobs_worker.batch.planner import PlannerWork
+from b2jobs_worker.batch.plan.source import PlanSource
+from b2jobs_worker.batch.planner.work import PlannerWork
 from b2jobs_worker.handlers.batches import books
 from b2jobs_worker.handlers.transfers import context
 from b2jobs_worker.settings import current

@@ -21,10 +21,11 @@ def context() -> transfer.Context:
     """What all transfers of this process share; connections are made after any fork."""
     settings = current()
     governor = RedisGovernor(
-        connect(settings.redis_url),
+        connect(settings.redis_url, settings.redis_timeout_seconds),
         f"{settings.key_prefix}b2jobs:",
         requests_per_second=settings.requests_per_second,
         bytes_per_second=settings.bytes_per_second,
+        url=settings.redis_url,
     )
     made = transfer.build_context(settings, governor=governor)
     # What is loaded by now stays: the collector need not walk it again and again, which

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from b2jobs.locations import B2File
-from b2jobs.times import read_millis
+from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS, modified_millis, sha1_hex
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.pages import name_pages, version_pages
-from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, MODIFIED_MILLIS, read_sha1
 from b2jobs_worker.sync.entries import Entry, Version
 
 _NO_INFO: Mapping[str, str] = {}
@@ -53,11 +52,7 @@ def _with_versions(pages: Iterator[list[dict[str, Any]]], cut: int) -> Iterator[
 def _together(documents: list[dict[str, Any]], cut: int) -> Entry:
     return _entry(documents[0], cut)._replace(
         versions=tuple(
-            Version(
-                each["fileId"],
-                _modified(each, each.get("fileInfo") or _NO_INFO)[0],
-                each["action"] == "hide",
-            )
+            Version(each["fileId"], each["uploadTimestamp"], each["action"] == "hide")
             for each in documents
         ),
         is_visible=documents[0]["action"] == "upload",
@@ -67,7 +62,9 @@ def _together(documents: list[dict[str, Any]], cut: int) -> Entry:
 def _entry(document: dict[str, Any], cut: int) -> Entry:
     # The hot path of every listing: one lookup each, and a tuple made by position.
     info = document.get("fileInfo") or _NO_INFO
-    sha1 = read_sha1(document.get("contentSha1")) or read_sha1(info.get(LARGE_FILE_SHA1))
+    sha1 = document.get("contentSha1")
+    if sha1 is None or len(sha1) != 40:
+        sha1 = sha1_hex(sha1) or sha1_hex(info.get(LARGE_FILE_SHA1))
     modified, said = _modified(document, info)
     metadata = () if said else (document.get("contentType"), info)
     size = document.get("contentLength") or 0
@@ -77,5 +74,5 @@ def _entry(document: dict[str, Any], cut: int) -> Entry:
 
 def _modified(document: dict[str, Any], info: Mapping[str, str]) -> tuple[int, bool]:
     """When the file was modified, and whether the uploader said so."""
-    millis = read_millis(info.get(MODIFIED_MILLIS))
+    millis = modified_millis(info.get(MODIFIED_MILLIS))
     return (document["uploadTimestamp"], False) if millis is None else (millis, True)

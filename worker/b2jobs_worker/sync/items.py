@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from b2jobs import locations
+from b2jobs.metadata import MODIFIED_MILLIS
 from b2jobs.requests import check_info
-from b2jobs_worker.b2.versions import JOB_TAG, MODIFIED_MILLIS
-from b2jobs_worker.batch.item import Item, Planned, Refusal
+from b2jobs_worker.b2.versions import JOB_TAG
+from b2jobs_worker.batch.ledger.item import Item, Planned, Refusal
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
 from b2jobs_worker.sync.entries import Entry
 from b2jobs_worker.sync.sides import Sides
@@ -18,8 +19,8 @@ SMALLEST_LARGE_BYTES = 5_000_000
 def planned(action: Action, sides: Sides) -> Planned:
     """The item that does *action*, or the refusal that reports it."""
     match action:
-        case Transfer(source=entry):
-            return _transfer(entry, sides)
+        case Transfer():
+            return _transfer(action, sides)
         case Hide(name=name):
             return Item("hide", "", sides.destination + name)
         case Remove():
@@ -30,16 +31,18 @@ def planned(action: Action, sides: Sides) -> Planned:
             return Refusal(code, text, sides.source + shown, sides.destination + shown)
 
 
-def _transfer(entry: Entry, sides: Sides) -> Item:
+def _transfer(action: Transfer, sides: Sides) -> Item:
+    entry = action.source
     source, destination = sides.source + entry.name, sides.destination + entry.name
     match sides.rules.direction:
         case "up":
             # Other tools know a large file's content by the digest in its info.
             is_large = entry.size > SMALLEST_LARGE_BYTES
-            options = {"hash_first": True} if is_large else {}
-            return Item("upload", source, destination, entry.size, options=options)
+            hashing = {"hash_first": True} if is_large else {}
+            return Item("upload", source, destination, entry.size, options=hashing)
         case "down":
-            return Item("download", source, destination, entry.size)
+            options = {"replaces": action.replaces}
+            return Item("download", source, destination, entry.size, options=options)
         case _:
             return Item("copy", source, destination, entry.size, options=_with_time(entry))
 

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from b2jobs.errors import CallerError
-from b2jobs.records import unavailable
+from b2jobs.redis import unavailable
 from b2jobs.requests import Sync
 from b2jobs_worker.b2.meter import Meter
 from b2jobs_worker.batch.books import Books, Fenced
-from b2jobs_worker.batch.item import Planned, Refusal
-from b2jobs_worker.batch.plan import Forecast, NotYet
+from b2jobs_worker.batch.ledger.item import Planned, Refusal
+from b2jobs_worker.batch.plan.source import Forecast, NotYet
 from b2jobs_worker.sync import spool
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
 from b2jobs_worker.sync.items import line, planned
@@ -149,9 +149,12 @@ class SyncPlan:
         is_empty = not self.tally.sources and not self._request.allow_empty_source
         is_local = not self._request.source.startswith("b2://")
         if is_empty and (is_local or (removes and self.tally.destinations)):
+            unread = (
+                f" but {problems} that cannot be read" if (problems := self.tally.problems) else ""
+            )
             raise CallerError(
                 "source_empty",
-                f"There is no file below {self._request.source}.",
+                f"There is no file below {self._request.source}{unread}.",
                 hint="If that is right, sync with allow_empty_source.",
             )
         if removes and self.tally.gone_share > self._request.max_delete:
@@ -171,6 +174,8 @@ class SyncPlan:
         ):
             if number % 64 == 0:
                 self._attempt.checkpoint()
+            if isinstance(action, Problem) and action.name <= after:
+                continue  # listed again for what it may hide; it is reported already
             yield action
         for loose in sides.loose:
             self.tally.problems += 1

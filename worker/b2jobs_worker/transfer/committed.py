@@ -18,11 +18,12 @@ import hmac
 from collections.abc import Callable, Iterator, Mapping
 
 from b2jobs.errors import CallerError
+from b2jobs.metadata import LARGE_FILE_SHA1
 from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2 import errors
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.versions import JOB_TAG, LARGE_FILE_SHA1, FileVersion
+from b2jobs_worker.b2.versions import JOB_TAG, FileVersion
 
 MOST_ENTRIES = 10
 """What B2 takes as file info."""

@@ -7,13 +7,14 @@ from functools import partial
 from b2jobs import locations
 from b2jobs.errors import CallerError
 from b2jobs.locations import B2File, B2Version
+from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import Copy
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.errors import customer_key_needed, file_not_found
-from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, MODIFIED_MILLIS, FileVersion
+from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.transfer import committed, target
 from b2jobs_worker.transfer.committed import Committed, Content
 from b2jobs_worker.transfer.context import Context, Usage

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+from b2jobs.metadata import LARGE_FILE_SHA1
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, FileVersion
+from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.transfer import checkpoint
 from b2jobs_worker.transfer.checkpoint import LargeFile
 from b2jobs_worker.transfer.committed import MOST_ENTRIES

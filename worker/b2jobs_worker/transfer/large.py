@@ -9,9 +9,10 @@ asks B2 what it has nor reads what was sent.
 from __future__ import annotations
 
 from b2jobs.errors import JobError
+from b2jobs.metadata import LARGE_FILE_SHA1
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, FileVersion
+from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import source_changed
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import checkpoint, parts, small

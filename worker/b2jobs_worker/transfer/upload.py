@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from b2jobs import locations
 from b2jobs.errors import CallerError, JobError, Wait
+from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import Upload
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, MODIFIED_MILLIS, FileVersion
+from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import committed, small, target
 from b2jobs_worker.transfer.committed import Committed
