@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 
 import pytest
 
 import b2jobs
+from b2jobs.batches import lines
 from support.emulator import LocalB2
 from support.installation import Installation
 from support.synced import HOUR_MILLIS, LONG_AGO, Pair
@@ -396,3 +398,93 @@ def test_a_file_edited_while_a_sync_down_runs_is_not_overwritten(
         "made": b"made meanwhile",
         "other": b"from B2",
     }
+
+
+def test_a_file_that_is_always_written_fails_alone(pair: Pair) -> None:
+    """A log in the tree: the sync, its removals and the next syncs waited up to a day."""
+    log = pair.write("log", bytes(12_000_000))
+    pair.write("a")
+    pair.put("gone")
+    done = threading.Event()
+
+    def write() -> None:
+        with log.open("a") as file:
+            while not done.wait(0.0002):
+                file.write("a line\n")
+                file.flush()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        job = pair.installation.client.sync(pair.local, pair.remote, delete="remove", max_delete=1)
+        status = pair.installation.client.batch_job(job.id).status
+        told = eventually(lambda: status().troubles)
+        assert any("source_changed" in line and f"{pair.local}log" in line for line in told)
+        with pytest.raises(b2jobs.JobFailed, match="source_changed 1"):
+            job.wait(60)
+        assert pair.there() == {"a": b"x"}, "the rest has come, and the removals"
+        [line] = [
+            line for line in lines(pair.installation.client.records, job.id) if line.get("code")
+        ]
+        assert line["source"] == f"{pair.local}log"
+        assert "exclude it" in line["message"]
+        with pytest.raises(b2jobs.JobFailed, match="source_changed 1"):
+            pair.up(delete="remove", max_delete=1)
+        assert pair.up(delete="remove", max_delete=1, exclude=["log"]).items == 0
+    finally:
+        done.set()
+        writer.join()
+
+
+def test_names_that_b2sdk_refuses_are_passed_over_or_removed_by_their_ids(
+    pair: Pair, make_raw: Callable[[Pair, str, bytes], None]
+) -> None:
+    """Placeholders of B2's web page and of S3 tools: such a bucket was never in step."""
+    long = "l" * 252
+    for name in ("dir/", "dir/sub/", "a//b", f"dir/{long}"):
+        make_raw(pair, name, b"" if name.endswith("/") else b"1")
+    make_raw(pair, "full/", b"content")
+    pair.put("dir/a", b"a")
+
+    with pytest.raises(b2jobs.JobFailed, match="name_unsafe 2"):
+        pair.down()
+    assert pair.here() == {"dir/a": b"a", f"dir/{long}": b"1"}
+    assert pair.down(exclude=["a//b", "full/"]).items == 0
+    source = f"{pair.remote}dir/"
+    assert pair.run(source, f"{pair.local}dir/").items == 0, "the folder's own is no file in it"
+
+    (pair.folder / "dir" / long).unlink()
+    records = pair.installation.client.records
+    with pytest.raises(b2jobs.JobFailed, match="name_refused 3") as caught:
+        pair.up(delete="hide", max_delete=1)
+    reported = [each for each in lines(records, caught.value.job) if each.get("code")]
+    assert all("b2id://" in each["message"] for each in reported)
+    assert pair.up(delete="remove", max_delete=1).outcomes == {"deleted": 3}
+    assert pair.versions() == {"dir/": ["upload"], "dir/a": ["upload"], "dir/sub/": ["upload"]}
+    assert pair.up(delete="remove", max_delete=1).items == 0
+    inside = pair.run(pair.remote + "dir/", pair.remote + "copy/")
+    assert inside.outcomes == {"transferred": 1}
+
+
+def test_times_that_tools_write_do_not_come_down_at_every_sync(pair: Pair) -> None:
+    """At and before 1970 they came as the upload's; nanoseconds were fetched again each time."""
+    times = {
+        "zero": "0",
+        "before": "-86400000",
+        "far before": "-9999999999999",
+        "far": "99999999999999",
+        "nanoseconds": "1700000000000000000",
+        "long": "1" * 25,
+        "spaced": " 5",
+        "grouped": "1_000",
+        "arabic": "\u0661\u0662",
+    }
+    for name, text in times.items():
+        info = {"src_last_modified_millis": text}
+        pair.bucket.upload_bytes(name.encode(), name, file_info=info)
+    assert pair.down().outcomes == {"transferred": len(times)}
+    assert pair.millis("zero") == 0
+    assert pair.millis("before") == -86_400_000
+    assert pair.down().items == 0
+    assert pair.up().items == 0
+    assert not [path for path in pair.folder.iterdir() if path.name.startswith(".")]

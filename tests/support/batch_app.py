@@ -19,7 +19,7 @@ from b2jobs_worker.batch.plan.feed import FeedPlan
 from b2jobs_worker.batch.planner.work import PlannerWork
 from b2jobs_worker.celery.app import make_app
 from b2jobs_worker.celery.task import register
-from b2jobs_worker.handlers.batches import books
+from b2jobs_worker.handlers.batches import store
 from b2jobs_worker.settings import current
 
 tries: Counter[str] = Counter()
@@ -51,7 +51,7 @@ class PlayedUpload:
 
 
 def plan_feed(request: Job, attempt: Attempt) -> FeedPlan:
-    return FeedPlan(Feed(books().records, attempt.job_id))
+    return FeedPlan(Feed(store().records, attempt.job_id))
 
 
 app = make_app(current())
@@ -61,8 +61,8 @@ register(
     app,
     {
         "batch": PlannerWork(
-            lambda request, attempt: FeedPlan(Feed(books().records, attempt.job_id)), books
+            lambda request, attempt: FeedPlan(Feed(store().records, attempt.job_id)), store
         ),
-        "pack": PackWork({"upload": PlayedUpload()}, books),
+        "pack": PackWork({"upload": PlayedUpload()}, store),
     },
 )

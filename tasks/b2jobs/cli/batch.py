@@ -24,7 +24,6 @@ from b2jobs.duplicates import DuplicateFinder
 from b2jobs.errors import Failure, InvalidJob, JobFailed
 from b2jobs.reports import csv_lines
 from b2jobs.requests import State
-from b2jobs.results import VerifyResult
 
 _SHOWN_PROBLEMS = 20
 
@@ -201,10 +200,8 @@ def verify(
     Exit 0 when all agrees, 1 when something is missing, different or extra. REPORT is the
     JSON form; `-` reads stdin.
     """
-    options = {"account": account} if account else {}
-    job = session.client.verify(_texts(report_file), prefix=prefix, **options)
+    job = session.client.verify(_texts(report_file), prefix=prefix, account=account or "default")
     found = job.wait(timeout)
-    assert isinstance(found, VerifyResult)
     if session.json:
         show.line(found.as_json())
     else:

@@ -53,7 +53,7 @@ def planned(feed: PlayedFeed, cursor: str = "") -> list[str]:
 def test_nothing_is_dropped_before_the_cursor_that_passed_it_is_written() -> None:
     # A feed lost everything behind the point where the planner caught up: chunks were dropped
     # before the plan's own position, although what it had given was not in a pack yet. The
-    # next visit began at the written cursor and found its chunk gone.
+    # next step began at the written cursor and found its chunk gone.
     feed = PlayedFeed(3)
     plan = FeedPlan(feed)  # type: ignore[arg-type]
     given = []

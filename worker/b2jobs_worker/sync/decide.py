@@ -46,6 +46,7 @@ class Hide(NamedTuple):
     """Put a hide marker over a file in B2."""
 
     name: str
+    file_id: str = ""
 
 
 class Problem(NamedTuple):
@@ -82,7 +83,7 @@ def decide(source: Entry | None, destination: Entry | None, rules: Rules) -> Ite
         return
     match rules.deletion:
         case "hide" if source is None and destination.is_visible:
-            yield Hide(destination.name)
+            yield Hide(destination.name, destination.file_id)
         case "remove":
             yield from _removed(source, destination, bool(reason), rules)
         case "keep_days" if rules.direction != "down":
@@ -116,7 +117,7 @@ def _aged(source: Entry | None, destination: Entry, rules: Rules) -> Iterator[Ac
     oldest end of the history: nothing that was hidden comes to light.
     """
     if source is None and destination.is_visible:
-        yield Hide(destination.name)
+        yield Hide(destination.name, destination.file_id)
     versions = destination.versions
     ended = 0
     for index in reversed(range(len(versions))):

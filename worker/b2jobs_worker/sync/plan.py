@@ -117,7 +117,10 @@ class _Sight:
                 return []
             return [Problem(source.name, "destination_unreadable", closed.message)]
         refused = self._refuse(source.name)
-        return None if refused is None else [Problem(source.name, *refused)]
+        if refused is None:
+            return None
+        by_id = f" Its id is b2id://{source.file_id}." if source.file_id else ""
+        return [Problem(source.name, refused.code, refused.message + by_id)]
 
 
 class _Hidden:

@@ -54,6 +54,11 @@ class Sides:
         matched = pairs(self.list_source(after), self.list_destination(after))
         return matched if self.digest is None else with_digests(matched, self.digest)
 
+    def refused_in_b2(self, name: str, *, is_source: bool = False) -> Refused | None:
+        """Why nothing can be done with a side's file *name* by its name, only by its id."""
+        side = self.source if is_source else self.destination
+        return b2_problem(side.split("/", 3)[3] + name)
+
 
 def sides_of(request: Sync, client: B2Client, settings: Settings, digests: DigestCache) -> Sides:
     """Find both sides; nothing is listed yet.

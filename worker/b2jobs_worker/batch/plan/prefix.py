@@ -53,7 +53,7 @@ class PrefixPlan:
         """What is below the source, in the order of its names.
 
         What the listing cannot use (unreadable folders, names that are no text) is refused;
-        it has no place to go on behind, so it may be told again after a visit ends there.
+        it has no place to go on behind, so it may be told again after a step ends there.
         """
         problems: list[Problem] = []
         refuse = self._refuse(cursor)

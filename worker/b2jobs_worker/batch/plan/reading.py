@@ -70,7 +70,7 @@ def open_file(
 
 
 def _fetch_from(source: Source, offset: int) -> Callable[[int, int], bytes]:
-    # Closed when the plan that reads is dropped: a planner may keep it open between visits.
+    # Closed when the plan that reads is dropped: a planner may keep it open between steps.
     context = source.open(offset)
     streams: list[Stream] = []
 

@@ -36,7 +36,7 @@ class PlanStream:
 
 
 class KeptStreams:
-    """Plans that are open in this process, so that the next visit need not find its place.
+    """Plans that are open in this process, so that the next step need not find its place.
 
     Only a shortcut: a stream is used again where its cursor is the persisted one.
     """

@@ -8,15 +8,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from b2jobs.results import BatchResult
 from b2jobs_worker.b2.prices import Prices
 from b2jobs_worker.batch.ledger.item import Item, Planned, Refusal
 from b2jobs_worker.batch.plan.source import Forecast, NotYet, PlanSource
-
-if TYPE_CHECKING:
-    from b2jobs_worker.batch.planner.step import Visit
+from b2jobs_worker.batch.planner.desk import Desk
 
 PART_BYTES = 100_000_000
 _ONE_COPY_BYTES = 5_000_000_000
@@ -26,17 +24,17 @@ MOVING = ("upload", "download", "copy")
 
 
 def dry_run(
-    visit: Visit, source: PlanSource, forecast: Forecast, state: dict[str, str]
+    desk: Desk, source: PlanSource, forecast: Forecast, state: dict[str, str]
 ) -> BatchResult:
     """Read the whole plan once and add it up. Killed, it goes on where it last took note."""
     tally = Tally(**json.loads(state.get("tally") or "{}"))
-    for cursor in _whole_plan(visit, source, tally, state.get("cursor", "")):
+    for cursor in _whole_plan(desk, source, tally, state.get("cursor", "")):
         if cursor:
-            visit.books.note(visit.attempt, cursor=cursor, tally=json.dumps(asdict(tally)))
-    visit.books.note(visit.attempt, cursor="", tally="")
+            desk.note(cursor=cursor, tally=json.dumps(asdict(tally)))
+    desk.note(cursor="", tally="")
     calls = Counter(tally.calls)
     calls["c"] += forecast.listing_calls
-    if str(getattr(visit.request, "source", "")).startswith("b2://"):
+    if str(getattr(desk.request, "source", "")).startswith("b2://"):
         calls["c"] += max(1, ceil(sum(tally.items.values()) / 1000))  # its listing
     plan: dict[str, Any] = {
         action: {"items": count, "size_bytes": tally.sizes.get(action, 0)}
@@ -45,8 +43,8 @@ def dry_run(
     if tally.unknown_sizes:
         plan["unknown_sizes"] = tally.unknown_sizes
     return BatchResult(
-        job=visit.attempt.job_id,
-        kind=type(visit.request).kind,
+        job=desk.batch,
+        kind=type(desk.request).kind,
         status="dry_run",
         items=sum(tally.items.values()),
         size_bytes=sum(tally.sizes.values()),
@@ -85,19 +83,19 @@ def _count(counts: dict[str, int], name: str, amount: int = 1) -> None:
     counts[name] = counts.get(name, 0) + amount
 
 
-def _whole_plan(visit: Visit, source: PlanSource, tally: Tally, cursor: str) -> Iterator[str]:
+def _whole_plan(desk: Desk, source: PlanSource, tally: Tally, cursor: str) -> Iterator[str]:
     """Add every item, also of a plan that is still being fed; now and then its cursor."""
     while True:
         try:
             for number, (behind, planned) in enumerate(source.items(cursor), 1):
                 cursor = behind
-                visit.attempt.checkpoint()
-                tally.add(planned, visit.orders.if_exists)
+                desk.attempt.checkpoint()
+                tally.add(planned, desk.orders.if_exists)
                 if number % NOTED_EVERY == 0:
                     yield cursor
         except NotYet:
             yield cursor
-            visit.attempt.checkpoint()
+            desk.attempt.checkpoint()
             time.sleep(_LOOK_SECONDS)
         else:
             return

@@ -9,8 +9,8 @@ from b2jobs.errors import CallerError
 from b2jobs.requests import Job, ReadLedger
 from b2jobs.results import ReadLedgerResult, Result
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.books import Books
 from b2jobs_worker.batch.ledger.feed import SILENCE_SECONDS, Feed
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.planner.archive import Archive
 from b2jobs_worker.batch.planner.spilling import spilled
 from b2jobs_worker.transfer.context import Context
@@ -24,9 +24,9 @@ _HANDED = "handed"
 class ReadLedgerWork:
     """Implements `delivery.deliver.Work`: files go into Redis as fast as they are taken."""
 
-    def __init__(self, context: Callable[[], Context], books: Callable[[], Books]) -> None:
+    def __init__(self, context: Callable[[], Context], store: Callable[[], Store]) -> None:
         self._context = context
-        self._books = books
+        self._store = store
 
     def run(self, request: Job, attempt: Attempt) -> Result:
         """Hand over every file of the batch's ledger, at most four ahead.
@@ -36,17 +36,17 @@ class ReadLedgerWork:
             JobError: a file cannot be read.
         """
         assert isinstance(request, ReadLedger)
-        books = self._books()
+        store = self._store()
         archive = Archive("", request.account, attempt, self._context())
-        feed = Feed(books.records, attempt.job_id)
-        files = spilled(books.batch_state(request.batch))
+        feed = Feed(store.records, attempt.job_id)
+        files = spilled(store.batch_state(request.batch))
         handed = int(attempt.journal.load().get(_HANDED, 0))
         for number, uri in enumerate(files.values()):
             if number < handed:
                 continue  # an earlier attempt's: the producer has it, or finds it
             content = archive.read(uri)
             since = time.monotonic()
-            while not books.hand_over(attempt, number, content, _MOST_CHUNKS):
+            while not store.hand_over(attempt, number, content, _MOST_CHUNKS):
                 attempt.checkpoint()
                 if time.monotonic() - since > SILENCE_SECONDS:
                     feed.drop()
@@ -59,7 +59,7 @@ class ReadLedgerWork:
     def abandon(self, request: Job, attempt: Attempt) -> None:
         """Drop what was not taken."""
         del request
-        Feed(self._books().records, attempt.job_id).drop()
+        Feed(self._store().records, attempt.job_id).drop()
 
     def undo(self, request: Job, made: str) -> None:
         """Nothing is made."""

@@ -15,8 +15,8 @@ from b2jobs.results import Result, VerifyResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.batch.books import Books
 from b2jobs_worker.batch.ledger.feed import Feed
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.proof.expected import Expected, ExpectedFiles
 from b2jobs_worker.transfer.context import Context, Usage
 
@@ -27,9 +27,9 @@ _LOOK_SECONDS = 0.1
 class VerifyWork:
     """Implements `delivery.deliver.Work` for verifying a report."""
 
-    def __init__(self, context: Callable[[], Context], books: Callable[[], Books]) -> None:
+    def __init__(self, context: Callable[[], Context], store: Callable[[], Store]) -> None:
         self._context = context
-        self._books = books
+        self._store = store
 
     def run(self, request: Job, attempt: Attempt) -> Result:
         """Compare. Costs one class C call for every thousand names listed.
@@ -39,7 +39,7 @@ class VerifyWork:
             JobError: B2 could not be asked.
         """
         assert isinstance(request, Verify)
-        feed = Feed(self._books().records, attempt.job_id)
+        feed = Feed(self._store().records, attempt.job_id)
         client = self._context().client(request.account, attempt)
         usage = Usage(client, attempt)
         try:
@@ -61,7 +61,7 @@ class VerifyWork:
     def abandon(self, request: Job, attempt: Attempt) -> None:
         """Drop what was fed."""
         del request
-        Feed(self._books().records, attempt.job_id).drop()
+        Feed(self._store().records, attempt.job_id).drop()
 
     def undo(self, request: Job, made: str) -> None:
         """Nothing is made."""

@@ -56,7 +56,7 @@ class NewPack:
 
 
 @dataclass
-class Step:
+class Change:
     """What one write of the planner changes, all of it or nothing."""
 
     fields: dict[str, str] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class OpenPack:
     tries: dict[int, list[Any]]
 
 
-class Books:
+class Store:
     """Thread-safe; one for a process. With an *attempt*, waits while Redis is away."""
 
     def __init__(self, records: Records, keep_seconds: float) -> None:
@@ -123,10 +123,10 @@ class Books:
         texts = {name: str(value) for name, value in fields.items()}
         self._fenced(attempt, "batches/note", fields=texts)
 
-    def write(self, attempt: Fenced, step: Step, *, priority: str, orders: Orders) -> None:
+    def write(self, attempt: Fenced, change: Change, *, priority: str, orders: Orders) -> None:
         """Carry out a step of the plan. Raises `Interrupted` where it is not ours any more."""
         packs, items = [], []
-        for pack in step.packs:
+        for pack in change.packs:
             request = {"batch": attempt.job_id, "number": pack.number}
             job = {
                 "kind": "pack",
@@ -141,12 +141,12 @@ class Books:
         self._fenced(
             attempt,
             "batches/plan",
-            *step.segments.values(),
+            *change.segments.values(),
             *items,
-            fields=step.fields,
-            counts={name: str(amount) for name, amount in step.counts.items()},
-            segments=list(step.segments),
-            closed=step.closed,
+            fields=change.fields,
+            counts={name: str(amount) for name, amount in change.counts.items()},
+            segments=list(change.segments),
+            closed=change.closed,
             packs=packs,
         )
 
