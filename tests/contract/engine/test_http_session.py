@@ -172,7 +172,7 @@ def test_what_a_body_raises_passes_unharmed(server: Scripted, session: Session) 
 
     with pytest.raises(Carried) as caught:
         session.request("POST", server.url, headers={"Content-Length": "99"}, data=Failing())
-    assert isinstance(caught.value.error, LookupError)
+    assert isinstance(caught.value.take(), LookupError)
 
 
 def test_requests_go_through_a_proxy(

@@ -104,31 +104,35 @@ class Calls:
         """
         tries = 0
         doubted = False
-        while True:
-            tries += 1
-            try:
-                outcome = self._try(name, act, needs, moves, in_doubt or absent)
-                break
-            except JobError as error:
-                failed = error
-            doubted = doubted or failed.code in retry.DOUBTFUL
-            if absent is not None and failed.code in _ABSENT:
-                return absent(doubted)
-            if failed.code == "bucket_not_found" and bucket is not None:
-                self.account().forget_bucket(bucket)
-            pause = retry.pause_before_next(failed, tries)
-            if pause is not None:
-                self.sleep(pause)
-            if in_doubt is not None and doubted:
+        failed: JobError | None = None
+        try:
+            while True:
+                tries += 1
                 try:
-                    found = in_doubt()
+                    outcome = self._try(name, act, needs, moves, in_doubt or absent)
+                    break
                 except JobError as error:
-                    # The next attempt looks. Why this one ends is the call's own failure.
-                    raise (failed if pause is None else error) from error
-                if found is not None:
-                    return found
-            if pause is None:
-                raise failed
+                    failed = error
+                doubted = doubted or failed.code in retry.DOUBTFUL
+                if absent is not None and failed.code in _ABSENT:
+                    return absent(doubted)
+                if failed.code == "bucket_not_found" and bucket is not None:
+                    self.account().forget_bucket(bucket)
+                pause = retry.pause_before_next(failed, tries)
+                if pause is not None:
+                    self.sleep(pause)
+                if in_doubt is not None and doubted:
+                    try:
+                        found = in_doubt()
+                    except JobError as error:
+                        # The next attempt looks. This one ends for the call's own reason.
+                        raise (failed if pause is None else error) from None
+                    if found is not None:
+                        return found
+                if pause is None:
+                    raise failed
+        finally:
+            failed = None  # it holds this frame: holding it here too would keep both
         if in_doubt is not None and doubted and (found := in_doubt()) is not None:
             return found
         return outcome
@@ -169,7 +173,7 @@ class Calls:
             with calling_as(self._committing if commits else self._caller):
                 return act()
         except Carried as carried:
-            raise carried.error from carried
+            raise carried.take() from None
         except B2Error as error:
             # An aborted connection looks like a broken one; the reason is the interruption.
             self.attempt.checkpoint()

@@ -52,7 +52,14 @@ class Carried(B2Error):
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
-        self.error = error
+        self._error: Exception | None = error
+
+    def take(self) -> Exception:
+        """What was carried, to be raised. Held here too, the two would hold each other."""
+        error, self._error = self._error, None
+        self.__cause__ = self.__context__ = None
+        assert error is not None
+        return error
 
 
 class Response:
@@ -223,8 +230,12 @@ class _Exchange:
         try:
             answer = connection.receive_head()
         except OSError as error:
-            raise early or error from error
-        if early is not None:
+            if early is None:
+                raise
+            raise early from error
+        finally:
+            closing, early = early is not None, None
+        if closing:
             answer[2]["connection"] = "close"
         if self._caller is not None:
             self._caller.meter.called(class_of(method, self._path))
