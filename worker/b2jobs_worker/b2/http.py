@@ -150,6 +150,8 @@ class Session:
         exchange = _Exchange(self._pool, origin, path)
         try:
             answer = exchange.run(method, parts.netloc, headers, data, seconds)
+            empty = method == "HEAD" or answer[0] in (204, 304)
+            body = exchange.body(answer[2], empty)
         except OSError as error:
             exchange.drop()
             raise _as_requests(error, url) from error
@@ -159,8 +161,7 @@ class Session:
         except Exception as error:
             exchange.drop()
             raise Carried(error) from error
-        empty = method == "HEAD" or answer[0] in (204, 304)
-        response = Response(url, answer, exchange.body(answer[2], empty), exchange)
+        response = Response(url, answer, body, exchange)
         self.heard = response.headers.get("date"), time.monotonic()
         if not stream:
             _ = response.content
