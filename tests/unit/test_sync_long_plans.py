@@ -21,8 +21,8 @@ from b2jobs_worker.sync.rules import Rules
 from b2jobs_worker.sync.sides import Sides
 
 
-class Books:
-    """What a planner asks of its books, without Redis."""
+class Store:
+    """What a planner asks of its store, without Redis."""
 
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}
@@ -62,7 +62,7 @@ class Bucket:
             for name in sorted(names):
                 if name > after:
                     found = self.there.get(name, ()) if versions else ()
-                    millis = found[0].modified_millis if found else 5
+                    millis = found[0].uploaded_millis if found else 5
                     yield Entry(name, 1, millis, versions=found)
 
         return Sides(
@@ -96,16 +96,16 @@ def test_a_long_plan_ends_where_a_short_one_does(
     monkeypatch.setattr(spool, "MOST_ITEMS", 4)
     monkeypatch.setattr(planner.SyncPlan, "_check", lambda self, removes: None)
     bucket = Bucket([f"{n:02}" for n in range(10)], {"03": 2, "07": 1, "50": 2, "60": 1})
-    books = Books()
+    store = Store()
     request = Sync(source="data://r/", destination="b2://bucket/", delete="remove", max_delete=1)
 
     def visit() -> SyncPlan:
         attempt: Any = DetachedAttempt("sync")
-        return SyncPlan(request, attempt, books, Meter(), bucket.sides)  # type: ignore[arg-type]  # a stand-in
+        return SyncPlan(request, attempt, store, Meter(), bucket.sides)  # type: ignore[arg-type]  # a stand-in
 
     forecast = visit().forecast()
     assert forecast.items is None
-    assert json.loads(books.fields["sync"])["is_spooled"] is False
+    assert json.loads(store.fields["sync"])["is_spooled"] is False
 
     cursor = ""
     done: list[str] = []
@@ -138,13 +138,13 @@ def test_removals_wait_until_nothing_is_under_way(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(spool, "MOST_ITEMS", 0)
     bucket = Bucket(["a"], {"a": 1, "b": 1})
     bucket.there["a"] = (Version("a#0", 5),)
-    books = Books()
-    books.fields["sync"] = json.dumps({"is_spooled": False})
+    store = Store()
+    store.fields["sync"] = json.dumps({"is_spooled": False})
     request = Sync(source="data://r/", destination="b2://bucket/", delete="remove", max_delete=1)
     attempt: Any = DetachedAttempt("sync")
-    plan = SyncPlan(request, attempt, books, Meter(), bucket.sides)  # type: ignore[arg-type]  # a stand-in
-    books.under_way = {"pack": ("running", None)}
+    plan = SyncPlan(request, attempt, store, Meter(), bucket.sides)  # type: ignore[arg-type]  # a stand-in
+    store.under_way = {"pack": ("running", None)}
     with pytest.raises(NotYet):
         list(plan.items("t:a"))
-    books.under_way = {}
+    store.under_way = {}
     assert [item.destination for _, item in plan.items("t:a")] == ["b2://bucket/b"]  # type: ignore[union-attr]  # no refusals

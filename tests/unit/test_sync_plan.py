@@ -43,7 +43,7 @@ def histories(draw: st.DrawFn) -> dict[str, Entry]:
         found[name] = Entry(
             name,
             draw(st.integers(0, 2)),
-            versions[0].modified_millis,
+            versions[0].uploaded_millis,
             draw(SHA1S),
             versions[0].file_id,
             versions=versions,
@@ -175,7 +175,7 @@ def test_keep_days_keeps_all_that_was_visible_since_then(
     # A real history is in the order of its times.
     ordered = {
         name: entry._replace(
-            versions=tuple(sorted(entry.versions, key=lambda v: -v.modified_millis))
+            versions=tuple(sorted(entry.versions, key=lambda v: -v.uploaded_millis))
         )
         for name, entry in bucket.items()
     }
@@ -190,7 +190,7 @@ def test_keep_days_keeps_all_that_was_visible_since_then(
         for version in entry.versions:
             if not version.is_hide and until >= limit:
                 assert version.file_id not in removed
-            until = version.modified_millis
+            until = version.uploaded_millis
 
 
 @settings(max_examples=300, deadline=None)

@@ -87,7 +87,11 @@ class Upload(Job):
 
 
 class Download(Job):
-    """Fetch one file; without a destination, up to 256 KiB of it come back in the result."""
+    """Fetch one file; without a destination, up to 256 KiB of it come back in the result.
+
+    replaces: only for the items of syncs: which file was compared, and so may be replaced;
+        empty where none may be there.
+    """
 
     kind = "download"
 
@@ -95,6 +99,7 @@ class Download(Job):
     destination: str | None = None
     if_exists: Literal["skip", "fail", "replace"] = "replace"
     range: str | None = None
+    replaces: str | None = None
     account: AccountName = "default"
 
     @field_validator("source")

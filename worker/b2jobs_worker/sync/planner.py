@@ -16,8 +16,8 @@ from b2jobs.errors import CallerError
 from b2jobs.redis import unavailable
 from b2jobs.requests import Sync
 from b2jobs_worker.b2.meter import Meter
-from b2jobs_worker.batch.books import Books, Fenced
 from b2jobs_worker.batch.ledger.item import Planned, Refusal
+from b2jobs_worker.batch.ledger.store import Fenced, Store
 from b2jobs_worker.batch.plan.source import Forecast, NotYet
 from b2jobs_worker.sync import spool
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
@@ -32,7 +32,7 @@ SETTLE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Outline:
-    """What is known of the plan between two visits.
+    """What is known of the plan between two steps.
 
     moves, removals, following: how many of each are in the spool, in this order. `following`
     are old versions of files that are transferred: they go only if no transfer failed.
@@ -53,16 +53,16 @@ class SyncPlan:
         self,
         request: Sync,
         attempt: Fenced,
-        books: Books,
+        store: Store,
         meter: Meter,
         find_sides: Callable[[], Sides],
     ) -> None:
         self._request = request
         self._attempt = attempt
-        self._books = books
+        self._store = store
         self._meter = meter
         self._find_sides = find_sides
-        self._spool = spool.Spool(books.records, attempt.job_id)
+        self._spool = spool.Spool(store.records, attempt.job_id)
         self._dry: list[Planned] | None = None
         self.tally = Tally()
         self.lines: list[str] = []
@@ -97,7 +97,7 @@ class SyncPlan:
         )
         if outline.is_spooled:
             self._spool.write([*moves, *removals, *following])
-        self._books.note(
+        self._store.note(
             self._attempt,
             sync=json.dumps(asdict(outline)),
             compared=json.dumps(self._compared_counts()),
@@ -112,7 +112,7 @@ class SyncPlan:
     def items(self, cursor: str) -> Iterable[tuple[str, Planned]]:
         if self._request.dry_run:
             return (("", item) for item in self._dry or self._all_again())
-        outline = Outline(**json.loads(self._books.state(self._attempt)["sync"]))
+        outline = Outline(**json.loads(self._store.state(self._attempt)["sync"]))
         if outline.is_spooled:
             return self._from_spool(outline, int(cursor or 0))
         return self._streamed(cursor)
@@ -149,9 +149,12 @@ class SyncPlan:
         is_empty = not self.tally.sources and not self._request.allow_empty_source
         is_local = not self._request.source.startswith("b2://")
         if is_empty and (is_local or (removes and self.tally.destinations)):
+            unread = (
+                f" but {problems} that cannot be read" if (problems := self.tally.problems) else ""
+            )
             raise CallerError(
                 "source_empty",
-                f"There is no file below {self._request.source}.",
+                f"There is no file below {self._request.source}{unread}.",
                 hint="If that is right, sync with allow_empty_source.",
             )
         if removes and self.tally.gone_share > self._request.max_delete:
@@ -171,6 +174,8 @@ class SyncPlan:
         ):
             if number % 64 == 0:
                 self._attempt.checkpoint()
+            if isinstance(action, Problem) and action.name <= after:
+                continue  # listed again for what it may hide; it is reported already
             yield action
         for loose in sides.loose:
             self.tally.problems += 1
@@ -242,9 +247,9 @@ class SyncPlan:
         Raises:
             NotYet
         """
-        if self._books.packs(self._attempt):
+        if self._store.packs(self._attempt):
             raise NotYet(SETTLE_SECONDS)
-        return int(self._books.state(self._attempt).get("n:failed", 0))
+        return int(self._store.state(self._attempt).get("n:failed", 0))
 
     @contextmanager
     def _metered(self) -> Iterator[None]:
@@ -259,9 +264,9 @@ class SyncPlan:
         if self._request.dry_run:
             return
         used = {name: count - before[name] for name, count in self._meter.calls.items()}
-        key = self._books.key("batch", self._attempt.job_id)
-        with unavailable(self._books.records.url):
-            pipe = self._books.records.redis.pipeline()
+        key = self._store.key("batch", self._attempt.job_id)
+        with unavailable(self._store.records.url):
+            pipe = self._store.records.redis.pipeline()
             for name, count in used.items():
                 if count:
                     pipe.hincrby(key, f"calls_{name}", count)

@@ -15,6 +15,7 @@ from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.sources.failures import destination_changed
 from b2jobs_worker.sources.port import Sink
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.transfer.download_large import LargeDownload, Received
@@ -50,7 +51,8 @@ def download(request: Download, attempt: Attempt, context: Context) -> TransferR
     if request.destination is None:
         version, content = _inline(client, url, window, request)
         return _result(client, usage, version, _inline_fields(content, version, window), location)
-    sink = context.open_sink(locations.parse(request.destination), attempt.job_id)
+    destination = locations.parse(request.destination)
+    sink = context.open_sink(destination, attempt.job_id, request.replaces)
     with contextlib.closing(sink):
         fetched = _into(sink, request, client, attempt, context, url, window)
     fields = {
@@ -100,18 +102,31 @@ def _standing(
     sink: Sink, request: Download, client: B2Client, attempt: Attempt, url: str, window: Window
 ) -> Received | None:
     """What is at the target already, when that ends the job."""
+    replaces = request.replaces
+    if replaces is not None and sink.identity() != replaces:
+        # Changed since it was compared, unless by an earlier attempt of this very job.
+        standing = _same(sink, client, url, window)
+        if standing is None:
+            raise destination_changed(sink.uri)
+        return standing
     if request.if_exists == "replace" or not sink.exists():
         return None
     if request.if_exists == "fail" and attempt.number == 1:
         raise _exists(sink)
+    standing = None if request.range else _same(sink, client, url, window)
+    if standing is None and request.if_exists == "fail":
+        raise _exists(sink)
+    return standing
+
+
+def _same(sink: Sink, client: B2Client, url: str, window: Window) -> Received | None:
+    """The target, where it has the file's bytes."""
     with opened(client, url, window.first, window.first) as arriving:
         version = arriving.version
     own = sink.sha1()
-    if own is not None and own == version.sha1 and request.range is None:
-        return Received(version, own, version.size, verified=True, is_unchanged=True)
-    if request.if_exists == "fail":
-        raise _exists(sink)
-    return None
+    if own is None or own != version.sha1:
+        return None
+    return Received(version, own, version.size, verified=True, is_unchanged=True)
 
 
 def _exists(sink: Sink) -> CallerError:
