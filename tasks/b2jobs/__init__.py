@@ -30,6 +30,7 @@ from b2jobs.errors import (
 from b2jobs.functions import function
 from b2jobs.handle import AsyncHandle, Handle
 from b2jobs.records import Record
+from b2jobs.redis import QUEUES
 from b2jobs.requests import Batch, Bucket, Check, Copy, Delete, Download, Job, Share, Sync, Upload
 from b2jobs.results import (
     BatchResult,
@@ -82,6 +83,7 @@ __all__ = [
     "batch_items",
     "batch_job",
     "bucket",
+    "celery_routes",
     "check",
     "copy",
     "delete",
@@ -93,6 +95,12 @@ __all__ = [
     "upload",
     "verify",
 ]
+
+celery_routes = {"b2jobs.*": {"queue": QUEUES["normal"]}}
+"""For `task_routes` of an application's Celery: without it the application's own worker takes
+the jobs it sends, and drops them as NotRegistered. The queues of `priority` are our workers'
+business; an application with a key prefix names it in `broker_transport_options` and
+`result_backend_transport_options` as `global_keyprefix`."""
 
 
 @cache

@@ -13,7 +13,6 @@ import logging
 from typing import Any
 
 from celery.worker import control
-from celery.worker.control import control_command
 
 from b2jobs_worker.celery.message import cancel
 from b2jobs_worker.delivery.leases import leases
@@ -23,10 +22,9 @@ _celerys_revoke = control.revoke
 logger = logging.getLogger(__name__)
 
 
-@control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")  # type: ignore[untyped-decorator]
-def revoke(state: Any, task_id: Any, terminate: bool = False, **options: Any) -> Any:
+def revoke(state: Any, task_id: Any, **options: Any) -> Any:
     """Cancel jobs, running ones too, with `terminate` or without."""
-    del terminate, options
+    del options
     given = task_id if isinstance(task_id, list | tuple | set) else [task_id]
     ids = [each for each in given if isinstance(each, str)]
     records = leases().records
@@ -37,10 +35,16 @@ def revoke(state: Any, task_id: Any, terminate: bool = False, **options: Any) ->
     return {"ok": f"tasks {ids} revoked"}
 
 
-@control_command(  # type: ignore[untyped-decorator]
-    variadic="task_id", args=[("signal", str)], signature="<signal> [id1 [id2 [... [idN]]]]"
-)
 def terminate(state: Any, signal: Any, task_id: Any, **options: Any) -> Any:
     """As `revoke`: a job is asked to end, and removes what it has begun."""
     del signal, options
     return revoke(state, task_id)
+
+
+def install() -> None:
+    """Answer these commands of Celery's in this process."""
+    variadic = {"variadic": "task_id"}
+    control.control_command(**variadic, signature="[id1 [id2 [... [idN]]]]")(revoke)
+    control.control_command(
+        **variadic, args=[("signal", str)], signature="<signal> [id1 [id2 [... [idN]]]]"
+    )(terminate)

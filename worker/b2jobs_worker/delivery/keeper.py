@@ -68,6 +68,7 @@ class Keeper:
         self._sweep("forget", **self._kept)
         if self.settings.foreign_queue:
             call("keeper/forward", queue=self.settings.foreign_queue, most=FORWARD_MOST)
+        call("keeper/gather", most=FORWARD_MOST)
         if lost or rung:
             logger.warning("keeper: %d jobs taken from lost workers, %d rung again", lost, rung)
         elif due:
