@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socketserver
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
+from redis import Redis
+
+from b2jobs_worker.start.redis_use import of_kind
 
 from support.emulator import LocalB2
 from support.installation import Installation
@@ -83,7 +89,46 @@ def test_what_heals_is_a_warning(
     assert (status, said["queue_unavailable"]) == (1, "warning")
 
 
-def test_a_redis_it_may_not_use(make_redis: MakeRedis, make_installation: Make) -> None:
+@pytest.fixture
+def denying() -> Iterator[int]:
+    """A port that answers as a Redis in protected mode answers another host."""
+
+    class Deny(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"-DENIED Redis is running in protected mode.\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Deny) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("info", "codes"),
+    [
+        ({"redis_version": "6.2.14"}, ["redis_too_old"]),
+        ({"redis_version": "5"}, ["redis_too_old"]),
+        ({"redis_version": "7.0.0", "cluster_enabled": 0}, []),
+        ({"redis_version": "7.2.4", "valkey_version": "8.1", "cluster_enabled": 1},
+         ["redis_is_cluster"]),
+        ({}, []),
+    ],
+)  # fmt: skip
+def test_a_redis_that_is_too_old_or_of_another_kind(
+    info: dict[str, object], codes: list[str]
+) -> None:
+    class Told:
+        def info(self) -> dict[str, object]:
+            return info
+
+    found = list(of_kind(cast("Redis", Told()), "redis://host"))
+    assert [each.code for each in found] == codes
+    assert not any(each.heals for each in found)
+
+
+def test_a_redis_it_may_not_use(
+    make_redis: MakeRedis, make_installation: Make, denying: int
+) -> None:
     plain = make_redis()
     plain.set("requirepass", "secret")
     installation = make_installation(plain.url.replace("://", "://:secret@"))
@@ -98,6 +143,7 @@ def test_a_redis_it_may_not_use(make_redis: MakeRedis, make_installation: Make) 
         (f"redis://reader:x@{place}/0", "redis_refused"),
         (f"redis://other:x@{place}/0", "redis_refused"),
         (f"redis://:secret@{place}/99", "invalid_redis_url"),
+        (f"redis://127.0.0.1:{denying}/0", "redis_refused"),
         (f"{make_redis(cluster_enabled='yes').url}", "redis_is_cluster"),
     ):
         status, said = check(installation, B2JOBS_REDIS_URL=url)

@@ -58,7 +58,7 @@ def redis_findings(settings: Settings) -> list[Finding]:
     try:
         with within(PATIENCE_SECONDS):
             redis.eval(_PROBE, 1, f"{settings.key_prefix}b2jobs:probe:{uuid4().hex}")
-            return list(_of_kind(redis, shown(settings.redis_url)))
+            return list(of_kind(redis, shown(settings.redis_url)))
     except ReadOnlyError:
         return [
             Finding(
@@ -89,7 +89,8 @@ def redis_dangers(settings: Settings) -> list[Finding]:
     ]
 
 
-def _of_kind(redis: Redis, where: str) -> Iterator[Finding]:
+def of_kind(redis: Redis, where: str) -> Iterator[Finding]:
+    """What its version and its kind keep it from."""
     try:
         info = redis.info()
     except (NoPermissionError, ResponseError):  # users without @dangerous; nothing to complain of
@@ -109,7 +110,7 @@ def _of_kind(redis: Redis, where: str) -> Iterator[Finding]:
 
 def _refusal(error: Exception, settings: Settings) -> Finding:
     where = shown(settings.redis_url)
-    text = str(error)
+    text = str(error).rstrip(".")
     if isinstance(error, ClusterDownError | MovedError) or "cluster mode" in text:
         return _cluster(where)
     if isinstance(error, NoPermissionError) or "can't " in text:
