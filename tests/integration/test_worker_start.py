@@ -18,7 +18,6 @@ import pytest
 from redis import Redis
 
 from b2jobs_worker.start.redis_use import of_kind
-
 from support.emulator import LocalB2
 from support.installation import Installation
 from support.processes import children
@@ -130,8 +129,8 @@ def test_a_redis_it_may_not_use(
     make_redis: MakeRedis, make_installation: Make, denying: int
 ) -> None:
     plain = make_redis()
-    plain.set("requirepass", "secret")
-    installation = make_installation(plain.url.replace("://", "://:secret@"))
+    plain.set("requirepass", "s3cr3t-word")
+    installation = make_installation(plain.url.replace("://", "://:s3cr3t-word@"))
     place = plain.url.removeprefix("redis://").removesuffix("/0")
     admin = installation.redis
     admin.execute_command("ACL", "SETUSER", "reader", "on", ">x", "~*", "+@read", "+ping")
@@ -142,7 +141,7 @@ def test_a_redis_it_may_not_use(
         (f"redis://nobody:x@{place}/0", "redis_refused"),
         (f"redis://reader:x@{place}/0", "redis_refused"),
         (f"redis://other:x@{place}/0", "redis_refused"),
-        (f"redis://:secret@{place}/99", "invalid_redis_url"),
+        (f"redis://:s3cr3t-word@{place}/99", "invalid_redis_url"),
         (f"redis://127.0.0.1:{denying}/0", "redis_refused"),
         (f"{make_redis(cluster_enabled='yes').url}", "redis_is_cluster"),
     ):
@@ -150,7 +149,7 @@ def test_a_redis_it_may_not_use(
         assert (status, said.get(code)) == (2, "error"), (url, said)
         worker = installation.start_worker(B2JOBS_REDIS_URL=url)
         assert worker.wait(30) == 2
-    assert "secret" not in installation.workers[0].output()
+    assert "s3cr3t-word" not in installation.workers[0].output()
 
 
 def test_a_replica_and_a_user_without_dangerous_commands_are_no_reason_to_stop(
