@@ -488,3 +488,24 @@ def test_times_that_tools_write_do_not_come_down_at_every_sync(pair: Pair) -> No
     assert pair.down().items == 0
     assert pair.up().items == 0
     assert not [path for path in pair.folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_hide_marker_stays_while_what_it_hides_cannot_be_removed(
+    own_b2: LocalB2, make_installation: Callable[..., Installation]
+) -> None:
+    """Removed together, the marker went, the version stayed, and was visible again."""
+    installation = make_installation(account=own_b2.account)
+    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_RESERVED_SLOTS="0")
+    pair = Pair(installation, own_b2)
+    pair.put("hidden")
+    pair.bucket.hide_file("hidden")
+    pair.write("a")
+    own_b2.faults.fault(
+        "error", calls="b2_delete_file_version", status=400, code="bad_request", next=1
+    )
+    options = {"delete": "remove", "max_delete": 1}
+    with pytest.raises(b2jobs.JobFailed, match="items_failed"):
+        pair.up(**options)
+    assert pair.versions() == {"a": ["upload"], "hidden": ["hide", "upload"]}
+    assert pair.up(**options).outcomes == {"deleted": 2}
+    assert pair.versions() == {"a": ["upload"]}
