@@ -56,7 +56,7 @@ class Stage:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(os.urandom(16_384))
         for at in range(2):
-            self.ours.start_celery(f"w{at}", app="b2jobs_worker.celery_app", slots=8)
+            self.ours.start_celery(f"w{at}", app="b2jobs_worker.celery.app", slots=8)
         self.environment = environment(self.ready, folder)
         self.plain = PlainCelery(folder, self.redis.url.replace("/0", "/1"), self.environment)
 

@@ -9,17 +9,16 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from b2jobs.batch_jobs import Batch
-from b2jobs.jobs import Job
+from b2jobs.requests import Batch, Job
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.item import Item, Planned
-from b2jobs_worker.batch.pack import PackWork
-from b2jobs_worker.batch.plan import Forecast
-from b2jobs_worker.batch.planner import PlannerWork
-from b2jobs_worker.celery_app import make_app
+from b2jobs_worker.batch.ledger.item import Item, Planned
+from b2jobs_worker.batch.pack.work import PackWork
+from b2jobs_worker.batch.plan.source import Forecast
+from b2jobs_worker.batch.planner.work import PlannerWork
+from b2jobs_worker.celery.app import make_app
+from b2jobs_worker.celery.task import register
 from b2jobs_worker.handlers.batches import books
-from b2jobs_worker.handlers.register import register
 from b2jobs_worker.settings import current
 
 

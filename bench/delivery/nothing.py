@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from b2jobs.jobs import Job
+from b2jobs.requests import Job
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.celery_app import make_app
-from b2jobs_worker.handlers.register import register
+from b2jobs_worker.celery.app import make_app
+from b2jobs_worker.celery.task import register
 from b2jobs_worker.settings import current
 
 

@@ -47,7 +47,7 @@ class Round:
     def __init__(self, here: Installation, b2: LocalB2, pool: str, prefix: str) -> None:
         self.here, self.b2, self.prefix = here, b2, f"b2://{BUCKET}/{prefix}"
         self.worker = here.start_celery(
-            pool, app="b2jobs_worker.celery_app", pool=pool, slots=8, B2JOBS_GRACE_SECONDS="2"
+            pool, app="b2jobs_worker.celery.app", pool=pool, slots=8, B2JOBS_GRACE_SECONDS="2"
         )
         here.client.check().wait(60)
 
@@ -107,7 +107,7 @@ def main() -> None:
             for round_ in range(given.rounds):
                 for pool in ("threads", "prefork"):
                     if round_ == 0 and pool == "threads":
-                        first = here.start_celery("first", app="b2jobs_worker.celery_app")
+                        first = here.start_celery("first", app="b2jobs_worker.celery.app")
                         here.client.bucket("create", BUCKET).wait(60)
                         first.stop()
                     run = Round(here, b2, pool, f"{pool}{round_}").run(given.files)

@@ -41,7 +41,7 @@ class Stage:
         self.ours = Installation(folder / "ours", self.redis.url, account=self.b2.account)
         (self.ours.data / "file").write_bytes(os.urandom(1024))
         for at in range(2):
-            self.ours.start_celery(f"w{at}", app="b2jobs_worker.celery_app", slots=16)
+            self.ours.start_celery(f"w{at}", app="b2jobs_worker.celery.app", slots=16)
         self.ours.client.bucket("create", BUCKET).wait(60)
         self.plain = PlainCelery(
             folder, self.redis.url.replace("/0", "/1"), environment(self.b2.account, folder)

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from b2jobs import jobs, kinds
+from b2jobs.requests import Job, kinds
 from b2jobs_worker import transfer
 from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.settings import Root, Settings
@@ -84,11 +84,13 @@ def plan(given: argparse.Namespace, context: transfer.Context) -> list[tuple[str
             )
             for path in files
         ]
-    door = context.door("default", DetachedAttempt())
+    client = context.client("default", DetachedAttempt())
     names: list[str] = []
     start: str | None = None
     while True:
-        page, start = door.list_names(door.bucket(given.bucket), prefix=given.prefix, start=start)
+        page, start = client.list_names(
+            client.bucket(given.bucket), prefix=given.prefix, start=start
+        )
         names += [version.name for version in page]
         if start is None:
             break
@@ -117,27 +119,27 @@ def plan(given: argparse.Namespace, context: transfer.Context) -> list[tuple[str
 
 def work(
     settings: Settings,
-    requests: list[jobs.Job],
+    requests: list[Job],
     gate: Any,
     answers: Any,
     given: argparse.Namespace,
 ) -> None:
     context = transfer.build_context(settings, durable=False)
     # As in a worker that is up: its account is authorised, once for the process.
-    context.door("default", DetachedAttempt()).account()
+    context.client("default", DetachedAttempt()).account()
     calls = {"a": 0, "b": 0, "c": 0}
     gc.freeze()
     gate.wait()
     before = time.process_time()
 
-    def one(numbered: tuple[int, jobs.Job]) -> None:
+    def one(numbered: tuple[int, Job]) -> None:
         number, request = numbered
         result = transfer.RUN[request.kind](request, DetachedAttempt(f"bench-{number}"), context)
         for key, count in result.calls.items():
             calls[key] += count
 
     def all_of_them() -> None:
-        context.crew.each(one, enumerate(requests), width=given.width)
+        context.threads.each(one, enumerate(requests), width=given.width)
 
     if given.profile:
         import cProfile

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from b2jobs.batch_jobs import Batch, BatchResult
 from b2jobs.batches import AsyncBatchHandle, BatchHandle, BatchStatus
 from b2jobs.client import AsyncClient, Client
 from b2jobs.errors import (
@@ -30,11 +29,18 @@ from b2jobs.errors import (
     WaitTimeout,
 )
 from b2jobs.handle import AsyncHandle, Handle
-from b2jobs.jobs import Bucket, Check, Copy, Delete, Download, Job, Share, Upload
 from b2jobs.records import Record
-from b2jobs.results import BucketResult, CheckResult, DeleteResult, ShareResult, TransferResult
+from b2jobs.requests import Batch, Bucket, Check, Copy, Delete, Download, Job, Share, Sync, Upload
+from b2jobs.results import (
+    BatchResult,
+    BucketResult,
+    CheckResult,
+    DeleteResult,
+    ShareResult,
+    SyncResult,
+    TransferResult,
+)
 from b2jobs.schedules import Schedule, Schedules
-from b2jobs.sync_jobs import Sync, SyncResult
 
 __all__ = [
     "AsyncBatchHandle",

@@ -13,9 +13,9 @@ from b2jobs import batch_lua
 from b2jobs.errors import JobNotFound
 from b2jobs.feed import taken
 from b2jobs.handle import AsyncHandle, Handle
-from b2jobs.jobs import State
 from b2jobs.ledger import DONE, UNDONE, Digest, lines_of, report_line, report_text
 from b2jobs.records import Record, Records, unavailable
+from b2jobs.requests import State
 
 
 @dataclass(frozen=True)

@@ -11,33 +11,46 @@ from typing import Any
 
 from b2jobs import manifest
 from b2jobs.batches import AsyncBatchHandle, BatchHandle
-from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE
+from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE, call_seconds
 from b2jobs.errors import InvalidJob
 from b2jobs.feed import feed
 from b2jobs.handle import AsyncHandle, Handle
-from b2jobs.jobs import Job
-from b2jobs.kinds import build
 from b2jobs.records import Records
 from b2jobs.reports import ReportReader
+from b2jobs.requests import Job, build
 
 
 class Client:
     """Queues jobs in one Redis. Thread-safe; keep one for the whole process.
 
-    Without arguments it reads `B2JOBS_REDIS_URL` and `B2JOBS_KEY_PREFIX`. It holds no
-    Celery app and no B2 credential, and connects when it is first used.
+    Without arguments it reads `B2JOBS_REDIS_URL`, `B2JOBS_KEY_PREFIX` and
+    `B2JOBS_REDIS_TIMEOUT_SECONDS`. It holds no Celery app and no B2 credential, and connects
+    when it is first used, with 64 connections at most: threads beyond them wait for a free one.
+
+    timeout_seconds: how long one call of Redis may take, whatever is tried meanwhile; then
+        `QueueUnavailable`. 10 unless said otherwise.
+
+    Raises:
+        InvalidJob: `invalid_redis_url`; at the first use.
     """
 
-    def __init__(self, redis_url: str | None = None, *, key_prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        redis_url: str | None = None,
+        *,
+        key_prefix: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> None:
         self.redis_url = redis_url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
         self.key_prefix = (
             key_prefix if key_prefix is not None else os.environ.get(PREFIX_VARIABLE, "")
         )
+        self.timeout_seconds = call_seconds(timeout_seconds)
 
     @cached_property
     def records(self) -> Records:
         """The job records behind this client."""
-        return Records(self.redis_url, self.key_prefix)
+        return Records(self.redis_url, self.key_prefix, self.timeout_seconds)
 
     def submit(self, job: Job) -> Handle:
         """Queue *job* and return at once with a handle to it.

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from b2jobs.errors import Failure, JobCancelled, JobFailed, WaitTimeout
-from b2jobs.jobs import State
-from b2jobs.kinds import RESULTS
 from b2jobs.records import Record
+from b2jobs.requests import RESULTS, State
 from b2jobs.results import Result, ShareResult
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import json
 
-from b2jobs.jobs import Priority
+from b2jobs.requests import Priority
 
 QUEUES: dict[Priority, str] = {"high": "b2jobs.high", "normal": "b2jobs", "low": "b2jobs.low"}
 

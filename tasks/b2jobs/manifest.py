@@ -19,9 +19,8 @@ from typing import IO, Any, Literal, cast
 
 from b2jobs import locations
 from b2jobs.errors import InvalidJob
-from b2jobs.jobs import last_name
-from b2jobs.kinds import build
 from b2jobs.locations import B2File, B2Version, InvalidLocation, Location
+from b2jobs.requests import build, last_name
 
 COLUMNS = ("source", "destination", "size", "sha1", "content_type", "info")
 MOST_LINE_BYTES = 512 * 1024

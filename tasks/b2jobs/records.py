@@ -24,15 +24,14 @@ from redis.exceptions import (
 
 from b2jobs import lua
 from b2jobs.celery_meta import failed_meta, revoked_meta
-from b2jobs.connection import connect, shown
-from b2jobs.errors import Failure, JobNotFound, QueueUnavailable
-from b2jobs.jobs import ENDED, Job, Priority, State
-from b2jobs.kinds import KINDS
+from b2jobs.connection import TIMEOUT_SECONDS, connect, turned_down
+from b2jobs.errors import Failure, JobNotFound
+from b2jobs.requests import ENDED, KINDS, Job, Priority, State
 
 DAY_SECONDS = 24 * 3600.0
 _REFUSALS = (
     *("OOM", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY"),
-    *("NOAUTH", "WRONGPASS", "NOPERM"),
+    *("NOAUTH", "WRONGPASS", "NOPERM", "DENIED", "DB INDEX IS OUT OF RANGE"),
 )
 WORKER_LIFE_SECONDS = 30.0
 _PAGE = 500
@@ -176,11 +175,13 @@ class Records:
     Thread-safe. Any call may raise `QueueUnavailable`.
     """
 
-    def __init__(self, url: str, key_prefix: str = "") -> None:
+    def __init__(
+        self, url: str, key_prefix: str = "", timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
         self.url = url
         self.root = key_prefix
         self.prefix = f"{key_prefix}b2jobs:"
-        self.redis: Redis = connect(url)
+        self.redis: Redis = connect(url, timeout_seconds)
         self._submit = self.redis.register_script(_SUBMIT)
         self._cancel = self.redis.register_script(_CANCEL)
         self._retry = self.redis.register_script(_RETRY)
@@ -350,8 +351,7 @@ def unavailable(url: str) -> Iterator[None]:
     except (RedisError, OSError) as error:
         if isinstance(error, ResponseError) and not _is_refusal(error):
             raise
-        reason = str(error) or type(error).__name__
-        raise QueueUnavailable(f"Redis at {shown(url)} did not confirm: {reason}") from error
+        raise turned_down(error, url) from error
 
 
 def _is_refusal(error: ResponseError) -> bool:

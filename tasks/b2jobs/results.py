@@ -89,3 +89,65 @@ class CheckResult(Result):
     buckets: list[str] | None = None
     name_prefix: str | None = None
     cannot: dict[str, list[str]] = Field(default_factory=dict)
+
+
+class BatchResult(Result):
+    """What a batch came to.
+
+    items, size_bytes: planned. outcomes: how many of them are `transferred`, `unchanged`,
+    `deleted`, `hidden`, `failed`, `cancelled`. moved_bytes: of the transferred. codes: the
+    failures by code. For a dry run the items and bytes of each action are in `plan`, and
+    `calls` and `dollars` are what it would cost. compared, planned: see `SyncResult`.
+    """
+
+    status: Literal["complete", "incomplete", "dry_run"] = "complete"
+    items: int = 0
+    size_bytes: int = 0
+    moved_bytes: int = 0
+    outcomes: dict[str, int] = Field(default_factory=dict)
+    codes: dict[str, int] = Field(default_factory=dict)
+    packs: int = 0
+    plan: dict[str, Any] = Field(default_factory=dict)
+    compared: dict[str, int] = Field(default_factory=dict)
+    planned: list[str] = Field(default_factory=list)
+
+
+class SyncResult(BatchResult):
+    """What a sync came to; see `BatchResult`.
+
+    compared: `sources` and `destinations` are files on each side, `unchanged` those that
+        needed nothing, `gone` those that the source has not and that were to be hidden or
+        removed, `old_versions` what else was to be removed, `problems` names that were left
+        alone. For a dry run, `planned` has the first lines of the plan.
+    status: also `skipped`, when a sync of the same pair was running and this was to give way.
+    """
+
+    status: Literal["complete", "incomplete", "dry_run", "skipped"] = "complete"  # type: ignore[assignment]  # one more
+
+
+class HideResult(Result):
+    """A hidden file; one that was not visible is `unchanged`."""
+
+    uri: str = ""
+    file_id: str = ""
+    status: Literal["hidden", "unchanged"] = "hidden"
+
+
+class VerifyResult(Result):
+    """How a report compares with B2: `samples` names the first differences of each sort."""
+
+    checked: int = 0
+    missing: int = 0
+    different: int = 0
+    extra: int = 0
+    samples: list[dict[str, Any]] = Field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        return not (self.missing or self.different or self.extra)
+
+
+class ReadLedgerResult(Result):
+    """How many files there were."""
+
+    files: int = 0

@@ -27,9 +27,8 @@ from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from b2jobs.errors import InvalidJob
-from b2jobs.jobs import Job
-from b2jobs.kinds import build
 from b2jobs.records import Records, unavailable
+from b2jobs.requests import Job, build
 
 RUNS_KEPT = 10
 _NEVER = math.inf

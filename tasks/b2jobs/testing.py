@@ -29,9 +29,8 @@ from b2jobs import locations
 from b2jobs.client import AsyncClient, Client
 from b2jobs.errors import Act, Failure, JobNotFound
 from b2jobs.handle import Handle
-from b2jobs.jobs import Copy, Download, Job, State, Upload
-from b2jobs.kinds import RESULTS
 from b2jobs.records import Record, Records
+from b2jobs.requests import RESULTS, Copy, Download, Job, State, Upload
 from b2jobs.results import Result
 
 Answer = Result | Failure | Callable[[Job], Result | Failure]

@@ -1,4 +1,4 @@
-"""What `delivery/broker.py` relies on in kombu: where copies of taken messages are kept."""
+"""What `celery/broker.py` relies on in kombu: where copies of taken messages are kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from kombu import Connection
 from kombu.transport import redis as kombu_redis
 
-from b2jobs_worker.delivery import broker
+from b2jobs_worker.celery import broker
 from support.installation import Installation
 
 

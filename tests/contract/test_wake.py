@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from celery.concurrency.thread import TaskPool
 from kombu.asynchronous import Hub
 
-from b2jobs_worker.delivery.wake import WakeStep
+from b2jobs_worker.celery.wake import WakeStep
 
 
 def test_the_loop_wakes_whenever_a_job_has_ended() -> None:

@@ -35,7 +35,7 @@ class Site:
     def worker(self, name: str = "w", **options: Any) -> Process:
         return self.installation.start_celery(
             name,
-            app="b2jobs_worker.celery_app",
+            app="b2jobs_worker.celery.app",
             B2JOBS_PART_SIZE_BYTES=str(PART_BYTES),
             B2JOBS_PARALLEL_PARTS="2",
             **options,

@@ -56,7 +56,7 @@ def fill(folder: Path, count: int) -> dict[str, str]:
 
 
 def start(installation: Installation, name: str) -> Process:
-    return installation.start_celery(name, app="b2jobs_worker.celery_app", slots=8)
+    return installation.start_celery(name, app="b2jobs_worker.celery.app", slots=8)
 
 
 def versions(b2: LocalB2) -> dict[str, list[str]]:

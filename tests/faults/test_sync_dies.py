@@ -22,7 +22,7 @@ def pair(own_b2: LocalB2, make_installation: Callable[..., Installation]) -> Pai
 def start(pair: Pair, name: str) -> Callable[[], None]:
     """Start a worker of one process; returns how to kill it."""
     worker = pair.installation.start_celery(
-        name, app="b2jobs_worker.celery_app", slots=4, B2JOBS_PROCESSES="1"
+        name, app="b2jobs_worker.celery.app", slots=4, B2JOBS_PROCESSES="1"
     )
     return worker.kill
 

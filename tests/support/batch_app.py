@@ -10,15 +10,15 @@ import os
 from collections import Counter
 
 from b2jobs.errors import PassingError
-from b2jobs.jobs import Job, Upload
+from b2jobs.requests import Job, Upload
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.feed_plan import FeedPlan
-from b2jobs_worker.batch.pack import PackWork
-from b2jobs_worker.batch.planner import PlannerWork
-from b2jobs_worker.celery_app import make_app
+from b2jobs_worker.batch.pack.work import PackWork
+from b2jobs_worker.batch.plan.feed import FeedPlan
+from b2jobs_worker.batch.planner.work import PlannerWork
+from b2jobs_worker.celery.app import make_app
+from b2jobs_worker.celery.task import register
 from b2jobs_worker.handlers.batches import books
-from b2jobs_worker.handlers.register import register
 from b2jobs_worker.settings import current
 
 tries: Counter[str] = Counter()

@@ -23,11 +23,11 @@ import time
 from pathlib import Path
 
 from b2jobs.errors import CallerError, PassingError, Wait
-from b2jobs.jobs import Job, Upload
+from b2jobs.requests import Job, Upload
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt, Interrupted
-from b2jobs_worker.celery_app import make_app
-from b2jobs_worker.handlers.register import register
+from b2jobs_worker.celery.app import make_app
+from b2jobs_worker.celery.task import register
 from b2jobs_worker.settings import current
 
 

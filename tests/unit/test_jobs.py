@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2jobs.errors import InvalidJob
-from b2jobs.jobs import Upload
-from b2jobs.kinds import KINDS, RESULTS, build
+from b2jobs.requests import KINDS, RESULTS, Upload, build
 from b2jobs.results import TransferResult
 
 GOOD = {"source": "data://.my/a.png", "destination": "b2://some-bucket/a.png"}

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2jobs.patterns import chosen
+from b2jobs_worker.sources.names import LocalNames, b2_problem
 from b2jobs_worker.sync.digests import DigestCache, with_digests
 from b2jobs_worker.sync.entries import Entry
-from b2jobs_worker.sync.names import LocalNames, b2_problem
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2jobs.errors import InternalError
+from b2jobs_worker.sources.names import LocalNames
 from b2jobs_worker.sync.decide import DAY_MILLIS, Action, Hide, Problem, Remove, Transfer
 from b2jobs_worker.sync.entries import Entry, Version
-from b2jobs_worker.sync.names import LocalNames
 from b2jobs_worker.sync.plan import Tally, pairs, plan
 from b2jobs_worker.sync.rules import Rules
 

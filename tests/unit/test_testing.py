@@ -10,7 +10,7 @@ import pytest
 
 import b2jobs
 import b2jobs.aio
-from b2jobs.jobs import Bucket, Job
+from b2jobs.requests import Bucket, Job
 from b2jobs.results import BucketResult, Result
 from b2jobs.testing import RecordingClient, plausible_result
 
@@ -88,7 +88,7 @@ def test_waiting_for_what_nobody_ends_says_so(b2jobs_client: RecordingClient) ->
         handle.wait(0.01)
 
 
-@pytest.mark.parametrize("kind", sorted(b2jobs.kinds.RESULTS))
+@pytest.mark.parametrize("kind", sorted(b2jobs.requests.kinds.RESULTS))
 def test_every_kind_has_a_plausible_result(kind: str, b2jobs_client: RecordingClient) -> None:
     arguments = {
         "upload": {"source": "data:,x", "destination": "b2://some-bucket/a"},
@@ -101,7 +101,7 @@ def test_every_kind_has_a_plausible_result(kind: str, b2jobs_client: RecordingCl
     }
     if kind not in arguments:
         pytest.skip("its own tests say how it is asked")
-    request = b2jobs.kinds.build(kind, arguments[kind])
+    request = b2jobs.requests.kinds.build(kind, arguments[kind])
     assert plausible_result(request).kind == kind
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from b2jobs_worker.celery_app import app, queue_names
+from b2jobs_worker.celery.app import app, queue_names
 from b2jobs_worker.delivery.shutdown import end_with_parent
 from b2jobs_worker.settings import current
 

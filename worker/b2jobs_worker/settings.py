@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,7 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from b2jobs import schedules
+from b2jobs import redis_url, schedules
 from b2jobs.errors import OperatorError
 
 CONFIG_VARIABLE = "B2JOBS_CONFIG"
@@ -44,8 +44,16 @@ class Settings(BaseSettings):
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
-        description="Broker, result backend and records: redis://, rediss:// or "
-        "sentinel://HOST:PORT,HOST:PORT/SERVICE/DB.",
+        repr=False,
+        description="Broker, result backend and records: redis://, rediss://, unix:// or "
+        "sentinel://HOST:PORT,HOST:PORT/SERVICE/DB (docs/redis.md).",
+    )
+    redis_timeout_seconds: float = Field(
+        10.0,
+        ge=0.1,
+        le=3600,
+        description="How long one call of Redis may take, whatever is tried meanwhile; then "
+        "`QueueUnavailable`. Producers read it too.",
     )
     key_prefix: str = Field(
         "",
@@ -178,6 +186,12 @@ class Settings(BaseSettings):
             return init_settings, env_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(path))
 
+    @field_validator("redis_url")
+    @classmethod
+    def _read(cls, url: str) -> str:
+        redis_url.read(url)
+        return url
+
     @model_validator(mode="after")
     def _served(self) -> Self:
         unknown = set(self.priorities()) - {"high", "normal", "low"}
@@ -212,11 +226,21 @@ def load() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "settings"
+        said = f"The setting {field} is refused: {first['msg']}{_given(first['input'])}."
+        if field == "redis_url":
+            said = str(first["ctx"]["error"])  # it says all of it, without passwords
         raise OperatorError(
             "config_invalid",
-            f"The setting {field} is refused: {first['msg']} (given: {first['input']!r}).",
+            said,
             hint=f"Set B2JOBS_{field.upper().replace('.', '__')} or correct {path or 'it'}.",
         ) from error
+
+
+def _given(value: object) -> str:
+    """A single value that was refused, never a password: a table of settings has some."""
+    if isinstance(value, str):
+        return f" (given: {redis_url.shown(value) if '://' in value else value!r})"
+    return f" (given: {value!r})" if isinstance(value, int | float) else ""
 
 
 @cache

@@ -10,15 +10,15 @@ from typing import IO, Any
 import click
 
 from b2jobs import manifest
-from b2jobs.batch_jobs import VerifyResult
 from b2jobs.batches import BatchHandle
 from b2jobs.cli import batch_follow, show
 from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Duration, Session, common_options, pass_session, submit_options
 from b2jobs.duplicates import DuplicateFinder
 from b2jobs.errors import Failure, InvalidJob, JobFailed
-from b2jobs.jobs import State
 from b2jobs.reports import csv_lines
+from b2jobs.requests import State
+from b2jobs.results import VerifyResult
 
 _SHOWN_PROBLEMS = 20
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from b2jobs.batch_jobs import BatchResult
 from b2jobs.batches import BatchHandle, BatchStatus
 from b2jobs.cli import show
 from b2jobs.cli.follow import StatusLine
 from b2jobs.cli.session import Session
 from b2jobs.errors import JobFailed, WaitTimeout
 from b2jobs.handle import looks, outcome
+from b2jobs.results import BatchResult
 
 _RATE_SECONDS = 10.0
 

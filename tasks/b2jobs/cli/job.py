@@ -12,8 +12,8 @@ from b2jobs.cli import follow, show
 from b2jobs.cli.session import Duration, Session, common_options, pass_session
 from b2jobs.errors import WaitTimeout
 from b2jobs.handle import looks, outcome
-from b2jobs.jobs import State
 from b2jobs.records import Record
+from b2jobs.requests import State
 
 _ORDER: tuple[State, ...] = ("running", "waiting", "queued", "failed", "succeeded", "cancelled")
 _EVERYTHING = 10_000_000

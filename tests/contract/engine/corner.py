@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from b2emulator.admin import Admin
-from b2jobs import kinds
+from b2jobs.requests import kinds
 from b2jobs_worker import transfer
 from b2jobs_worker.attempt import DetachedAttempt
 
@@ -47,8 +47,8 @@ class Bench:
 
     def versions(self, name: str) -> list[Any]:
         """All versions, hide markers and unfinished files of one name, newest first."""
-        door = self.context.door("default", DetachedAttempt())
-        return list(door.versions_of(door.bucket(BUCKET), self.prefix + name))
+        client = self.context.client("default", DetachedAttempt())
+        return list(client.versions_of(client.bucket(BUCKET), self.prefix + name))
 
     def with_settings(self, **changes: Any) -> Bench:
         settings = self.context.settings.model_copy(update=changes)

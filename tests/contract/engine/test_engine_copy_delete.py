@@ -149,9 +149,9 @@ def test_nothing_is_deleted_under_a_lost_lease(bench: Bench) -> None:
 
 
 def test_an_unfinished_file_is_deleted_by_all(bench: Bench) -> None:
-    door = bench.context.door("default", bench.attempt())
-    bucket = door.bucket("engine-bucket")
-    door.start_large_file(bucket, f"{bench.prefix}a", "b2/x-auto", {})
+    client = bench.context.client("default", bench.attempt())
+    bucket = client.bucket("engine-bucket")
+    client.start_large_file(bucket, f"{bench.prefix}a", "b2/x-auto", {})
     assert [version.action for version in bench.versions("a")] == ["start"]
     bench.run("delete", target=bench.b2("a"), versions="all")
     assert bench.versions("a") == []

@@ -13,7 +13,7 @@ from b2jobs.errors import CallerError, JobError, PassingError
 from b2jobs_worker.attempt import Interrupted, MemoryJournal
 from contract.engine.corner import Bench
 
-fetch = importlib.import_module("b2jobs_worker.transfer.fetch")
+fetch = importlib.import_module("b2jobs_worker.transfer.download_large")
 spans = importlib.import_module("b2jobs_worker.transfer.spans")
 
 CONTENT = os.urandom(3_000_011)

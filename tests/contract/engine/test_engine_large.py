@@ -75,7 +75,7 @@ def test_another_worker_goes_on_behind_the_last_part(bench: Bench, parts: int) -
     done = journal.parts()
     assert done >= parts
     other = bench.another_worker()
-    other.context.door("default", other.attempt()).account()
+    other.context.client("default", other.attempt()).account()
     other.run("check")
     bench.admin.clear_journal()
     result = go_on(other, journal)
@@ -167,7 +167,7 @@ def test_a_cancelled_upload_leaves_nothing(bench: Bench) -> None:
 
 
 def test_a_job_that_will_not_go_on_is_cleared_away(bench: Bench) -> None:
-    from b2jobs import kinds
+    from b2jobs.requests import kinds
     from b2jobs_worker import transfer
 
     journal = stop_after(bench, 3)
@@ -180,9 +180,9 @@ def test_a_job_that_will_not_go_on_is_cleared_away(bench: Bench) -> None:
 
 def test_a_large_file_cancelled_by_somebody_starts_anew(bench: Bench) -> None:
     journal = stop_after(bench, 3)
-    door = bench.context.door("default", bench.attempt())
+    client = bench.context.client("default", bench.attempt())
     [unfinished] = bench.versions("big")
-    door.cancel_large_file(unfinished.file_id)
+    client.cancel_large_file(unfinished.file_id)
     assert go_on(bench, journal).sha1 == SHA1
     check_one_version(bench)
 
@@ -320,7 +320,7 @@ def test_two_large_uploads_share_the_memory(bench: Bench) -> None:
     bench.put("big", CONTENT)
     context = replace(bench.context, buffers=Buffers(5 * PART_BYTES))
     small = replace(bench, context=context)
-    small.context.crew.each(
+    small.context.threads.each(
         lambda job: small.run(
             "upload", small.attempt(job), source="data://in/big", destination=bench.b2(job)
         ),

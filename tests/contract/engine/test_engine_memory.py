@@ -16,7 +16,7 @@ LIMIT_MIB = 200
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from b2jobs import kinds
+from b2jobs.requests import kinds
 from b2jobs_worker import transfer
 from b2jobs_worker.settings import Root, Settings
 from b2jobs_worker.attempt import DetachedAttempt

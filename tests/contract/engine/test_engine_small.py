@@ -152,7 +152,7 @@ def test_one_authorisation_when_many_threads_see_the_token_expire(bench: Bench) 
     up(bench)
     bench.admin.expire_tokens()
     bench.admin.clear_journal()
-    bench.context.crew.each(
+    bench.context.threads.each(
         lambda number: up(bench, f"job-{number}", if_exists="skip"), range(32), width=16
     )
     calls = bench.admin.counters().calls
@@ -165,7 +165,7 @@ def test_an_upload_url_serves_one_upload_after_the_other(bench: Bench) -> None:
     for number in range(5):
         up(bench, f"job-{number}")
     assert bench.admin.counters().calls["b2_get_upload_url"] == 1
-    bench.context.crew.each(lambda number: up(bench, f"more-{number}"), range(40), width=8)
+    bench.context.threads.each(lambda number: up(bench, f"more-{number}"), range(40), width=8)
     assert bench.admin.counters().calls["b2_get_upload_url"] <= 8
     assert bench.admin.counters().errors == {}
 
@@ -199,8 +199,8 @@ def test_a_wrong_key_and_a_corrected_one(bench: Bench) -> None:
 
 
 def test_keys_that_may_do_too_little(bench: Bench) -> None:
-    session = bench.context.door("default", bench.attempt()).account().session
-    bucket = bench.context.door("default", bench.attempt()).bucket(BUCKET)
+    session = bench.context.client("default", bench.attempt()).account().session
+    bucket = bench.context.client("default", bench.attempt()).bucket(BUCKET)
     account_id = session.info.get_account_id()
 
     def use(capabilities: list[str], buckets: list[str] | None, prefix: str | None) -> Bench:

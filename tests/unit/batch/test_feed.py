@@ -10,8 +10,8 @@ import pytest
 from b2jobs.errors import CallerError
 from b2jobs.ledger import packed_rows
 from b2jobs.manifest import Row
-from b2jobs_worker.batch.feed_plan import FeedPlan
-from b2jobs_worker.batch.verify import fed_chunks
+from b2jobs_worker.batch.plan.feed import FeedPlan
+from b2jobs_worker.batch.proof.verify import fed_chunks
 
 ROW = Row(1, "upload", "data://r/a", "b2://some-bucket/a").packed()
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from b2jobs.errors import Failure, InvalidJob
 from b2jobs.ledger import FIELDS, Digest, lines_of, report_line, report_text, segment
 from b2jobs.reports import ReportReader, csv_lines
-from b2jobs_worker.batch.again import _step
-from b2jobs_worker.batch.item import Item
-from b2jobs_worker.batch.outcome import Outcome, ledger_line, of_failure, planned_again
+from b2jobs_worker.batch.ledger.item import Item
+from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure, planned_again
+from b2jobs_worker.batch.planner.again import _step
 
 TEXT = st.text(max_size=20)
 OUTCOMES = st.one_of(

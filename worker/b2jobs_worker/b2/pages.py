@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from b2jobs_worker.b2.accounts import Account, BucketName
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 
 PAGE = 1000
 """What one class C call may list."""
@@ -16,7 +16,9 @@ Documents = list[dict[str, Any]]
 Position = tuple[str | None, str | None]
 
 
-def name_pages(door: Door, bucket: BucketName, prefix: str, start: str = "") -> Iterator[Documents]:
+def name_pages(
+    client: B2Client, bucket: BucketName, prefix: str, start: str = ""
+) -> Iterator[Documents]:
     """B2's documents of the visible files, in order of their names, from *start* on.
 
     One class C call for each thousand, and none more.
@@ -29,7 +31,7 @@ def name_pages(door: Door, bucket: BucketName, prefix: str, start: str = "") -> 
             )
             return page["files"], page.get("nextFileName")
 
-        return door.call("list_file_names", look, needs=("listFiles",), bucket=bucket.name)
+        return client.call("list_file_names", look, needs=("listFiles",), bucket=bucket.name)
 
     with ThreadPoolExecutor(1, thread_name_prefix="b2jobs-listing") as ahead:
         future: Future[tuple[Documents, str | None]] = ahead.submit(ask, start or None)
@@ -43,7 +45,7 @@ def name_pages(door: Door, bucket: BucketName, prefix: str, start: str = "") -> 
 
 
 def version_pages(
-    door: Door, bucket: BucketName, prefix: str, start: str = ""
+    client: B2Client, bucket: BucketName, prefix: str, start: str = ""
 ) -> Iterator[Documents]:
     """B2's documents of all versions and hide markers, newest first within a name.
 
@@ -61,7 +63,7 @@ def version_pages(
             )
             return page["files"], (page.get("nextFileName"), page.get("nextFileId"))
 
-        return door.call("list_file_versions", look, needs=("listFiles",), bucket=bucket.name)
+        return client.call("list_file_versions", look, needs=("listFiles",), bucket=bucket.name)
 
     with ThreadPoolExecutor(1, thread_name_prefix="b2jobs-listing") as ahead:
         future: Future[tuple[Documents, Position]] = ahead.submit(ask, (start or None, None))

@@ -8,11 +8,16 @@ class C call each; here the first one does and the others go on with its token.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from b2sdk.v3 import B2Http, B2HttpApiConfig, B2Session, DummyCache, InMemoryAccountInfo
+from b2sdk.v3.exception import BadUploadUrl, InvalidAuthToken
 
 from b2jobs_worker.b2.http import Response, Session
+
+Send = Callable[..., Any]
 
 
 class OneTryHttp(B2Http):
@@ -30,8 +35,6 @@ class OneTryHttp(B2Http):
 
 class _Last(threading.local):
     token: str | None = None
-    bucket_id: str | None = None
-    file_id: str | None = None
 
 
 class AccountInfo(InMemoryAccountInfo):
@@ -43,20 +46,8 @@ class AccountInfo(InMemoryAccountInfo):
 
     def get_account_auth_token(self) -> str:
         token: str = super().get_account_auth_token()
-        self.last.token, self.last.bucket_id, self.last.file_id = token, None, None
+        self.last.token = token
         return token
-
-    def take_bucket_upload_url(self, bucket_id: str) -> tuple[str | None, str | None]:
-        url, token = super().take_bucket_upload_url(bucket_id)
-        if url is not None:
-            self.last.token, self.last.bucket_id, self.last.file_id = None, bucket_id, None
-        return url, token
-
-    def take_large_file_upload_url(self, file_id: str) -> tuple[str | None, str | None]:
-        url, token = super().take_large_file_upload_url(file_id)
-        if url is not None:
-            self.last.token, self.last.bucket_id, self.last.file_id = None, None, file_id
-        return url, token
 
 
 class OneAuthorisation(B2Session):
@@ -84,22 +75,35 @@ class OneAuthorisation(B2Session):
     def authorize_automatically(self) -> bool:
         """Called by b2sdk when B2 refused a token; true means try the call again.
 
-        Nothing is authorised when the token refused was that of an upload URL (the pool's
-        others are as old and are dropped), or when another thread has authorised since.
+        Nothing is authorised when another thread has authorised since.
         """
-        refused, bucket_id, file_id = (
-            self.info.last.token,
-            self.info.last.bucket_id,
-            self.info.last.file_id,
-        )
-        if bucket_id is not None:
-            self.info.clear_bucket_upload_data(bucket_id)
-            return True
-        if file_id is not None:
-            self.info.clear_large_file_upload_urls(file_id)
-            return True
+        refused = self.info.last.token
         with self._authorising:
             if refused is not None and refused != self.info.get_account_auth_token():
                 return True
             authorised: bool = super().authorize_automatically()
             return authorised
+
+    def _upload_small(self, f: Send, bucket_id: str, *args: Any, **named: Any) -> Any:
+        drop = partial(self.info.clear_bucket_upload_data, bucket_id)
+        return super()._upload_small(_dropping(drop, f), bucket_id, *args, **named)
+
+    def _upload_part(self, f: Send, file_id: str, *args: Any, **named: Any) -> Any:
+        drop = partial(self.info.clear_large_file_upload_urls, file_id)
+        return super()._upload_part(_dropping(drop, f), file_id, *args, **named)
+
+
+def _dropping(drop: Callable[[], None], send: Send) -> Send:
+    """*send*; a refused upload URL takes the pool's others along, which are as old.
+
+    `BadUploadUrl` keeps b2sdk from authorising the account anew for it; retry.py tries again.
+    """
+
+    def send_or_drop(*args: Any, **named: Any) -> Any:
+        try:
+            return send(*args, **named)
+        except InvalidAuthToken as error:
+            drop()
+            raise BadUploadUrl("B2 refused an upload URL it had given") from error
+
+    return send_or_drop

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-LARGE_FILE_SHA1 = "large_file_sha1"
-MODIFIED_MILLIS = "src_last_modified_millis"
+from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS, modified_millis, sha1_hex
+
 JOB_TAG = "b2jobs_job"
 """File info that says which job made a version: how a second attempt finds the first's."""
 
@@ -37,13 +37,12 @@ class FileVersion:
         None where neither is known. B2 has not checked one that it calls unverified, nor
         any of a large file; comparing it with the bytes is what makes it worth something.
         """
-        sha1 = self.content_sha1 or self.info.get(LARGE_FILE_SHA1)
-        return sha1.removeprefix("unverified:").lower() if sha1 else None
+        return sha1_hex(self.content_sha1) or sha1_hex(self.info.get(LARGE_FILE_SHA1))
 
     @property
     def modified_millis(self) -> int | None:
-        text = self.info.get(MODIFIED_MILLIS, "")
-        return int(text) if text.isascii() and text.isdigit() else None
+        """When the uploader says that the file was modified; None where it does not."""
+        return modified_millis(self.info.get(MODIFIED_MILLIS))
 
     @property
     def job(self) -> str | None:

@@ -13,8 +13,8 @@ from b2jobs.ledger import packed_rows, rows_of
 from b2jobs.records import Records, unavailable
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch import scripts
-from b2jobs_worker.batch.item import Planned, unpacked
-from b2jobs_worker.batch.outcome import Outcome
+from b2jobs_worker.batch.ledger.item import Planned, unpacked
+from b2jobs_worker.batch.ledger.outcome import Outcome
 
 T = TypeVar("T")
 _FOR_EVER_SECONDS = 1e9

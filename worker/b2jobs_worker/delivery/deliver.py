@@ -15,8 +15,7 @@ from b2jobs.errors import (
     PassingError,
     QueueUnavailable,
 )
-from b2jobs.jobs import Job
-from b2jobs.kinds import build
+from b2jobs.requests import Job, build
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt, Interrupted, Settled
 from b2jobs_worker.delivery import retry, shutdown

@@ -8,19 +8,17 @@ and noting it loses it: 3 to 6 in 10,000 under fire), and forgets what has expir
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import uuid
 from collections.abc import Callable
 from typing import Any
 
-from celery import bootsteps
 from redis.exceptions import NoPermissionError
 
 from b2jobs.errors import QueueUnavailable
 from b2jobs.records import Records, unavailable
 from b2jobs_worker.delivery import scripts
-from b2jobs_worker.settings import Settings, current
+from b2jobs_worker.settings import Settings
 
 ROUND_SECONDS = 1.0
 LEAD_SECONDS = 5.0
@@ -31,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 CHORES: list[Callable[[Settings, Records], Callable[[], None]]] = []
-"""What else a leading keeper does each round: makers of chores, filled in by celery_app."""
+"""What else a leading keeper does each round: makers of chores, filled in by celery/app.py."""
 
 
 class Keeper:
@@ -40,7 +38,9 @@ class Keeper:
     def __init__(self, settings: Settings, worker: str) -> None:
         self.settings = settings
         self.worker = f"{worker}|{settings.queues}"
-        self.records = Records(settings.redis_url, settings.key_prefix)
+        self.records = Records(
+            settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
+        )
         self.chores = [make(settings, self.records) for make in CHORES]
         self._token = uuid.uuid4().hex
         self._judge_from = 0.0
@@ -103,43 +103,3 @@ class Keeper:
 
     def _call(self, script: Callable[..., Any], *arguments: Any) -> Any:
         return script(keys=[self.records.root], args=list(arguments))
-
-
-class KeeperStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types
-    """Runs a keeper beside the worker, in a thread of its own."""
-
-    def __init__(self, parent: Any, **options: Any) -> None:
-        super().__init__(parent, **options)
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self, parent: Any) -> None:
-        keeper = Keeper(current(), str(parent.hostname))
-        self._thread = threading.Thread(
-            target=self._keep, args=(keeper,), name="b2jobs-keeper", daemon=True
-        )
-        self._thread.start()
-
-    def stop(self, parent: Any) -> None:
-        del parent
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=2 * ROUND_SECONDS)
-
-    def terminate(self, parent: Any) -> None:
-        self.stop(parent)
-
-    def _keep(self, keeper: Keeper) -> None:
-        while not self._stop.is_set():
-            try:
-                keeper.round()
-            except QueueUnavailable as error:
-                keeper.redis_was_away()
-                logger.warning("keeper: %s", error)
-            except Exception:
-                logger.exception("keeper: a round failed")
-            self._stop.wait(ROUND_SECONDS)
-        try:
-            keeper.resign()
-        except QueueUnavailable as error:
-            logger.info("keeper: could not resign: %s", error)

@@ -64,7 +64,9 @@ class Leases:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.records = Records(settings.redis_url, settings.key_prefix)
+        self.records = Records(
+            settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
+        )
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         redis = self.records.redis
         self._claim = redis.register_script(scripts.CLAIM)

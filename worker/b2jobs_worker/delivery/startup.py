@@ -19,7 +19,7 @@ def warn_about_redis(settings: Settings) -> list[str]:
     worker starts all the same and waits for it.
     """
     try:
-        found = connect(settings.redis_url).config_get(
+        found = connect(settings.redis_url, settings.redis_timeout_seconds).config_get(
             "appendonly", "maxmemory-policy", "maxmemory"
         )
     except (RedisError, OSError) as error:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from b2jobs.batch_jobs import Hide, HideResult
-from b2jobs.jobs import Job
 from b2jobs.records import Records
-from b2jobs.results import Result
+from b2jobs.requests import Hide, Job
+from b2jobs.results import HideResult, Result
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.books import Books
 from b2jobs_worker.handlers.transfers import context
@@ -25,7 +24,7 @@ def books() -> Books:
 def _books_of(process_id: int) -> Books:
     del process_id
     settings = current()
-    records = Records(settings.redis_url, settings.key_prefix)
+    records = Records(settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds)
     return Books(records, settings.keep_failures_seconds)
 
 

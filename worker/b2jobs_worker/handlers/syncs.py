@@ -6,13 +6,12 @@ import os
 from functools import cache, partial
 from typing import cast
 
-from b2jobs.jobs import Job
-from b2jobs.results import Result
-from b2jobs.sync_jobs import Remove, Sync, SyncResult
+from b2jobs.requests import Job, Remove, Sync
+from b2jobs.results import Result, SyncResult
 from b2jobs_worker.attempt import Attempt, Settled
 from b2jobs_worker.batch.books import Fenced
-from b2jobs_worker.batch.plan import PlanSource
-from b2jobs_worker.batch.planner import PlannerWork
+from b2jobs_worker.batch.plan.source import PlanSource
+from b2jobs_worker.batch.planner.work import PlannerWork
 from b2jobs_worker.handlers.batches import books
 from b2jobs_worker.handlers.transfers import context
 from b2jobs_worker.settings import current
@@ -28,9 +27,9 @@ LOOK_AGAIN_SECONDS = 2.0
 def plan_sync(request: Job, attempt: Attempt) -> PlanSource:
     """The plan of one sync."""
     assert isinstance(request, Sync)
-    door = context().door(request.account, attempt)
-    find = partial(sides_of, request, door, current(), digests())
-    return SyncPlan(request, cast("Fenced", attempt), books(), door.meter, find)
+    client = context().client(request.account, attempt)
+    find = partial(sides_of, request, client, current(), digests())
+    return SyncPlan(request, cast("Fenced", attempt), books(), client.meter, find)
 
 
 class SyncWork(PlannerWork):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from b2jobs_worker import transfer
-from b2jobs_worker.batch.pack import PackWork
-from b2jobs_worker.batch.planner import PlannerWork
-from b2jobs_worker.batch.plans import make_plans
-from b2jobs_worker.batch.read_ledger import ReadLedgerWork
-from b2jobs_worker.batch.verify import VerifyWork
-from b2jobs_worker.celery_app import app
+from b2jobs_worker.batch.pack.work import PackWork
+from b2jobs_worker.batch.plan.make import make_plans
+from b2jobs_worker.batch.planner.work import PlannerWork
+from b2jobs_worker.batch.proof.read_ledger import ReadLedgerWork
+from b2jobs_worker.batch.proof.verify import VerifyWork
+from b2jobs_worker.celery.app import app
+from b2jobs_worker.celery.task import register
 from b2jobs_worker.delivery.deliver import Work
 from b2jobs_worker.handlers.batches import HideWork, books
-from b2jobs_worker.handlers.register import register
 from b2jobs_worker.handlers.syncs import RemoveWork, SyncWork
 from b2jobs_worker.handlers.transfers import TransferWork, context
 

@@ -7,8 +7,8 @@ from functools import cache
 
 from b2jobs import locations
 from b2jobs.connection import connect
-from b2jobs.jobs import Copy, Job, Upload
 from b2jobs.locations import B2File
+from b2jobs.requests import Copy, Job, Upload
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker import transfer
 from b2jobs_worker.attempt import Attempt, DetachedAttempt
@@ -21,7 +21,7 @@ def context() -> transfer.Context:
     """What all transfers of this process share; connections are made after any fork."""
     settings = current()
     governor = RedisGovernor(
-        connect(settings.redis_url),
+        connect(settings.redis_url, settings.redis_timeout_seconds),
         f"{settings.key_prefix}b2jobs:",
         requests_per_second=settings.requests_per_second,
         bytes_per_second=settings.bytes_per_second,
@@ -45,8 +45,8 @@ class TransferWork:
 
     def undo(self, request: Job, made: str) -> None:
         if isinstance(request, Upload | Copy):
-            door = context().door(request.account, DetachedAttempt())
-            door.delete_version(made, _target(request).name)
+            client = context().client(request.account, DetachedAttempt())
+            client.delete_version(made, _target(request).name)
 
     def traces(self, result: Result) -> str | None:
         is_new = (

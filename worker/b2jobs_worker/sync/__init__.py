@@ -1,8 +1,6 @@
 """Sync: two sorted listings compared as streams; what comes out feeds a batch's plan.
 
 entries.py    one file of one side
-filters.py    include and exclude
-names.py      names a side cannot hold: reported, never written
 compare.py    whether two files differ
 rules.py      what a sync was asked to do, as values
 decide.py     what happens to one name

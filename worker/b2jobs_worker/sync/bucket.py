@@ -6,29 +6,29 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from b2jobs.locations import B2File
-from b2jobs_worker.b2.door import Door
+from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS, modified_millis, sha1_hex
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.pages import name_pages, version_pages
-from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs_worker.sync.entries import Entry, Version
 
 _NO_INFO: Mapping[str, str] = {}
 
 
-def listed(door: Door, folder: B2File, *, versions: bool, after: str = "") -> Iterator[Entry]:
+def listed(client: B2Client, folder: B2File, *, versions: bool, after: str = "") -> Iterator[Entry]:
     """The files below *folder* in order of their names, those behind the name *after*.
 
     With *versions* each has its older versions and hide markers too, and hidden files are
     there; unfinished large files never are.
     """
-    bucket = door.bucket(folder.bucket)
+    bucket = client.bucket(folder.bucket)
     start = folder.name + after if after else ""
     if versions:
-        found = _with_versions(version_pages(door, bucket, folder.name, start), len(folder.name))
+        found = _with_versions(version_pages(client, bucket, folder.name, start), len(folder.name))
     else:
         cut = len(folder.name)
         found = (
             _entry(document, cut)
-            for page in name_pages(door, bucket, folder.name, start)
+            for page in name_pages(client, bucket, folder.name, start)
             for document in page
             if document["action"] == "upload"
         )
@@ -67,10 +67,8 @@ def _entry(document: dict[str, Any], cut: int) -> Entry:
     # The hot path of every listing: one lookup each, and a tuple made by position.
     info = document.get("fileInfo") or _NO_INFO
     sha1 = document.get("contentSha1")
-    if sha1 is None or sha1 == "none":
-        sha1 = info.get(LARGE_FILE_SHA1)
-    elif len(sha1) != 40:
-        sha1 = sha1.removeprefix("unverified:")
+    if sha1 is None or len(sha1) != 40:
+        sha1 = sha1_hex(sha1) or sha1_hex(info.get(LARGE_FILE_SHA1))
     modified, said = _modified(document, info)
     metadata = () if said else (document.get("contentType"), info)
     size = document.get("contentLength") or 0
@@ -80,10 +78,5 @@ def _entry(document: dict[str, Any], cut: int) -> Entry:
 
 def _modified(document: dict[str, Any], info: Mapping[str, str]) -> tuple[int, bool]:
     """When the file was modified, and whether the uploader said so."""
-    text = info.get(MODIFIED_MILLIS)
-    if text is not None:
-        try:
-            return int(text), True
-        except ValueError:
-            pass
-    return document["uploadTimestamp"], False
+    millis = modified_millis(info.get(MODIFIED_MILLIS))
+    return (document["uploadTimestamp"], False) if millis is None else (millis, True)

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from b2jobs.lua import LIBRARY
 from b2jobs.records import Records, unavailable
-from b2jobs.sync_jobs import Sync
+from b2jobs.requests import Sync
 
 _KEEP_SECONDS = 30 * 86_400
 

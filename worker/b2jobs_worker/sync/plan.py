@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from b2jobs.errors import InternalError
+from b2jobs_worker.sources.names import Refused
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer, decide
 from b2jobs_worker.sync.entries import Entry
-from b2jobs_worker.sync.names import Refused
 from b2jobs_worker.sync.rules import Rules
 
 Pair = tuple[Entry | None, Entry | None]

@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 
 from b2jobs.errors import CallerError
 from b2jobs.records import unavailable
-from b2jobs.sync_jobs import Sync
+from b2jobs.requests import Sync
 from b2jobs_worker.b2.meter import Meter
 from b2jobs_worker.batch.books import Books, Fenced
-from b2jobs_worker.batch.item import Planned, Refusal
-from b2jobs_worker.batch.plan import Forecast, NotYet
+from b2jobs_worker.batch.ledger.item import Planned, Refusal
+from b2jobs_worker.batch.plan.source import Forecast, NotYet
 from b2jobs_worker.sync import spool
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
 from b2jobs_worker.sync.items import line, planned

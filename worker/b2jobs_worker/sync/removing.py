@@ -8,8 +8,8 @@ import os
 from b2jobs import locations
 from b2jobs.errors import CallerError
 from b2jobs.locations import LocalPath, RootPath
+from b2jobs.requests import Remove
 from b2jobs.results import DeleteResult
-from b2jobs.sync_jobs import Remove
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources import failures

@@ -14,17 +14,17 @@ from b2jobs import locations
 from b2jobs.errors import CallerError, JobError
 from b2jobs.locations import B2File, LocalPath, Location, RootPath
 from b2jobs.patterns import chosen
-from b2jobs.sync_jobs import Sync
-from b2jobs_worker.b2.door import Door
+from b2jobs.requests import Sync
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.beneath import found
 from b2jobs_worker.sources.local import file_identity, open_file
+from b2jobs_worker.sources.names import LocalNames, Refused, b2_problem
 from b2jobs_worker.sources.port import Problem
 from b2jobs_worker.sources.roots import LocalPlace, place
 from b2jobs_worker.sync import bucket, folder
 from b2jobs_worker.sync.digests import DigestCache, with_digests
 from b2jobs_worker.sync.entries import Entry
-from b2jobs_worker.sync.names import LocalNames, Refused, b2_problem
 from b2jobs_worker.sync.plan import Pair, pairs
 from b2jobs_worker.sync.rules import Deletion, Direction, Rules
 
@@ -54,7 +54,7 @@ class Sides:
         return matched if self.digest is None else with_digests(matched, self.digest)
 
 
-def sides_of(request: Sync, door: Door, settings: Settings, digests: DigestCache) -> Sides:
+def sides_of(request: Sync, client: B2Client, settings: Settings, digests: DigestCache) -> Sides:
     """Find both sides; nothing is listed yet.
 
     Raises:
@@ -83,12 +83,12 @@ def sides_of(request: Sync, door: Door, settings: Settings, digests: DigestCache
     loose: list[Problem] = []
     local: LocalPlace | None = None
     if isinstance(source, B2File):
-        list_source = _bucket(door, source, versions=False)
+        list_source = _bucket(client, source, versions=False)
     else:
         local = _local(source, settings)
         list_source = _folder(source, settings, request, loose)
     if isinstance(destination, B2File):
-        list_destination = _bucket(door, destination, versions=rules.needs_versions)
+        list_destination = _bucket(client, destination, versions=rules.needs_versions)
         make_refuse = _refuse_for_b2(destination.name)
     else:
         local = _writable(destination, settings)
@@ -118,8 +118,8 @@ def sides_of(request: Sync, door: Door, settings: Settings, digests: DigestCache
     )
 
 
-def _bucket(door: Door, side: B2File, *, versions: bool) -> Listing:
-    return lambda after: bucket.listed(door, side, versions=versions, after=after)
+def _bucket(client: B2Client, side: B2File, *, versions: bool) -> Listing:
+    return lambda after: bucket.listed(client, side, versions=versions, after=after)
 
 
 def _folder(

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 
 from b2jobs.records import Records, unavailable
-from b2jobs_worker.batch.item import Planned, unpacked
+from b2jobs_worker.batch.ledger.item import Planned, unpacked
 
 MOST_ITEMS = 20_000
 _CHUNK = 500

@@ -8,12 +8,12 @@
     transfer.delete(request, attempt, context)         -> DeleteResult
     transfer.bucket(request, attempt, context)         -> BucketResult
     transfer.share(request, attempt, context)          -> ShareResult
-    transfer.check(request, attempt, context)          -> CheckResult
+    transfer.check_key(request, attempt, context)       -> CheckResult
     transfer.abandon(request, attempt, context)        a job that will not go on
     transfer.RUN[request.kind](request, attempt, context)
 
 Each works in the calling thread and may be called from many at once with one context;
-small transfers start no threads. A pack calls them from `context.crew.each`.
+small transfers start no threads. A pack calls them from `context.threads.each`.
 They raise `JobError` and `Interrupted` only; results carry the calls and dollars of this
 attempt.
 """
@@ -27,12 +27,12 @@ from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt, Interrupted, Journal
 from b2jobs_worker.transfer.abandon import abandon
 from b2jobs_worker.transfer.buckets import bucket
-from b2jobs_worker.transfer.check import check
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.context import build as build_context
 from b2jobs_worker.transfer.copy import copy
 from b2jobs_worker.transfer.delete import delete
 from b2jobs_worker.transfer.download import download
+from b2jobs_worker.transfer.key_check import check_key
 from b2jobs_worker.transfer.share import share
 from b2jobs_worker.transfer.upload import upload
 
@@ -43,7 +43,7 @@ RUN: dict[str, Callable[[Any, Attempt, Context], Result]] = {
     "delete": delete,
     "bucket": bucket,
     "share": share,
-    "check": check,
+    "check": check_key,
 }
 
 __all__ = [
@@ -55,7 +55,7 @@ __all__ = [
     "abandon",
     "bucket",
     "build_context",
-    "check",
+    "check_key",
     "copy",
     "delete",
     "download",

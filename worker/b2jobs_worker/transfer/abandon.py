@@ -6,9 +6,9 @@ import contextlib
 
 from b2jobs import locations
 from b2jobs.errors import JobError
-from b2jobs.jobs import Copy, Download, Job, Upload
+from b2jobs.requests import Copy, Download, Job, Upload
 from b2jobs_worker.attempt import Attempt, Interrupted, Uninterrupted
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.transfer import checkpoint
 from b2jobs_worker.transfer.checkpoint import LargeFile
 from b2jobs_worker.transfer.context import Context
@@ -26,13 +26,15 @@ def abandon(request: Job, attempt: Attempt, context: Context) -> None:
     if isinstance(request, Upload | Copy):
         left = checkpoint.load(attempt.journal)
         if left is not None:
-            context.door(request.account, attempt).cancel_large_file(left.file.file_id)
+            context.client(request.account, attempt).cancel_large_file(left.file.file_id)
     elif isinstance(request, Download) and request.destination is not None:
         context.open_sink(locations.parse(request.destination), attempt.job_id).discard()
     attempt.journal.clear()
 
 
-def remove_unfinished(file: LargeFile | None, door: Door, attempt: Attempt, why: Exception) -> None:
+def remove_unfinished(
+    file: LargeFile | None, client: B2Client, attempt: Attempt, why: Exception
+) -> None:
     """Cancel *file*, which *attempt* leaves because of *why*; None is nothing to remove.
 
     Should B2 not answer, the journal still knows the file and *why* gets a note of it.
@@ -40,7 +42,7 @@ def remove_unfinished(file: LargeFile | None, door: Door, attempt: Attempt, why:
     if file is None:
         return
     try:
-        door.on_behalf_of(Uninterrupted(attempt)).cancel_large_file(file.file_id)
+        client.on_behalf_of(Uninterrupted(attempt)).cancel_large_file(file.file_id)
     except JobError as error:
         why.add_note(f"The unfinished file {file.file_id} stays: {error.message}")
         return

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from b2jobs.errors import CallerError, JobError
-from b2jobs.jobs import Bucket
+from b2jobs.requests import Bucket
 from b2jobs.results import BucketResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.transfer.context import Context, Usage
 
 DEFAULT_TYPE = "allPrivate"
@@ -23,18 +23,18 @@ def bucket(request: Bucket, attempt: Attempt, context: Context) -> BucketResult:
             `bucket_not_found` for an update; `bucket_not_empty`.
         OperatorError: `capability_missing`.
     """
-    door = context.door(request.account, attempt)
-    usage = Usage(door, attempt)
+    client = context.client(request.account, attempt)
+    usage = Usage(client, attempt)
     attempt.guard()
     match request.action:
         case "list":
-            status, documents = "listed", door.list_buckets()
+            status, documents = "listed", client.list_buckets()
         case "create":
-            status, documents = _create(door, request)
+            status, documents = _create(client, request)
         case "update":
-            status, documents = _update(door, request)
+            status, documents = _update(client, request)
         case "delete":
-            status, documents = _delete(door, request)
+            status, documents = _delete(client, request)
     return BucketResult(
         **usage.fields("bucket"),
         action=request.action,
@@ -43,39 +43,39 @@ def bucket(request: Bucket, attempt: Attempt, context: Context) -> BucketResult:
     )
 
 
-def _create(door: Door, request: Bucket) -> tuple[str, list[dict[str, Any]]]:
+def _create(client: B2Client, request: Bucket) -> tuple[str, list[dict[str, Any]]]:
     assert request.name is not None
     try:
-        made = door.create_bucket(request.name, request.type or DEFAULT_TYPE, request.lifecycle)
+        made = client.create_bucket(request.name, request.type or DEFAULT_TYPE, request.lifecycle)
     except JobError as error:
         if error.code != "bucket_name_taken":
             raise
-        there = door.list_buckets(request.name)
+        there = client.list_buckets(request.name)
         if not there or not _agrees(there[0], request):
             raise
         return "unchanged", there
     return "created", [made]
 
 
-def _update(door: Door, request: Bucket) -> tuple[str, list[dict[str, Any]]]:
-    there = _there(door, request)
+def _update(client: B2Client, request: Bucket) -> tuple[str, list[dict[str, Any]]]:
+    there = _there(client, request)
     if _agrees(there, request):
         return "unchanged", [there]
     name = BucketName(there["bucketId"], there["bucketName"])
-    return "updated", [door.update_bucket(name, request.type, request.lifecycle)]
+    return "updated", [client.update_bucket(name, request.type, request.lifecycle)]
 
 
-def _delete(door: Door, request: Bucket) -> tuple[str, list[dict[str, Any]]]:
+def _delete(client: B2Client, request: Bucket) -> tuple[str, list[dict[str, Any]]]:
     assert request.name is not None
-    there = door.list_buckets(request.name)
+    there = client.list_buckets(request.name)
     if not there:
         return "unchanged", []
-    gone = door.delete_bucket(BucketName(there[0]["bucketId"], there[0]["bucketName"]))
+    gone = client.delete_bucket(BucketName(there[0]["bucketId"], there[0]["bucketName"]))
     return "deleted", [gone]
 
 
-def _there(door: Door, request: Bucket) -> dict[str, Any]:
-    there = door.list_buckets(request.name)
+def _there(client: B2Client, request: Bucket) -> dict[str, Any]:
+    there = client.list_buckets(request.name)
     if not there:
         raise CallerError(
             "bucket_not_found",

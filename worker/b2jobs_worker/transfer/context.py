@@ -14,7 +14,7 @@ from b2jobs.errors import OperatorError
 from b2jobs.locations import Location
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import Accounts
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.governor import Governor
 from b2jobs_worker.b2.meter import Meter
 from b2jobs_worker.b2.prices import Prices
@@ -23,7 +23,7 @@ from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.opener import open_sink, open_source
 from b2jobs_worker.sources.port import Sink, Source
 from b2jobs_worker.transfer.buffers import Buffers
-from b2jobs_worker.transfer.crew import Crew
+from b2jobs_worker.transfer.threads import Threads
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Context:
     open_source: Callable[[Location], Source]
     open_sink: Callable[[Location, str], Sink]
     prices: Prices = field(default_factory=Prices)
-    crew: Crew = field(default_factory=Crew)
+    threads: Threads = field(default_factory=Threads)
     buffers: Buffers = field(default_factory=Buffers)
 
-    def door(self, account: str, attempt: Attempt) -> Door:
+    def client(self, account: str, attempt: Attempt) -> B2Client:
         """The way into B2 for *attempt*, with a meter of its own."""
-        return Door(self.accounts, account, attempt, Meter(self.prices))
+        return B2Client(self.accounts, account, attempt, Meter(self.prices))
 
 
 def build(settings: Settings, *, governor: Governor | None = None, durable: bool = True) -> Context:
@@ -66,8 +66,8 @@ def build(settings: Settings, *, governor: Governor | None = None, durable: bool
 class Usage:
     """What one job has used since this was made, as fields of its result."""
 
-    def __init__(self, door: Door, attempt: Attempt) -> None:
-        self._meter = door.meter
+    def __init__(self, client: B2Client, attempt: Attempt) -> None:
+        self._meter = client.meter
         self._attempt = attempt
         self._since = time.monotonic()
 

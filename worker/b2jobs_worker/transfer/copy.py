@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
-from b2jobs.jobs import Copy
 from b2jobs.locations import B2File, B2Version
+from b2jobs.metadata import LARGE_FILE_SHA1
+from b2jobs.requests import Copy
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.errors import file_not_found
-from b2jobs_worker.b2.versions import JOB_TAG, LARGE_FILE_SHA1, FileVersion
+from b2jobs_worker.b2.versions import JOB_TAG, FileVersion
 from b2jobs_worker.transfer import committed, target
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.transfer.copy_large import LargeCopy
@@ -35,21 +36,21 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
         JobError: docs/errors.md lists the codes.
         Interrupted: with `keep` false what is unfinished has been removed.
     """
-    door = context.door(request.account, attempt)
-    usage = Usage(door, attempt)
+    client = context.client(request.account, attempt)
+    usage = Usage(client, attempt)
     destination = locations.parse(request.destination)
     assert isinstance(destination, B2File)
-    door.require(
+    client.require(
         "readFiles",
         "writeFiles",
         *target.capabilities_for(request.if_exists),
         name=destination.name,
     )
-    bucket = door.bucket(destination.bucket)
-    large = LargeCopy(door, attempt, context)
-    source = _source(door, request)
+    bucket = client.bucket(destination.bucket)
+    large = LargeCopy(client, attempt, context)
+    source = _source(client, request)
     standing = target.look(
-        door,
+        client,
         attempt,
         bucket,
         destination.name,
@@ -65,22 +66,22 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
         if source.size < ONE_CALL_BYTES:
             attempt.progress("copying", 0, source.size)
             attempt.guard()
-            version = door.copy_file(
+            version = client.copy_file(
                 source.file_id,
                 bucket,
                 new.name,
                 content_type=new.content_type,
                 info=new.info,
-                in_doubt=lambda: committed.find(door, attempt, bucket, new.name),
+                in_doubt=lambda: committed.find(client, attempt, bucket, new.name),
             )
         else:
             version = large.send(new, source)
     else:
         version = there
     if request.if_exists == "replace":
-        committed.remove_older(door, attempt, bucket, version)
+        committed.remove_older(client, attempt, bucket, version)
     return result(
-        door,
+        client,
         usage,
         version,
         version.sha1 or source.sha1,
@@ -92,13 +93,13 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
     )
 
 
-def _source(door: Door, request: Copy) -> FileVersion:
+def _source(client: B2Client, request: Copy) -> FileVersion:
     location = locations.parse(request.source)
     if isinstance(location, B2Version):
-        version = door.version(location.file_id)
+        version = client.version(location.file_id)
     else:
         assert isinstance(location, B2File)
-        version = door.latest(door.bucket(location.bucket), location.name)
+        version = client.latest(client.bucket(location.bucket), location.name)
     if version is None:
         raise file_not_found(request.source)
     if version.action != "upload":

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 
 from b2jobs.errors import JobError
+from b2jobs.metadata import LARGE_FILE_SHA1
 from b2jobs_worker.attempt import Attempt, Interrupted
-from b2jobs_worker.b2.door import Door
-from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, FileVersion
+from b2jobs_worker.b2.client import B2Client
+from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.transfer import checkpoint
 from b2jobs_worker.transfer.abandon import remove_unfinished
 from b2jobs_worker.transfer.checkpoint import LargeFile
@@ -22,9 +23,9 @@ _AT_ONCE = 16
 class LargeCopy:
     """The large file of one copy job, new or begun by an earlier attempt."""
 
-    def __init__(self, door: Door, attempt: Attempt, context: Context) -> None:
+    def __init__(self, client: B2Client, attempt: Attempt, context: Context) -> None:
         self.resumed_bytes = 0
-        self._door = door
+        self._client = client
         self._attempt = attempt
         self._context = context
         self._left = checkpoint.load(attempt.journal) if attempt.number > 1 else None
@@ -57,7 +58,7 @@ class LargeCopy:
     def _send(self, new: NewFile, source: FileVersion) -> FileVersion:
         left = self._left
         if left is not None and left.file.identity != source.file_id:
-            self._door.cancel_large_file(left.file.file_id)
+            self._client.cancel_large_file(left.file.file_id)
             self._attempt.journal.clear()
             left = self._left = self._file = None
         if left is not None:
@@ -70,20 +71,20 @@ class LargeCopy:
         assert self._file is not None
         assert plan.count is not None
         missing = [n for n in range(1, plan.count + 1) if n not in self._parts]
-        self._context.crew.each(
+        self._context.threads.each(
             lambda number: self._copy_part(source, plan, number), missing, width=_AT_ONCE
         )
         self._attempt.progress("finishing", source.size, source.size)
         self._attempt.guard()
         self._attempt.journal.record({"finishing": "1"})
         sha1s = [self._parts[number] for number in sorted(self._parts)]
-        return self._door.finish_large_file(self._file.file_id, sha1s)
+        return self._client.finish_large_file(self._file.file_id, sha1s)
 
     def _begin(self, new: NewFile, source: FileVersion, plan: PartPlan) -> None:
         info = dict(new.info)
         if source.sha1 and len(info) < 10:
             info.setdefault(LARGE_FILE_SHA1, source.sha1)
-        file_id = self._door.start_large_file(new.bucket, new.name, new.content_type, info)
+        file_id = self._client.start_large_file(new.bucket, new.name, new.content_type, info)
         self._file = LargeFile(
             file_id, new.bucket.bucket_id, new.name, source.file_id, source.size, plan.part_bytes
         )
@@ -93,7 +94,7 @@ class LargeCopy:
         assert self._file is not None
         first = plan.offset(number)
         last = first + plan.length(number) - 1
-        sha1 = self._door.copy_part(source.file_id, self._file.file_id, number, first, last)
+        sha1 = self._client.copy_part(source.file_id, self._file.file_id, number, first, last)
         with self._lock:
             self._parts[number] = sha1
             done = sum(plan.length(each) for each in self._parts)
@@ -101,4 +102,4 @@ class LargeCopy:
         self._attempt.journal.record(checkpoint.part_done(number, sha1))
 
     def _remove(self, why: Exception) -> None:
-        remove_unfinished(self._file, self._door, self._attempt, why)
+        remove_unfinished(self._file, self._client, self._attempt, why)

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 
 from b2jobs import locations
-from b2jobs.jobs import Delete
 from b2jobs.locations import B2File, B2Version
+from b2jobs.requests import Delete
 from b2jobs.results import DeleteResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.transfer.context import Context, Usage
 
@@ -31,21 +31,21 @@ def delete(request: Delete, attempt: Attempt, context: Context) -> DeleteResult:
     Raises:
         JobError: docs/errors.md lists the codes.
     """
-    door = context.door(request.account, attempt)
-    usage = Usage(door, attempt)
-    work = _Deleting(door, attempt, context)
+    client = context.client(request.account, attempt)
+    usage = Usage(client, attempt)
+    work = _Deleting(client, attempt, context)
     location = locations.parse(request.target)
     if isinstance(location, B2Version):
-        door.require("readFiles", "deleteFiles")
-        version = door.version(location.file_id)
+        client.require("readFiles", "deleteFiles")
+        version = client.version(location.file_id)
         if version is not None:
             work.remove([version])
     else:
         assert isinstance(location, B2File)
         one_id = request.versions not in ("latest", "all")
         capabilities = ("deleteFiles",) if one_id else ("deleteFiles", "listFiles")
-        door.require(*capabilities, name=location.name)
-        bucket = door.bucket(location.bucket)
+        client.require(*capabilities, name=location.name)
+        bucket = client.bucket(location.bucket)
         if one_id:
             work.remove([FileVersion(request.versions, location.name)])
         else:
@@ -61,9 +61,9 @@ def delete(request: Delete, attempt: Attempt, context: Context) -> DeleteResult:
 class _Deleting:
     """Removes page by page. The journal has each page before it is removed."""
 
-    def __init__(self, door: Door, attempt: Attempt, context: Context) -> None:
+    def __init__(self, client: B2Client, attempt: Attempt, context: Context) -> None:
         self.deleted = 0
-        self._door = door
+        self._client = client
         self._attempt = attempt
         self._context = context
 
@@ -74,14 +74,14 @@ class _Deleting:
 
         def one(version: FileVersion) -> None:
             if version.action == "start":
-                outcomes.append(self._door.cancel_large_file(version.file_id))
+                outcomes.append(self._client.cancel_large_file(version.file_id))
             else:
-                outcomes.append(self._door.delete_version(version.file_id, version.name))
+                outcomes.append(self._client.delete_version(version.file_id, version.name))
 
         if len(found) == 1:
             one(found[0])
         else:
-            self._context.crew.each(one, found, width=_AT_ONCE)
+            self._context.threads.each(one, found, width=_AT_ONCE)
         self.deleted += sum(outcomes)
 
     def remove_listed(self, bucket: BucketName, target: B2File, *, newest_only: bool) -> None:
@@ -113,7 +113,7 @@ class _Deleting:
         count = _PAGE if target.is_prefix else 100
         while start is not None:
             at = None if start == ("", None) else start
-            page, start = self._door.list_versions(
+            page, start = self._client.list_versions(
                 bucket, prefix=target.name, start=at, count=count
             )
             if not target.is_prefix:

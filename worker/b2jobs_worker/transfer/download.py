@@ -9,15 +9,15 @@ from typing import Any
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
-from b2jobs.jobs import Download
 from b2jobs.locations import INLINE_LIMIT_BYTES, B2File, B2Version
+from b2jobs.requests import Download
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt, Interrupted
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.port import Sink
 from b2jobs_worker.transfer.context import Context, Usage
-from b2jobs_worker.transfer.fetch import Fetch, Fetched
+from b2jobs_worker.transfer.download_large import LargeDownload, Received
 from b2jobs_worker.transfer.ranges import Window, checksum_mismatch, opened, thread_buffer
 
 
@@ -33,26 +33,26 @@ def download(request: Download, attempt: Attempt, context: Context) -> TransferR
         JobError: docs/errors.md lists the codes; `checksum_mismatch` is tried again.
         Interrupted: with `keep` false the part file has been removed.
     """
-    door = context.door(request.account, attempt)
-    usage = Usage(door, attempt)
+    client = context.client(request.account, attempt)
+    usage = Usage(client, attempt)
     location = locations.parse(request.source)
     assert isinstance(location, B2File | B2Version)
     name = location.name if isinstance(location, B2File) else None
-    account = door.require("readFiles", name=name)
+    account = client.require("readFiles", name=name)
     if isinstance(location, B2File):
         allowed = account.allowed_buckets
         if allowed is not None:
-            door.bucket(location.bucket)
-        url = door.url(location.bucket, location.name)
+            client.bucket(location.bucket)
+        url = client.url(location.bucket, location.name)
     else:
         url = str(account.session.get_download_url_by_id(location.file_id))
     window = Window(*(request.byte_range() or (0, None)))
     if request.destination is None:
-        version, content = _inline(door, url, window, request)
-        return _result(door, usage, version, _inline_fields(content, version, window), location)
+        version, content = _inline(client, url, window, request)
+        return _result(client, usage, version, _inline_fields(content, version, window), location)
     sink = context.open_sink(locations.parse(request.destination), attempt.job_id)
     with contextlib.closing(sink):
-        fetched = _into(sink, request, door, attempt, context, url, window)
+        fetched = _into(sink, request, client, attempt, context, url, window)
     fields = {
         "uri": sink.uri,
         "size": fetched.size,
@@ -61,23 +61,23 @@ def download(request: Download, attempt: Attempt, context: Context) -> TransferR
         "resumed_bytes": fetched.resumed_bytes,
         "status": "unchanged" if fetched.is_unchanged else "transferred",
     }
-    return _result(door, usage, fetched.version, fields, location)
+    return _result(client, usage, fetched.version, fields, location)
 
 
 def _into(
     sink: Sink,
     request: Download,
-    door: Door,
+    client: B2Client,
     attempt: Attempt,
     context: Context,
     url: str,
     window: Window,
-) -> Fetched:
-    standing = _standing(sink, request, door, attempt, url, window)
+) -> Received:
+    standing = _standing(sink, request, client, attempt, url, window)
     if standing is not None:
         return standing
     try:
-        fetched = Fetch(door, attempt, context, sink, window).run(url)
+        fetched = LargeDownload(client, attempt, context, sink, window).run(url)
         attempt.guard()
         sink.commit(None if request.range else _modified_millis(fetched.version))
     except Interrupted as error:
@@ -92,22 +92,23 @@ def _into(
 
 def _modified_millis(version: FileVersion) -> int | None:
     """The file's time: the uploader's, else when it was uploaded, as b2 sync and rclone do."""
-    return version.modified_millis or version.uploaded_millis or None
+    said = version.modified_millis
+    return said if said is not None else version.uploaded_millis or None
 
 
 def _standing(
-    sink: Sink, request: Download, door: Door, attempt: Attempt, url: str, window: Window
-) -> Fetched | None:
+    sink: Sink, request: Download, client: B2Client, attempt: Attempt, url: str, window: Window
+) -> Received | None:
     """What is at the target already, when that ends the job."""
     if request.if_exists == "replace" or not sink.exists():
         return None
     if request.if_exists == "fail" and attempt.number == 1:
         raise _exists(sink)
-    with opened(door, url, window.first, window.first) as arriving:
+    with opened(client, url, window.first, window.first) as arriving:
         version = arriving.version
     own = sink.sha1()
     if own is not None and own == version.sha1 and request.range is None:
-        return Fetched(version, own, version.size, verified=True, is_unchanged=True)
+        return Received(version, own, version.size, verified=True, is_unchanged=True)
     if request.if_exists == "fail":
         raise _exists(sink)
     return None
@@ -121,8 +122,10 @@ def _exists(sink: Sink) -> CallerError:
     )
 
 
-def _inline(door: Door, url: str, window: Window, request: Download) -> tuple[FileVersion, bytes]:
-    with opened(door, url, window.first, window.last) as arriving:
+def _inline(
+    client: B2Client, url: str, window: Window, request: Download
+) -> tuple[FileVersion, bytes]:
+    with opened(client, url, window.first, window.last) as arriving:
         version = arriving.version
         length = window.length(version.size)
         if length > INLINE_LIMIT_BYTES:
@@ -158,7 +161,7 @@ def _inline_fields(content: bytes, version: FileVersion, window: Window) -> dict
 
 
 def _result(
-    door: Door,
+    client: B2Client,
     usage: Usage,
     version: FileVersion,
     fields: dict[str, Any],
@@ -166,9 +169,9 @@ def _result(
 ) -> TransferResult:
     bucket = location.bucket if isinstance(location, B2File) else ""
     url = (
-        door.url(bucket, version.name)
+        client.url(bucket, version.name)
         if bucket
-        else str(door.account().session.get_download_url_by_id(version.file_id))
+        else str(client.account().session.get_download_url_by_id(version.file_id))
     )
     return TransferResult(
         **usage.fields("download"),

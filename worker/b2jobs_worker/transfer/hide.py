@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from b2jobs import locations
-from b2jobs.batch_jobs import Hide, HideResult
 from b2jobs.locations import B2File
+from b2jobs.requests import Hide
+from b2jobs.results import HideResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.transfer.context import Context, Usage
 
@@ -15,14 +16,14 @@ def hide(request: Hide, attempt: Attempt, context: Context) -> HideResult:
     Raises:
         JobError: docs/errors.md lists the codes.
     """
-    door = context.door(request.account, attempt)
-    usage = Usage(door, attempt)
+    client = context.client(request.account, attempt)
+    usage = Usage(client, attempt)
     target = locations.parse(request.target)
     assert isinstance(target, B2File)
-    door.require("writeFiles", name=target.name)
-    bucket = door.bucket(target.bucket)
+    client.require("writeFiles", name=target.name)
+    bucket = client.bucket(target.bucket)
     attempt.guard()
-    marker = door.hide_file(bucket, target.name)
+    marker = client.hide_file(bucket, target.name)
     return HideResult(
         **usage.fields("hide"),
         uri=request.target,

@@ -9,9 +9,10 @@ asks B2 what it has nor reads what was sent.
 from __future__ import annotations
 
 from b2jobs.errors import CallerError, JobError
+from b2jobs.metadata import LARGE_FILE_SHA1
 from b2jobs_worker.attempt import Attempt, Interrupted
-from b2jobs_worker.b2.door import Door
-from b2jobs_worker.b2.versions import LARGE_FILE_SHA1, FileVersion
+from b2jobs_worker.b2.client import B2Client
+from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import source_changed
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import checkpoint, parts, small
@@ -28,9 +29,11 @@ _GONE = frozenset({"file_not_found", "bad_request"})
 class LargeUpload:
     """The large file of one upload job, new or begun by an earlier attempt."""
 
-    def __init__(self, door: Door, attempt: Attempt, context: Context, source: Source) -> None:
+    def __init__(
+        self, client: B2Client, attempt: Attempt, context: Context, source: Source
+    ) -> None:
         self.resumed_bytes = 0
-        self._door = door
+        self._client = client
         self._attempt = attempt
         self._context = context
         self._source = source
@@ -79,19 +82,19 @@ class LargeUpload:
 
     def _send(self, new: NewFile, left: Checkpoint | None) -> tuple[FileVersion, str]:
         if left is not None and left.is_finishing and left.sha1:
-            version = self._door.version(left.file.file_id)
+            version = self._client.version(left.file.file_id)
             if version is not None and version.action == "upload":
                 return version, left.sha1
         plan = self._plan(left)
         wanted = self._context.settings.parallel_parts + 1
         buffer_bytes = 1 if plan.is_streamed else plan.part_bytes
         with self._context.buffers.reserve(buffer_bytes, wanted) as buffers:
-            pump = Pump(self._door, self._attempt, self._source, plan, buffers, left)
-            with self._context.crew.lanes(buffers.count - 1) as lanes, pump.reading() as reading:
+            pump = Pump(self._client, self._attempt, self._source, plan, buffers, left)
+            with self._context.threads.lanes(buffers.count - 1) as lanes, pump.reading() as reading:
                 if left is None:
                     whole = reading.short_content() if plan.size is None else None
                     if whole is not None:
-                        return small.send_content(self._door, self._attempt, whole, new)
+                        return small.send_content(self._client, self._attempt, whole, new)
                     self._begin(new, plan)
                 assert self._file is not None
                 self.resumed_bytes = pump.resumed_bytes
@@ -108,7 +111,7 @@ class LargeUpload:
         self._attempt.guard()
         self._attempt.journal.record({"sha1": sha1, "finishing": "1"})
         try:
-            return self._door.finish_large_file(self._file.file_id, pump.part_sha1s()), sha1
+            return self._client.finish_large_file(self._file.file_id, pump.part_sha1s()), sha1
         except JobError as error:
             if error.code == "parts_incomplete":
                 self._reconcile(pump)
@@ -117,7 +120,7 @@ class LargeUpload:
     def _reconcile(self, pump: Pump) -> None:
         """Make the journal agree with what B2 says it has: the next attempt sends the rest."""
         assert self._file is not None
-        there = self._door.list_parts(self._file.file_id)
+        there = self._client.list_parts(self._file.file_id)
         lost = {
             number: ""
             for number, sha1 in enumerate(pump.part_sha1s(), start=1)
@@ -134,11 +137,11 @@ class LargeUpload:
         return parts.plan(
             self._source.size,
             chosen_bytes=self._context.settings.part_size_bytes,
-            least_bytes=self._door.account().least_part_bytes,
+            least_bytes=self._client.account().least_part_bytes,
         )
 
     def _begin(self, new: NewFile, plan: PartPlan) -> None:
-        file_id = self._door.start_large_file(new.bucket, new.name, new.content_type, new.info)
+        file_id = self._client.start_large_file(new.bucket, new.name, new.content_type, new.info)
         self._file = LargeFile(
             file_id=file_id,
             bucket_id=new.bucket.bucket_id,
@@ -162,7 +165,7 @@ class LargeUpload:
         )
         if same:
             return left
-        self._door.cancel_large_file(left.file.file_id)
+        self._client.cancel_large_file(left.file.file_id)
         self._anew()
         return None
 
@@ -171,4 +174,4 @@ class LargeUpload:
         self._attempt.journal.clear()
 
     def _remove(self, why: Exception) -> None:
-        remove_unfinished(self._file, self._door, self._attempt, why)
+        remove_unfinished(self._file, self._client, self._attempt, why)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.sources.failures import source_changed, source_error
 from b2jobs_worker.sources.port import Descriptor, Source, Stream
 from b2jobs_worker.transfer import checkpoint, digest
@@ -21,8 +21,8 @@ from b2jobs_worker.transfer.body import (
 )
 from b2jobs_worker.transfer.buffers import BufferSet
 from b2jobs_worker.transfer.checkpoint import Checkpoint
-from b2jobs_worker.transfer.crew import Lanes
 from b2jobs_worker.transfer.parts import MOST_PARTS, PartPlan, too_large
+from b2jobs_worker.transfer.threads import Lanes
 
 _READ_BYTES = 2 * 1024 * 1024
 
@@ -32,14 +32,14 @@ class Pump:
 
     def __init__(
         self,
-        door: Door,
+        client: B2Client,
         attempt: Attempt,
         source: Source,
         plan: PartPlan,
         buffers: BufferSet,
         left: Checkpoint | None,
     ) -> None:
-        self.door = door
+        self.client = client
         self.attempt = attempt
         self.source = source
         self.plan = plan
@@ -79,7 +79,7 @@ class Pump:
         try:
             sha1 = hashlib.sha1(view, usedforsecurity=False).hexdigest()
             body = BufferBody(view, self.attempt, lambda sent: self._sent(number, sent))
-            self.door.upload_part(file_id, number, body, length=len(view), sha1=sha1)
+            self.client.upload_part(file_id, number, body, length=len(view), sha1=sha1)
             with self._lock:
                 self.parts[number] = sha1
                 self._done += len(view)
@@ -94,7 +94,7 @@ class Pump:
             for _ in body.chunks():
                 self.attempt.progress("hashing", self._done, self.plan.size)
             return
-        self.door.upload_part(
+        self.client.upload_part(
             file_id, number, body, length=length + DIGITS_BYTES, sha1=DIGITS_AT_END
         )
         self.parts[number] = body.sha1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from b2jobs.errors import CallerError, JobError, PassingError
 from b2jobs_worker.b2 import retry
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.downloads import Arriving
 
 BUFFER_BYTES = 256 * 1024
@@ -42,7 +42,7 @@ def thread_buffer() -> memoryview:
 
 
 @contextlib.contextmanager
-def opened(door: Door, url: str, first: int, last: int | None) -> Iterator[Arriving]:
+def opened(client: B2Client, url: str, first: int, last: int | None) -> Iterator[Arriving]:
     """Bytes *first* to *last* of the file behind *url*; tried again while none have come.
 
     An empty file has no range at all: then it is opened without one.
@@ -55,7 +55,7 @@ def opened(door: Door, url: str, first: int, last: int | None) -> Iterator[Arriv
         while True:
             tries += 1
             try:
-                arriving = stack.enter_context(door.download(url, *range_))
+                arriving = stack.enter_context(client.download(url, *range_))
                 break
             except CallerError as error:
                 if error.code != "range_not_satisfiable" or first > 0 or range_ == (None, None):
@@ -65,7 +65,7 @@ def opened(door: Door, url: str, first: int, last: int | None) -> Iterator[Arriv
                 pause = retry.pause_before_next(error, tries)
                 if pause is None:
                     raise
-                door.sleep(pause)
+                client.sleep(pause)
         yield arriving
 
 

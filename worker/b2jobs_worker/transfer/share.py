@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from b2jobs import locations
-from b2jobs.jobs import Share
 from b2jobs.locations import B2File
+from b2jobs.requests import Share
 from b2jobs.results import ShareResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.errors import file_not_found
@@ -23,19 +23,19 @@ def share(request: Share, attempt: Attempt, context: Context) -> ShareResult:
         CallerError: `file_not_found` (with a key that may read), `bucket_not_found`.
         OperatorError: `capability_missing`, shareFiles above all.
     """
-    door = context.door(request.account, attempt)
-    usage = Usage(door, attempt)
+    client = context.client(request.account, attempt)
+    usage = Usage(client, attempt)
     file = locations.parse(request.source)
     assert isinstance(file, B2File)
-    account = door.require("shareFiles", name=file.name)
-    bucket = door.bucket(file.bucket)
-    if "readFiles" in account.capabilities and door.latest(bucket, file.name) is None:
+    account = client.require("shareFiles", name=file.name)
+    bucket = client.bucket(file.bucket)
+    if "readFiles" in account.capabilities and client.latest(bucket, file.name) is None:
         raise file_not_found(request.source)
     expires_at = datetime.now(UTC) + timedelta(seconds=request.seconds)
-    token = door.download_authorization(bucket, file.name, request.seconds)
+    token = client.download_authorization(bucket, file.name, request.seconds)
     return ShareResult(
         **usage.fields("share"),
-        url=f"{door.url(file.bucket, file.name)}?Authorization={token}",
+        url=f"{client.url(file.bucket, file.name)}?Authorization={token}",
         uri=request.source,
         expires_at=expires_at,
     )

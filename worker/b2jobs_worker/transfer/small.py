@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import source_changed
 from b2jobs_worker.sources.port import Source
@@ -18,20 +18,20 @@ WHOLE_BYTES = 256 * 1024
 
 
 def send(
-    door: Door, attempt: Attempt, source: Source, size: int, new: NewFile
+    client: B2Client, attempt: Attempt, source: Source, size: int, new: NewFile
 ) -> tuple[FileVersion, str]:
     """Upload *source*, which has *size* bytes, in one call; returns its SHA-1 too."""
     if size <= WHOLE_BYTES:
         content = _read_whole(source, size, attempt)
         source.check_unchanged()
-        return send_content(door, attempt, content, new)
+        return send_content(client, attempt, content, new)
 
     def before_commit() -> None:
         source.check_unchanged()
         attempt.guard()
 
     body = SourceBody(source, size, attempt, before_commit)
-    version = door.upload_file(
+    version = client.upload_file(
         new.bucket,
         new.name,
         body,
@@ -39,18 +39,18 @@ def send(
         sha1=DIGITS_AT_END,
         content_type=new.content_type,
         info=new.info,
-        in_doubt=lambda: _committed(door, attempt, new) if body.is_complete else None,
+        in_doubt=lambda: _committed(client, attempt, new) if body.is_complete else None,
     )
     return version, body.sha1
 
 
 def send_content(
-    door: Door, attempt: Attempt, content: bytes, new: NewFile
+    client: B2Client, attempt: Attempt, content: bytes, new: NewFile
 ) -> tuple[FileVersion, str]:
     """Upload *content*; returns its SHA-1 too."""
     sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
     attempt.guard()
-    version = door.upload_file(
+    version = client.upload_file(
         new.bucket,
         new.name,
         content,
@@ -58,14 +58,14 @@ def send_content(
         sha1=sha1,
         content_type=new.content_type,
         info=new.info,
-        in_doubt=lambda: _committed(door, attempt, new),
+        in_doubt=lambda: _committed(client, attempt, new),
     )
     attempt.progress("sending", len(content), len(content))
     return version, sha1
 
 
-def _committed(door: Door, attempt: Attempt, new: NewFile) -> FileVersion | None:
-    return committed.find(door, attempt, new.bucket, new.name)
+def _committed(client: B2Client, attempt: Attempt, new: NewFile) -> FileVersion | None:
+    return committed.find(client, attempt, new.bucket, new.name)
 
 
 def _read_whole(source: Source, size: int, attempt: Attempt) -> bytes:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from b2jobs.errors import CallerError
-from b2jobs.jobs import IfExists
+from b2jobs.requests import IfExists
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
-from b2jobs_worker.b2.door import Door
+from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import committed
@@ -56,7 +56,7 @@ def capabilities_for(if_exists: IfExists) -> tuple[str, ...]:
 
 
 def look(
-    door: Door,
+    client: B2Client,
     attempt: Attempt,
     bucket: BucketName,
     name: str,
@@ -76,12 +76,12 @@ def look(
         CallerError: `file_exists`, with if_exists="fail".
     """
     if attempt.number > 1 and not began:
-        ours = committed.find(door, attempt, bucket, name, keep=keep)
+        ours = committed.find(client, attempt, bucket, name, keep=keep)
         if ours is not None:
             return Standing(ours=ours)
     if if_exists not in ("skip", "fail"):
         return Standing()
-    there = door.latest(bucket, name)
+    there = client.latest(bucket, name)
     if there is None:
         return Standing()
     if there.job == attempt.job_id:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 
 from b2jobs import locations
-from b2jobs.jobs import Upload
+from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
+from b2jobs.requests import Upload
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
-from b2jobs_worker.b2.door import Door
-from b2jobs_worker.b2.versions import JOB_TAG, LARGE_FILE_SHA1, MODIFIED_MILLIS, FileVersion
+from b2jobs_worker.b2.client import B2Client
+from b2jobs_worker.b2.versions import JOB_TAG, FileVersion
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import committed, small, target
 from b2jobs_worker.transfer.context import Context, Usage
@@ -33,15 +34,15 @@ def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResul
             `wait`, an unfinished large file is kept for the next attempt, else removed.
         Interrupted: with `keep` false what is unfinished has been removed.
     """
-    door = context.door(request.account, attempt)
-    usage = Usage(door, attempt)
+    client = context.client(request.account, attempt)
+    usage = Usage(client, attempt)
     file = request.target()
-    door.require("writeFiles", *target.capabilities_for(request.if_exists), name=file.name)
-    bucket = door.bucket(file.bucket)
+    client.require("writeFiles", *target.capabilities_for(request.if_exists), name=file.name)
+    bucket = client.bucket(file.bucket)
     with contextlib.closing(context.open_source(locations.parse(request.source))) as source:
-        large = LargeUpload(door, attempt, context, source)
+        large = LargeUpload(client, attempt, context, source)
         standing = target.look(
-            door,
+            client,
             attempt,
             bucket,
             file.name,
@@ -58,13 +59,13 @@ def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResul
             unchanged = standing.ours is None
         else:
             version, sha1 = _send(
-                request, door, attempt, source, large, (bucket, file.name), standing.sha1
+                request, client, attempt, source, large, (bucket, file.name), standing.sha1
             )
             unchanged = False
     if request.if_exists == "replace":
-        committed.remove_older(door, attempt, bucket, version)
+        committed.remove_older(client, attempt, bucket, version)
     return result(
-        door,
+        client,
         usage,
         version,
         sha1,
@@ -77,7 +78,7 @@ def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResul
 
 def _send(
     request: Upload,
-    door: Door,
+    client: B2Client,
     attempt: Attempt,
     source: Source,
     large: LargeUpload,
@@ -91,9 +92,9 @@ def _send(
     if content_type == AUTOMATIC and source.content_type:
         content_type = source.content_type
     new = NewFile(*place, content_type, info)
-    limit = door.account().recommended_part_bytes
+    limit = client.account().recommended_part_bytes
     if source.size is not None and source.size <= limit:
-        return small.send(door, attempt, source, source.size, new)
+        return small.send(client, attempt, source, source.size, new)
     if (request.if_exists == "skip" or request.hash_first) and known_sha1 is None:
         # Without it in the file's info, a later skip could not know this file again.
         known_sha1 = target.read_digest(source, attempt)
@@ -103,7 +104,7 @@ def _send(
 
 
 def result(
-    door: Door,
+    client: B2Client,
     usage: Usage,
     version: FileVersion,
     sha1: str | None,
@@ -117,7 +118,7 @@ def result(
     """What a job that made (or found) *version* says."""
     return TransferResult(
         **usage.fields(kind),
-        url=door.url(bucket.name, version.name),
+        url=client.url(bucket.name, version.name),
         uri=f"b2://{bucket.name}/{version.name}",
         file_id=version.file_id,
         bucket=bucket.name,

@@ -1,0 +1,37 @@
+"""Requests: what may be asked, and how it looks as JSON. What comes back is in `results`."""
+
+from b2jobs.requests.accounts import Bucket, Check
+from b2jobs.requests.batches import Batch, Pack, ReadLedger, Verify
+from b2jobs.requests.files import Delete, Hide, Remove, Share
+from b2jobs.requests.job import DEFAULT_RETRY_SECONDS, ENDED, IfExists, Job, Priority, State
+from b2jobs.requests.kinds import KINDS, RESULTS, build
+from b2jobs.requests.syncs import Sync
+from b2jobs.requests.transfers import Copy, Download, Upload, check_info, last_name
+
+__all__ = [
+    "Batch",
+    "Bucket",
+    "Check",
+    "Copy",
+    "DEFAULT_RETRY_SECONDS",
+    "Delete",
+    "Download",
+    "ENDED",
+    "Hide",
+    "IfExists",
+    "Job",
+    "KINDS",
+    "Pack",
+    "Priority",
+    "RESULTS",
+    "ReadLedger",
+    "Remove",
+    "Share",
+    "State",
+    "Sync",
+    "Upload",
+    "Verify",
+    "build",
+    "check_info",
+    "last_name",
+]

@@ -1,0 +1,123 @@
+"""Requests of batches."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from b2jobs import locations, patterns
+from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
+from b2jobs.requests.job import IfExists, Job, Priority
+from b2jobs.requests.places import prefix, single
+
+
+class Batch(Job):
+    """Many transfers as one job: a manifest, a prefix to a prefix, or items that stream in.
+
+    Its items wait behind single jobs: the priority is `low` unless said otherwise. `retry`
+    is the budget of each item.
+
+    on_done: a Celery task and its queue, called once with `batch`, `state` and `summary`
+        when the batch has ended.
+    strict: end the batch before anything moves when any line of it cannot be done.
+    ledger: a prefix (`data://ROOT/path/` or `b2://BUCKET/path/`) that takes the outcomes of
+        finished items out of Redis, where they need about 70 bytes each.
+    """
+
+    kind = "batch"
+
+    manifest: str | None = None
+    source: str | None = None
+    destination: str | None = None
+    stream: bool = False
+    include: list[str] = Field(default_factory=list)
+    exclude: list[str] = Field(default_factory=list)
+    if_exists: IfExists | None = None
+    dry_run: bool = False
+    strict: bool = False
+    on_done: tuple[str, str] | None = None
+    ledger: str | None = None
+    account: str = "default"
+    priority: Priority = "low"
+
+    @field_validator("manifest")
+    @classmethod
+    def _manifest(cls, uri: str | None) -> str | None:
+        return uri if uri is None else single(uri, B2File, RootPath, LocalPath, StoreObject)
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, uri: str | None) -> str | None:
+        return uri if uri is None else prefix(uri, B2File, RootPath, LocalPath, StoreObject)
+
+    @field_validator("destination")
+    @classmethod
+    def _destination(cls, uri: str | None) -> str | None:
+        return uri if uri is None else prefix(uri, B2File, RootPath, LocalPath)
+
+    @field_validator("ledger")
+    @classmethod
+    def _ledger(cls, uri: str | None) -> str | None:
+        return uri if uri is None else prefix(uri, B2File, RootPath)
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _patterns(cls, given: list[str]) -> list[str]:
+        for pattern in given:
+            patterns.compiled(pattern)
+        return given
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.source is None) != (self.destination is None):
+            raise ValueError("source and destination go together")
+        ways = [self.manifest is not None, self.source is not None, self.stream]
+        if sum(ways) != 1:
+            raise ValueError("give a manifest, or a source and a destination prefix, not both")
+        if self.source and self.destination:
+            ends = [locations.parse(self.source), locations.parse(self.destination)]
+            if not any(isinstance(end, B2File) for end in ends):
+                raise ValueError("the source or the destination must be a b2:// prefix")
+            if ends[0] == ends[1]:
+                raise ValueError("source and destination are the same")
+            if self.if_exists == "version" and not isinstance(ends[1], B2File):
+                raise ValueError("if_exists='version' needs a b2:// destination")
+        if (self.include or self.exclude) and self.source is None:
+            raise ValueError("include and exclude go with a source prefix")
+        return self
+
+
+class Pack(Job):
+    """Items of a batch that one message carries. Made by the planner, never by hand."""
+
+    kind = "pack"
+
+    batch: str
+    number: int
+
+
+class Verify(Job):
+    """Compare a batch's report with what B2 lists. Its lines come as `client.verify` feeds them.
+
+    prefix: also look for files below it that the report does not name.
+    """
+
+    kind = "verify"
+
+    prefix: str | None = None
+    account: str = "default"
+
+    @field_validator("prefix")
+    @classmethod
+    def _prefix(cls, uri: str | None) -> str | None:
+        return uri if uri is None else prefix(uri, B2File)
+
+
+class ReadLedger(Job):
+    """Hand over the parts of a batch's ledger that are kept outside Redis."""
+
+    kind = "ledger"
+
+    batch: str
+    account: str = "default"

@@ -1,0 +1,84 @@
+"""Requests that act on files which are there already, without moving their bytes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from b2jobs import locations
+from b2jobs.locations import B2File, B2Version
+from b2jobs.requests.job import Job
+from b2jobs.requests.places import one_file, one_of, single
+
+
+class Delete(Job):
+    """Remove a file or all below a prefix.
+
+    versions: `latest` removes the newest version, `all` every one, or the id of one version.
+    """
+
+    kind = "delete"
+
+    target: str
+    versions: Annotated[str, Field(min_length=1)] = "latest"
+    account: str = "default"
+
+    @field_validator("target")
+    @classmethod
+    def _target(cls, uri: str) -> str:
+        return one_of(uri, B2File, B2Version)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        target = locations.parse(self.target)
+        if self.versions not in ("latest", "all"):
+            if not isinstance(target, B2File) or target.is_prefix:
+                raise ValueError("versions may name one id only for a single file b2://BUCKET/NAME")
+        elif isinstance(target, B2Version) and self.versions == "all":
+            raise ValueError("b2id:// names one version; versions='all' needs b2://BUCKET/NAME")
+        return self
+
+
+class Hide(Job):
+    """Hide a file: its versions stay, its name is gone from listings. Part of syncs."""
+
+    kind = "hide"
+
+    target: str
+    account: str = "default"
+
+    @field_validator("target")
+    @classmethod
+    def _target(cls, uri: str) -> str:
+        return single(uri, B2File)
+
+
+class Remove(Job):
+    """Remove one local file, an item of a sync. Made by the planner, never by hand.
+
+    identity: of the file that was compared; another one under its name stays.
+    top: the folder whose empty folders below it go with the file.
+    """
+
+    kind = "remove"
+
+    target: str
+    identity: str
+    top: str
+    account: str = "default"
+
+
+class Share(Job):
+    """Mint a URL that opens a private file for a while."""
+
+    kind = "share"
+
+    source: str
+    seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
+    account: str = "default"
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, uri: str) -> str:
+        return one_file(uri, B2File)

@@ -1,0 +1,82 @@
+"""Requests of syncs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from b2jobs import locations, patterns
+from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
+from b2jobs.requests.job import Job, Priority
+from b2jobs.requests.places import folder
+
+
+class Sync(Job):
+    """Make the destination like the source: up, down, or inside B2. One of them is in B2.
+
+    delete: what becomes of files the source has not: `keep` them, `hide` them (in B2), or
+        `remove` them with all their old versions.
+    keep_days: hide them now, and remove what has not been visible for so many days.
+    compare: by `modtime`, `size`, `sha1`, or `none` (by name only).
+    newer: where the destination is the newer one, comparing by time: `fail` the file, `skip`
+        it, or `replace` it.
+    symlinks: `follow` those that stay in the root, or `skip` all.
+    max_delete: the largest share of the destination's files that may be hidden or removed;
+        where it would be more, nothing is. 1 allows everything.
+    overlap: while a sync of the same pair runs, `wait` for its end, `skip`, or `replace` it.
+    dry_run: tell what would be done, and what it would cost.
+    """
+
+    kind = "sync"
+
+    source: str
+    destination: str
+    delete: Literal["keep", "hide", "remove"] = "keep"
+    keep_days: Annotated[float, Field(gt=0)] | None = None
+    compare: Literal["modtime", "size", "sha1", "none"] = "modtime"
+    newer: Literal["fail", "skip", "replace"] = "fail"
+    include: list[str] = Field(default_factory=list)
+    exclude: list[str] = Field(default_factory=list)
+    symlinks: Literal["follow", "skip"] = "follow"
+    max_delete: Annotated[float, Field(ge=0, le=1)] = 0.5
+    allow_empty_source: bool = False
+    overlap: Literal["wait", "skip", "replace"] = "wait"
+    dry_run: bool = False
+    account: str = "default"
+    priority: Priority = "low"
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, uri: str) -> str:
+        return folder(uri, B2File, RootPath, LocalPath, StoreObject)
+
+    @field_validator("destination")
+    @classmethod
+    def _destination(cls, uri: str) -> str:
+        return folder(uri, B2File, RootPath, LocalPath)
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _patterns(cls, given: list[str]) -> list[str]:
+        for pattern in given:
+            patterns.compiled(pattern)
+        return given
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        source, destination = locations.parse(self.source), locations.parse(self.destination)
+        if not isinstance(source, B2File) and not isinstance(destination, B2File):
+            raise ValueError("the source or the destination must be in B2 (b2://BUCKET/...)")
+        if isinstance(source, B2File) and isinstance(destination, B2File):
+            ends = (str(source), str(destination))
+            if ends[0].startswith(ends[1]) or ends[1].startswith(ends[0]):
+                raise ValueError("source and destination must not lie in each other")
+        if not isinstance(destination, B2File):
+            if self.delete == "hide":
+                raise ValueError("only files in B2 can be hidden; delete may be keep or remove")
+            if self.keep_days is not None:
+                raise ValueError("keep_days needs old versions, which only B2 has")
+        if self.keep_days is not None and self.delete == "hide":
+            raise ValueError("keep_days hides and later removes; leave delete out")
+        return self

@@ -1,0 +1,181 @@
+"""Requests that move one file's bytes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from b2jobs import locations
+from b2jobs.locations import (
+    B2File,
+    B2Version,
+    InlineData,
+    InvalidLocation,
+    LocalPath,
+    Location,
+    RootPath,
+    StoreObject,
+    WebFile,
+)
+from b2jobs.requests.job import IfExists, Job
+from b2jobs.requests.places import one_file, one_of
+
+_INFO_KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,50}\Z")
+_RANGE = re.compile(r"(\d+)-(\d*)\Z")
+_INFO_LIMIT = 8  # B2 allows 10; the job's tag and the source's modification time take two
+
+
+class Upload(Job):
+    """Put one file into a bucket.
+
+    hash_first: read a file that is sent in parts once more beforehand, so that its info has
+        `large_file_sha1`, by which other tools and later syncs know its content.
+    """
+
+    kind = "upload"
+
+    source: str
+    destination: str
+    if_exists: IfExists = "version"
+    content_type: Annotated[str, Field(min_length=1, max_length=256)] = "b2/x-auto"
+    info: dict[str, str] = Field(default_factory=dict)
+    hash_first: bool = False
+    account: str = "default"
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, uri: str) -> str:
+        return one_of(uri, RootPath, LocalPath, WebFile, StoreObject, InlineData)
+
+    @field_validator("destination")
+    @classmethod
+    def _destination(cls, uri: str) -> str:
+        return one_of(uri, B2File)
+
+    @field_validator("info")
+    @classmethod
+    def _info(cls, info: dict[str, str]) -> dict[str, str]:
+        return check_info(info)
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        self.target()
+        return self
+
+    def target(self) -> B2File:
+        """The file this upload makes.
+
+        A destination that ends in `/` takes the source's last name; the folder itself is
+        made by uploading nothing to it (`data:,`), as the placeholder `.bzEmpty` that
+        B2's web page makes too.
+        """
+        destination = locations.parse(self.destination)
+        assert isinstance(destination, B2File)
+        if not destination.is_prefix:
+            return destination
+        name = last_name(locations.parse(self.source))
+        if name is None:
+            raise InvalidLocation(
+                f"The destination {self.destination!r} needs a file name.",
+                hint="Add a name behind the last '/'.",
+            )
+        locations.check_b2_name(destination.name + name)
+        return B2File(destination.bucket, destination.name + name)
+
+
+class Download(Job):
+    """Fetch one file; without a destination, up to 256 KiB of it come back in the result."""
+
+    kind = "download"
+
+    source: str
+    destination: str | None = None
+    if_exists: Literal["skip", "fail", "replace"] = "replace"
+    range: str | None = None
+    account: str = "default"
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, uri: str) -> str:
+        return one_file(uri, B2File, B2Version)
+
+    @field_validator("destination")
+    @classmethod
+    def _destination(cls, uri: str | None) -> str | None:
+        return uri if uri is None else one_of(uri, RootPath, LocalPath)
+
+    @field_validator("range")
+    @classmethod
+    def _range(cls, text: str | None) -> str | None:
+        match = _RANGE.match(text) if text is not None else None
+        if text is not None and (match is None or (match[2] and int(match[2]) < int(match[1]))):
+            raise ValueError("a range is FIRST-LAST or FIRST- in bytes, both inclusive")
+        return text
+
+    def byte_range(self) -> tuple[int, int | None] | None:
+        """First and last byte, both inclusive; None for the last means the end."""
+        if self.range is None:
+            return None
+        first, _, last = self.range.partition("-")
+        return int(first), int(last) if last else None
+
+
+class Copy(Job):
+    """Copy one file inside B2; its bytes do not pass through the worker."""
+
+    kind = "copy"
+
+    source: str
+    destination: str
+    if_exists: IfExists = "version"
+    content_type: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    info: dict[str, str] | None = None
+    account: str = "default"
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, uri: str) -> str:
+        return one_file(uri, B2File, B2Version)
+
+    @field_validator("destination")
+    @classmethod
+    def _destination(cls, uri: str) -> str:
+        return one_file(uri, B2File)
+
+    @field_validator("info")
+    @classmethod
+    def _info(cls, info: dict[str, str] | None) -> dict[str, str] | None:
+        return info if info is None else check_info(info)
+
+    @model_validator(mode="after")
+    def _metadata(self) -> Self:
+        if self.info is not None and self.content_type is None:
+            raise ValueError("info replaces the metadata, which needs content_type too")
+        return self
+
+
+def last_name(source: Location) -> str | None:
+    """The name a source would have in a folder, or None where it has none."""
+    match source:
+        case RootPath(path=path) | LocalPath(path=path) | StoreObject(key=path):
+            return path.rsplit("/", 1)[-1] or None
+        case WebFile(url=url):
+            return url.split("?")[0].split("#")[0].rsplit("/", 1)[-1] or None
+        case InlineData(content=b""):
+            return ".bzEmpty"
+        case _:
+            return None
+
+
+def check_info(info: dict[str, str]) -> dict[str, str]:
+    """Refuse file info B2 would refuse: see "File Information" in B2's documentation."""
+    if len(info) > _INFO_LIMIT:
+        raise ValueError(f"has {len(info)} entries, {_INFO_LIMIT} are allowed")
+    for name in info:
+        if not _INFO_KEY.match(name):
+            raise ValueError(f"has the key {name!r}; keys are up to 50 lower-case characters")
+        if name.startswith(("b2-", "b2jobs")):
+            raise ValueError(f"has the key {name!r}; names beginning with b2- or b2jobs are taken")
+    return info

@@ -1,0 +1,1 @@
+"""Items, their outcomes, and the line they stand in."""

@@ -1,0 +1,1 @@
+"""Running items: a pack, one try of one item, and what outdated owners left."""

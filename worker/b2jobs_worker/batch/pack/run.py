@@ -1,0 +1,296 @@
+"""One attempt at a pack."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from b2jobs.errors import Failure, JobError, PassingError, QueueUnavailable
+from b2jobs.ledger import segment
+from b2jobs.requests import Pack
+from b2jobs_worker.attempt import Interrupted, Settled
+from b2jobs_worker.batch.books import Books, Entry, Fenced, OpenPack
+from b2jobs_worker.batch.ledger.item import Refusal
+from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure
+from b2jobs_worker.batch.pack.item_attempt import ItemAttempt, PackJournal
+from b2jobs_worker.batch.pack.mover import Mover
+from b2jobs_worker.batch.pack.strays import undo_strays, undo_unowned
+from b2jobs_worker.batch.pack.threads import Threads
+from b2jobs_worker.batch.pack.trying import Spent, Trying
+
+TICK_SECONDS = 0.01
+FLUSH_SECONDS = 0.1
+FLUSH_ITEMS = 64
+LOOK_SECONDS = 0.5
+GUARD_SECONDS = 1.0
+PAUSE_GRACE_SECONDS = 1.0
+FAILURES_THAT_STOP = 32
+
+logger = logging.getLogger(__name__)
+
+
+class PackRun:
+    """Runs, records and seals; see `PackWork`. The calling thread writes the books."""
+
+    def __init__(
+        self,
+        request: Pack,
+        attempt: Fenced,
+        opened: OpenPack,
+        books: Books,
+        movers: Mapping[str, Mover],
+    ) -> None:
+        self.attempt: Fenced = attempt
+        self.opened = opened
+        self.journal = PackJournal(attempt)
+        self._batch = request.batch
+        self._number = request.number
+        self._books = books
+        self._movers = movers
+        self._trying = Trying(movers, opened.orders)
+        self._outcomes = dict(opened.outcomes)
+        self._arrived: deque[tuple[int, Outcome, Spent]] = deque()
+        self._unowned: dict[int, Outcome] = {}
+        self._under_way: set[ItemAttempt] = set()
+        self._lock = threading.Lock()
+        self._guarded_at = float("-inf")
+        self._flushed_at = 0.0
+        self._error: JobError | None = None
+        self._passing_in_a_row = 0
+        self._threads: Threads[Entry] | None = None
+
+    def tag(self, entry: Entry) -> str:
+        """What marks the version that an item makes, in every pack it is ever in."""
+        return f"{self._batch}.{entry.position}"
+
+    def unfinished(self) -> list[Entry]:
+        """The items that have no outcome yet."""
+        return [entry for entry in self.opened.entries if entry.position not in self._outcomes]
+
+    def guard(self) -> None:
+        now = time.monotonic()
+        if now - self._guarded_at > GUARD_SECONDS:
+            self.attempt.guard()
+            self._guarded_at = now
+
+    def moved(self) -> None:
+        """Progress is added up when the books are written."""
+
+    def run(self) -> NoReturn:
+        standing = self._record([])
+        if standing == "ok":
+            standing = self._work(self.unfinished())
+        if standing == "cancel":
+            self._cancel_rest()
+        elif standing == "paused" and self.unfinished():
+            self._books.pause_pack(self.attempt, self._batch)
+            raise Settled
+        if self.unfinished():
+            raise self._error or PassingError("item_failed", "Some items failed for now.")
+        self._seal()
+
+    # -- the items ------------------------------------------------------------------------
+
+    def _work(self, todo: list[Entry]) -> str:
+        """Run *todo*; how the batch stood at the end."""
+        threads = self._threads = Threads(self._one, todo, len(todo))
+        standing = "ok"
+        stop_at = float("inf")
+        interrupted: Interrupted | None = None
+        with self._passing_on():
+            while not threads.is_done.wait(TICK_SECONDS):
+                threads.grow()
+                said = self._look()
+                if said != "ok" and standing == "ok":
+                    standing = said
+                    threads.stop()
+                    stop_at = time.monotonic() + (PAUSE_GRACE_SECONDS if said == "paused" else 0)
+                if time.monotonic() >= stop_at:
+                    stop_at = float("inf")
+                    self._interrupt_items(Interrupted(standing, keep=standing != "cancel"))
+                if interrupted is None:
+                    interrupted = self._interruption()
+                    if interrupted is not None:
+                        threads.stop()
+                        self._interrupt_items(interrupted)
+        self._flush()
+        if interrupted is None:
+            interrupted = self._interruption()
+        if interrupted is not None and interrupted.reason == "cancelled":
+            return "cancel"
+        if interrupted is not None:
+            raise interrupted
+        return standing
+
+    def _one(self, entry: Entry) -> None:
+        """Run one item; never raises."""
+        position = entry.position
+        if isinstance(entry.planned, Refusal):
+            refusal = entry.planned
+            failure = Failure(code=refusal.code, message=refusal.message, act="caller", attempts=0)
+            self._arrived.append((position, of_failure(refusal, failure), Spent()))
+            return
+        before = self.opened.tries.get(position)
+        again = entry.earlier > 0 or before is not None or self.attempt.number > 1
+        attempt = ItemAttempt(self, self.tag(entry), 2 if again else 1, position)
+        with self._lock:
+            self._under_way.add(attempt)
+        try:
+            outcome, spent, error = self._trying.run(entry, attempt, before)
+        finally:
+            with self._lock:
+                self._under_way.discard(attempt)
+        if outcome is not None:
+            self._arrived.append((position, outcome, spent))
+        self._weigh(outcome, error)
+
+    def _weigh(self, outcome: Outcome | None, error: JobError | None) -> None:
+        """Stop beginning items when a limit holds for all of them."""
+        if error is None:
+            if outcome is not None:
+                self._passing_in_a_row = 0
+            return
+        self._passing_in_a_row += 1
+        if self._error is None or _pause(error) > _pause(self._error):
+            self._error = error
+        holds_for_all = error.wait is not None and error.wait.reason in ("cap", "rate_limited")
+        many = self._passing_in_a_row >= FAILURES_THAT_STOP
+        if (holds_for_all or many) and self._threads is not None:
+            self._threads.stop()
+
+    @contextmanager
+    def _passing_on(self) -> Iterator[None]:
+        """What interrupts the pack interrupts its items at once."""
+
+        def pass_on() -> None:
+            interrupted = self._interruption()
+            if interrupted is not None:
+                self._interrupt_items(interrupted)
+
+        try:
+            with self.attempt.on_interrupt(pass_on):
+                yield
+        except Interrupted as interrupted:
+            assert self._threads is not None
+            self._threads.stop()
+            self._interrupt_items(interrupted)
+            self._threads.is_done.wait()
+
+    def _interruption(self) -> Interrupted | None:
+        try:
+            self.attempt.checkpoint()
+        except Interrupted as interrupted:
+            return interrupted
+        return None
+
+    def _interrupt_items(self, interrupted: Interrupted) -> None:
+        with self._lock:
+            under_way = list(self._under_way)
+        for item in under_way:
+            item.interrupt(interrupted.reason, keep=interrupted.keep)
+
+    # -- the books ------------------------------------------------------------------------
+
+    def _look(self) -> str:
+        """Write what has arrived if it is time; how the batch stands."""
+        now = time.monotonic()
+        waited = now - self._flushed_at
+        due = len(self._arrived) >= FLUSH_ITEMS or (self._arrived and waited > FLUSH_SECONDS)
+        if not due and waited <= LOOK_SECONDS:
+            return "ok"
+        return self._flush()
+
+    def _flush(self) -> str:
+        arrived: list[tuple[int, Outcome, Spent]] = []
+        while self._arrived:
+            arrived.append(self._arrived.popleft())
+        return self._record(arrived)
+
+    def _record(self, arrived: list[tuple[int, Outcome, Spent]]) -> str:
+        calls: Counter[str] = Counter()
+        dollars = 0.0
+        for _, _, spent in arrived:
+            calls.update(spent.calls)
+            dollars += spent.dollars
+        outcomes = [(position, outcome) for position, outcome, _ in arrived]
+        try:
+            standing = self._books.record(self.attempt, self._batch, outcomes, calls, dollars)
+        except (Interrupted, QueueUnavailable):
+            # Redis is away and the attempt must end: a later one finds by its tag what is done.
+            logger.warning("%s: %d outcomes not recorded", self.attempt.job_id, len(outcomes))
+            return "ok"
+        self._flushed_at = time.monotonic()
+        if standing == "lost":
+            self._unowned.update(outcomes)
+            self._leave()
+            return "ok"
+        for position, outcome in outcomes:
+            if outcome.status != "again":
+                self._outcomes[position] = _values(outcome)
+        self._tell_progress()
+        return standing
+
+    def _tell_progress(self) -> None:
+        with self._lock:
+            done = sum(item.done_bytes for item in self._under_way)
+            total = sum(item.total_bytes or 0 for item in self._under_way)
+            phase = next((item.phase for item in self._under_way if item.phase), "")
+        self.attempt.progress(phase or "sending", done, total or None)
+
+    def _leave(self) -> None:
+        """The pack belongs to somebody else: remove what they do not know of, and end."""
+        if self._threads is not None:
+            self._threads.stop()
+            self._interrupt_items(Interrupted("lease_lost", keep=True))
+            self._threads.is_done.wait()
+        while self._arrived:
+            position, outcome, _ = self._arrived.popleft()
+            self._unowned[position] = outcome
+        unowned, self._unowned = self._unowned, {}
+        undo_unowned(self, self._books, self._movers, self._batch, self._number, unowned)
+        raise Interrupted("lease_lost", keep=True)
+
+    def _cancel_rest(self) -> None:
+        failure = Failure(code="cancelled", message="The batch was cancelled.", act="caller")
+        rest = [
+            (entry.position, of_failure(entry.planned, failure), Spent())
+            for entry in self.unfinished()
+        ]
+        self._record(rest)
+        for position, outcome, _ in rest:
+            self._outcomes.setdefault(position, _values(outcome))
+
+    def _seal(self) -> NoReturn:
+        lines = [
+            ledger_line(entry.position, entry.planned, self._outcomes[entry.position])
+            for entry in self.opened.entries
+        ]
+        strays = self._books.seal(self.attempt, self._batch, self._number, segment(lines))
+        if strays is None:
+            self._leave()
+            raise Interrupted("lease_lost", keep=True)
+        undo_strays(self, self._movers, self._outcomes, strays)
+        raise Settled
+
+
+def _values(outcome: Outcome) -> list[Any]:
+    return [
+        outcome.status,
+        outcome.size,
+        outcome.sha1,
+        outcome.file_id,
+        outcome.url,
+        outcome.attempts,
+        outcome.millis,
+        outcome.code,
+        outcome.message,
+    ]
+
+
+def _pause(error: JobError) -> float:
+    return (error.wait.seconds or 0.0) if error.wait else 0.0

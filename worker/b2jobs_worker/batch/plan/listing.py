@@ -1,0 +1,31 @@
+"""Files below a prefix of a bucket, sorted by the bytes of their names, from any of them on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from b2jobs.locations import B2File
+from b2jobs_worker.b2.client import B2Client
+
+
+class Listed(NamedTuple):
+    """A file: its name below the prefix, its size and, where the listing tells it, its SHA-1."""
+
+    name: str
+    size: int
+    sha1: str | None = None
+
+
+def below_bucket(client: B2Client, prefix: B2File, after: str) -> Iterator[Listed]:
+    """The visible files behind *after*. One class C call for each thousand."""
+    bucket = client.bucket(prefix.bucket)
+    start: str | None = prefix.name + after if after else None
+    while True:
+        page, start = client.list_names(bucket, prefix=prefix.name, start=start)
+        for version in page:
+            name = version.name.removeprefix(prefix.name)
+            if name and name.encode() > after.encode():
+                yield Listed(name, version.size, version.sha1)
+        if start is None:
+            return

@@ -1,0 +1,28 @@
+"""Which plan a batch has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from b2jobs.requests import Batch, Job
+from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.batch.books import Books
+from b2jobs_worker.batch.plan.feed import FeedPlan
+from b2jobs_worker.batch.plan.manifest import ManifestPlan
+from b2jobs_worker.batch.plan.prefix import PrefixPlan
+from b2jobs_worker.batch.plan.source import MakePlan, PlanSource
+from b2jobs_worker.transfer.context import Context
+
+
+def make_plans(context: Callable[[], Context], books: Callable[[], Books]) -> MakePlan:
+    """Plans of `b2jobs.batch`, by what its request names."""
+
+    def make(request: Job, attempt: Attempt) -> PlanSource:
+        assert isinstance(request, Batch)
+        if request.stream:
+            return FeedPlan(attempt, books())
+        if request.manifest is not None:
+            return ManifestPlan(request, attempt, context())
+        return PrefixPlan(request, attempt, context())
+
+    return make

@@ -1,0 +1,88 @@
+"""A plan from a prefix to a prefix: everything below one goes below the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from b2jobs import locations
+from b2jobs.locations import B2File, InvalidLocation, LocalPath, RootPath
+from b2jobs.patterns import chosen
+from b2jobs.requests import Batch
+from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.batch.ledger.item import Action, Item, Planned, Refusal
+from b2jobs_worker.batch.plan.listing import Listed, below_bucket
+from b2jobs_worker.batch.plan.places import Places
+from b2jobs_worker.batch.plan.source import Forecast
+from b2jobs_worker.sources.listing import list_root
+from b2jobs_worker.sources.port import Problem
+from b2jobs_worker.transfer.context import Context
+
+
+class PrefixPlan:
+    """Implements `PlanSource`. A cursor is the last name that was planned."""
+
+    def __init__(self, request: Batch, attempt: Attempt, context: Context) -> None:
+        assert request.source is not None
+        assert request.destination is not None
+        self._source = locations.parse(request.source)
+        self._destination = locations.parse(request.destination)
+        self._attempt = attempt
+        self._context = context
+        self._account = request.account
+        self._is_chosen = chosen(request.include, request.exclude)
+        if not isinstance(self._source, B2File):
+            self._action: Action = "upload"
+        else:
+            self._action = "copy" if isinstance(self._destination, B2File) else "download"
+
+    def forecast(self) -> Forecast:
+        """Look at both ends; how much is below the source only its listing tells."""
+        places = Places(self._account, self._attempt, self._context)
+        for end, is_target in ((self._source, False), (self._destination, True)):
+            if isinstance(end, B2File):
+                places.check_bucket(end, is_target=is_target)
+            elif isinstance(end, RootPath | LocalPath):
+                places.check_root(end, is_target=is_target)
+        return Forecast()
+
+    def items(self, cursor: str) -> Iterable[tuple[str, Planned]]:
+        """What is below the source, in the order of its names.
+
+        What the listing cannot use (unreadable folders, names that are no text) is refused;
+        it has no place to go on behind, so it may be told again after a visit ends there.
+        """
+        problems: list[Problem] = []
+        behind = cursor
+        for listed in self._listing(cursor, problems.append):
+            while problems:
+                yield behind, self._passed_over(problems.pop(0))
+            behind = listed.name
+            if self._is_chosen(listed.name):
+                yield behind, self._planned(listed.name, listed.size)
+        while problems:
+            yield behind, self._passed_over(problems.pop(0))
+
+    def _listing(self, after: str, report: Callable[[Problem], None]) -> Iterator[Listed]:
+        source = self._source
+        if isinstance(source, B2File):
+            client = self._context.client(self._account, self._attempt)
+            return below_bucket(client, source, after)
+        entries = list_root(source, self._context.settings, report=report, after=after)
+        return (Listed(entry.name, entry.size) for entry in entries)
+
+    def _passed_over(self, problem: Problem) -> Refusal:
+        name = problem.name.encode(errors="backslashreplace").decode()
+        return Refusal(
+            problem.code, problem.message, f"{self._source}{name}", f"{self._destination}{name}"
+        )
+
+    def _planned(self, name: str, size: int) -> Planned:
+        source, destination = f"{self._source}{name}", f"{self._destination}{name}"
+        try:
+            name.encode()
+            locations.parse(source)
+            locations.parse(destination)
+        except (InvalidLocation, UnicodeEncodeError) as error:
+            code = getattr(error, "code", "name_refused")
+            return self._passed_over(Problem(name, code, str(error)))
+        return Item(self._action, source, destination, size)

@@ -1,0 +1,94 @@
+"""Reading a manifest where it lies: below a root, in another store, or in B2."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import IO, cast
+
+from b2jobs import locations
+from b2jobs.locations import B2File
+from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.b2.errors import file_not_found
+from b2jobs_worker.sources.port import Source, Stream
+from b2jobs_worker.transfer.context import Context
+from b2jobs_worker.transfer.ranges import opened
+
+_CHUNK_BYTES = 4 * 1024 * 1024
+
+
+class _Chunks(io.RawIOBase):
+    """A file whose bytes come from *fetch*, called with an offset and the most bytes wanted."""
+
+    def __init__(self, fetch: Callable[[int, int], bytes], offset: int) -> None:
+        super().__init__()
+        self._fetch = fetch
+        self._offset = offset
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: object) -> int:
+        view = memoryview(cast("bytearray", target))
+        content = self._fetch(self._offset, len(view))
+        view[: len(content)] = content
+        self._offset += len(content)
+        return len(content)
+
+
+def open_file(
+    uri: str, account: str, attempt: Attempt, context: Context, offset: int = 0
+) -> IO[bytes]:
+    """The bytes of *uri* from *offset* on.
+
+    In B2 they are fetched in ranges of 4 MiB (one class B call each), so that nothing is held
+    open while the planner rests.
+
+    Raises:
+        JobError: the place or the file is not there, or cannot be read.
+    """
+    location = locations.parse(uri)
+    if isinstance(location, B2File):
+        fetch = _fetch_from_b2(location, account, attempt, context)
+    else:
+        fetch = _fetch_from(context.open_source(location), offset)
+    return io.BufferedReader(_Chunks(fetch, offset), _CHUNK_BYTES)
+
+
+def _fetch_from(source: Source, offset: int) -> Callable[[int, int], bytes]:
+    # Closed when the plan that reads is dropped: a planner may keep it open between visits.
+    context = source.open(offset)
+    streams: list[Stream] = []
+
+    def fetch(at: int, most: int) -> bytes:
+        del at  # read in order
+        if not streams:
+            streams.append(context.__enter__())
+        return streams[0].read(most)
+
+    return fetch
+
+
+def _fetch_from_b2(
+    location: B2File, account: str, attempt: Attempt, context: Context
+) -> Callable[[int, int], bytes]:
+    client = context.client(account, attempt)
+    bucket = client.bucket(location.bucket)
+    version = client.latest(bucket, location.name)
+    if version is None:
+        raise file_not_found(str(location))
+    url = str(client.account().session.get_download_url_by_id(version.file_id))
+
+    def fetch(at: int, most: int) -> bytes:
+        if at >= version.size:
+            return b""
+        last = min(at + most, version.size) - 1
+        content = bytearray(last - at + 1)
+        view = memoryview(content)
+        got = 0
+        with opened(client, url, at, last) as arriving:
+            while got < len(content) and (count := arriving.readinto(view[got:])):
+                got += count
+        return bytes(content[:got])
+
+    return fetch

@@ -1,0 +1,1 @@
+"""One step of a batch: plan, mend, run again, end."""

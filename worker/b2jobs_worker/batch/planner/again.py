@@ -1,0 +1,97 @@
+"""Running again what was not done: from the ledger into new packs.
+
+A segment is rewritten without the lines that go into a pack again, in the step that queues
+the pack, so each item stands in the ledger at most once and counters stay exact.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from b2jobs.ledger import UNDONE, lines_of, packed_line, segment
+from b2jobs_worker.batch.books import Entry, NewPack, Step
+from b2jobs_worker.batch.ledger.outcome import planned_again
+from b2jobs_worker.batch.plan.packing import groups
+from b2jobs_worker.batch.planner.spilling import spilled
+
+if TYPE_CHECKING:
+    from b2jobs_worker.batch.planner.step import Visit
+
+_STATUS = 4
+_ATTEMPTS = 9
+_CODE = 11
+
+
+def plan_again(visit: Visit, state: dict[str, str], has_room: Callable[[], bool]) -> bool:
+    """Queue what is to be run again, as far as there is room; whether that was all of it."""
+    asked = json.loads(state["again"])
+    if "upto" not in asked:
+        asked["upto"] = int(state.get("packs", 0))
+        asked["at"] = -1
+    number = int(state.get("packs", 0))
+    for at, uri in spilled(state).items():
+        if visit.archive is None or not asked.get("spilled_at", -1) < at < asked["upto"]:
+            continue
+        if not has_room():
+            return False
+        asked["spilled_at"] = at
+        step = _step(visit.archive.read(uri), asked, at, number)
+        if step.packs:
+            # What is kept of the file goes back into Redis, under its first pack's number.
+            step.fields[f"spill:{at}"] = ""
+            asked["back"] = [*asked.get("back", []), at]
+            step.fields["again"] = json.dumps(asked)
+        number += len(step.packs)
+        visit.write(step)
+    for at in visit.books.segment_numbers(visit.attempt.job_id):
+        if not asked["at"] < at < asked["upto"] or at in asked.get("back", []):
+            continue
+        if not has_room():
+            return False
+        packed = visit.books.segment(visit.attempt.job_id, at)
+        asked["at"] = at
+        step = _step(packed or b"", asked, at, number)
+        number += len(step.packs)
+        visit.write(step)
+    visit.write(
+        Step(
+            fields={
+                "again": "",
+                "only_failed": "1" if asked.get("only_failed") else "",
+            }
+        )
+    )
+    return True
+
+
+def _step(packed: bytes, asked: dict[str, Any], at: int, number: int) -> Step:
+    kept: list[list[Any]] = []
+    taken: list[Entry] = []
+    counts: Counter[str] = Counter()
+    codes = asked.get("codes") or []
+    for line in lines_of(packed):
+        item = planned_again(line) if line[_STATUS] in UNDONE else None
+        if item is None or (codes and line[_CODE] not in codes):
+            kept.append(line)
+            continue
+        taken.append(Entry(line[0], max(1, line[_ATTEMPTS] or 0), item))
+        counts[f"n:{line[_STATUS]}"] -= 1
+        counts[f"code:{line[_CODE]}"] -= 1
+    step = Step(fields={"again": json.dumps(asked)}, counts=dict(counts))
+    if taken:
+        step.segments[at] = segment(packed_line(line) for line in kept) if kept else b""
+        stream = (("", entry.planned) for entry in taken)
+        for group in groups(stream, 1_000_000):
+            for pack in group.packs:
+                # Large items stand behind the small ones of their group: match by the item.
+                step.packs.append(NewPack(number + len(step.packs), _entries(pack, taken)))
+        step.counts["packs"] = len(step.packs)
+    return step
+
+
+def _entries(pack: list[Any], taken: list[Entry]) -> list[Entry]:
+    wanted = {id(planned) for planned in pack}
+    return [entry for entry in taken if id(entry.planned) in wanted]

@@ -1,0 +1,67 @@
+"""Where finished segments of a ledger are kept outside Redis: below a root, or in B2."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from dataclasses import replace
+
+from b2jobs import locations
+from b2jobs.locations import B2File, InlineData
+from b2jobs.requests import Upload
+from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.batch.plan.reading import open_file
+from b2jobs_worker.sources.failures import destination_error
+from b2jobs_worker.sources.inline import InlineSource
+from b2jobs_worker.transfer.context import Context
+from b2jobs_worker.transfer.upload import upload
+
+
+class Archive:
+    """The files of one batch below a prefix. A file's name has its digest: written again, it
+    is the same file."""
+
+    def __init__(self, prefix: str, account: str, attempt: Attempt, context: Context) -> None:
+        self._prefix = prefix
+        self._account = account
+        self._attempt = attempt
+        self._context = context
+
+    def write(self, batch: str, first: int, content: bytes) -> str:
+        """Keep *content*; returns its URI.
+
+        Raises:
+            JobError: the place did not take it; nothing is lost, it is still in Redis.
+        """
+        digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()[:12]
+        uri = f"{self._prefix}{batch}/{first:09}-{digest}.jsonl.gz"
+        location = locations.parse(uri)
+        if isinstance(location, B2File):
+            source = InlineSource(InlineData("application/gzip", content))
+            context = replace(self._context, open_source=lambda _: source)
+            request = Upload(
+                source="data:,", destination=uri, if_exists="skip", account=self._account
+            )
+            upload(request, self._attempt, context)
+            return uri
+        sink = self._context.open_sink(location, self._attempt.job_id)
+        with contextlib.closing(sink):
+            descriptor = sink.open(len(content))
+            try:
+                written = 0
+                while written < len(content):
+                    written += os.pwrite(descriptor, content[written:], written)
+            except OSError as error:
+                raise destination_error(error, uri) from error
+            sink.commit(None)
+        return uri
+
+    def read(self, uri: str) -> bytes:
+        """What was written as *uri*.
+
+        Raises:
+            JobError
+        """
+        with open_file(uri, self._account, self._attempt, self._context) as file:
+            return file.read()

@@ -1,0 +1,74 @@
+"""Packs that ended without being sealed: their items get an outcome or another pack.
+
+A pack fails as a whole only when its worker died under it three times (`worker_lost`) or by a
+bug. Then each item that had no outcome yet goes into a pack of its own, so that the one that
+kills workers is found and the others are done; a pack of one item that fails so is an item
+that fails so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from b2jobs.errors import Failure
+from b2jobs.ledger import segment
+from b2jobs_worker.batch.books import Entry, NewPack, Step
+from b2jobs_worker.batch.ledger.outcome import ledger_line, of_failure
+
+if TYPE_CHECKING:
+    from b2jobs_worker.batch.planner.step import Visit
+
+logger = logging.getLogger(__name__)
+_LOST = Failure(
+    code="pack_gone",
+    message="The record of its pack was gone.",
+    hint="Run it again: b2jobs batch retry ID --failed.",
+    act="us",
+)
+
+
+def mend(visit: Visit, state: dict[str, str]) -> None:
+    """See to every pack under way whose job has ended; adds to `packs` in *state*."""
+    for pack, (standing, failure) in visit.books.packs(visit.attempt).items():
+        if standing in ("failed", "cancelled", "gone"):
+            _mend(visit, state, pack, failure or _LOST)
+
+
+def _mend(visit: Visit, state: dict[str, str], pack: str, failure: Failure) -> None:
+    opened = visit.books.open_pack(visit.attempt, pack)
+    step = Step(closed=[pack])
+    if opened is not None:
+        first = int(state.get("packs", 0))
+        rest = [entry for entry in opened.entries if entry.position not in opened.outcomes]
+        outcomes = dict(opened.outcomes)
+        split = len(rest) > 1 and failure.code in ("worker_lost", "internal_error")
+        if split:
+            step.packs = [
+                NewPack(first + at, [Entry(entry.position, entry.earlier + 1, entry.planned)])
+                for at, entry in enumerate(rest)
+            ]
+            step.counts["packs"] = len(rest)
+            state["packs"] = str(first + len(rest))
+        else:
+            counts: Counter[str] = Counter()
+            for entry in rest:
+                outcome = of_failure(entry.planned, failure)
+                outcomes[entry.position] = [
+                    *(outcome.status, outcome.size, outcome.sha1, "", ""),
+                    *(failure.attempts, 0, outcome.code, outcome.message),
+                ]
+                counts[f"n:{outcome.status}"] += 1
+                counts[f"code:{outcome.code}"] += 1
+            step.counts.update(counts)
+        lines = [
+            ledger_line(entry.position, entry.planned, outcomes[entry.position])
+            for entry in opened.entries
+            if entry.position in outcomes
+        ]
+        if lines:
+            number = int(pack.rpartition(".p")[2])
+            step.segments[number] = segment(lines)
+        logger.warning("pack %s: %s; %d items see to", pack, failure.code, len(rest))
+    visit.write(step)

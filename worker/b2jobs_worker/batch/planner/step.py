@@ -1,0 +1,254 @@
+"""One visit of a planner: mend, plan, and rest or end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Iterable
+from typing import NoReturn
+
+from b2jobs.errors import InternalError, JobError
+from b2jobs.requests import Job
+from b2jobs_worker.attempt import Interrupted, Settled
+from b2jobs_worker.batch.books import Books, Entry, Fenced, NewPack, Orders, Step
+from b2jobs_worker.batch.plan.packing import Group
+from b2jobs_worker.batch.plan.source import MakePlan, PlanSource
+from b2jobs_worker.batch.plan.stream import KeptStreams, PlanStream
+from b2jobs_worker.batch.planner import again, ending, mending, spilling
+from b2jobs_worker.batch.planner.archive import Archive
+from b2jobs_worker.batch.planner.dry_run import dry_run
+
+QUEUED_AHEAD = 16
+MOST_UNDER_WAY = 4096
+LOOK_EVERY_PACKS = 8
+LONGEST_VISIT_SECONDS = 10.0
+LONGEST_REST_SECONDS = 10.0
+PAUSED_SECONDS = 3600.0
+
+logger = logging.getLogger(__name__)
+
+
+class Visit:
+    """What a planner does each time it has a slot; every write of it is fenced."""
+
+    def __init__(
+        self,
+        request: Job,
+        attempt: Fenced,
+        books: Books,
+        make_plan: MakePlan,
+        kept: KeptStreams,
+        archive: Archive | None = None,
+    ) -> None:
+        self.request = request
+        self.attempt = attempt
+        self.books = books
+        self._make_plan = make_plan
+        self._kept = kept
+        self.archive = archive
+        self._batch = attempt.job_id
+        self.orders = Orders(
+            account=str(getattr(request, "account", "default")),
+            if_exists=getattr(request, "if_exists", None),
+            retry_seconds=request.retry,
+        )
+
+    def run(self) -> NoReturn:
+        """Plan as much as may be queued.
+
+        Raises:
+            Settled, Interrupted
+        """
+        self.attempt.checkpoint()
+        state = self.books.state(self.attempt)
+        if state.get("paused"):
+            self._rest("paused", PAUSED_SECONDS, low=-1)
+        mending.mend(self, state)
+        delay = LONGEST_REST_SECONDS
+        try:
+            spilling.spill(self, self.archive, all_of_it=False)
+            if not state.get("broken"):
+                delay = self._go_on(state)
+        except (Interrupted, Settled):
+            raise
+        except JobError as error:
+            self._stumble(error, state)
+        except Exception as error:
+            logger.exception("batch %s: a bug ended its planning", self._batch)
+            bug = InternalError("internal_error", f"{type(error).__name__}: {error}")
+            self._stumble(bug, state)
+        self._settle(delay)
+
+    def close(self) -> NoReturn:
+        """See the packs of a cancelled batch off, then end it."""
+        if self.books.packs(self.attempt):
+            state = self.books.state(self.attempt)
+            mending.mend(self, state)
+            self.books.wake_packs(self.attempt)
+            if self.books.packs(self.attempt):
+                self._rest("window", 5.0, low=0)
+        self._finish(cancelled=True)
+
+    def write(self, step: Step) -> None:
+        """Carry out one step of the plan."""
+        self.books.write(self.attempt, step, priority=self.request.priority, orders=self.orders)
+
+    # -------------------------------------------------------------------------------------
+
+    def _go_on(self, state: dict[str, str]) -> float:
+        """Plan; for how long to rest at most when packs are under way."""
+        window = Window(self)
+        if state.get("again"):
+            if not again.plan_again(self, state, window.has_room):
+                return 2.0
+            state = self.books.state(self.attempt)
+        if state.get("planned_all") or state.get("only_failed"):
+            return LONGEST_REST_SECONDS
+        source: PlanSource | None = None
+        if "forecast" not in state:
+            source = self._make_plan(self.request, self.attempt)
+            self._forecast(source)
+            state = self.books.state(self.attempt)
+        cursor = state.get("cursor", "")
+        stream = self._kept.take(self._batch, cursor)
+        if stream is None:
+            source = source or self._make_plan(self.request, self.attempt)
+            stream = PlanStream(source, cursor, int(state.get("planned", 0)))
+        return self._plan(stream, state, window)
+
+    def _forecast(self, source: PlanSource) -> None:
+        forecast = source.forecast()
+        if getattr(self.request, "dry_run", False):
+            ending.end_dry_run(self, dry_run(self, source, forecast))
+            raise Settled
+        if forecast.refused and getattr(self.request, "strict", False):
+            raise ending.refused(forecast)
+        self.books.note(
+            self.attempt,
+            forecast="1",
+            began=time.time(),
+            total_items="" if forecast.items is None else forecast.items,
+            total_bytes="" if forecast.size_bytes is None else forecast.size_bytes,
+            refused=forecast.refused,
+            samples=json.dumps(forecast.samples),
+        )
+
+    def _plan(self, stream: PlanStream, state: dict[str, str], window: Window) -> float:
+        """Queue packs from *stream* until there are enough or it ends."""
+        planned = int(state.get("planned", 0))
+        number = int(state.get("packs", 0))
+        began = time.monotonic()
+        for group in stream:
+            step = Step(
+                fields={"cursor": group.cursor, "stumbles": "0"},
+                counts={
+                    "planned": group.items(),
+                    "planned_bytes": group.size_bytes(),
+                    "packs": len(group.packs),
+                },
+                packs=list(_new_packs(group, planned, number)),
+            )
+            self.write(step)
+            planned += group.items()
+            number += len(group.packs)
+            window.queued(len(group.packs))
+            if not window.has_room() or time.monotonic() - began > LONGEST_VISIT_SECONDS:
+                self._kept.keep(self._batch, group.cursor, stream)
+                return 2.0
+        if stream.pending is not None:
+            return min(stream.pending.seconds, LONGEST_REST_SECONDS)
+        self.books.note(self.attempt, planned_all="1")
+        return LONGEST_REST_SECONDS
+
+    def _stumble(self, error: JobError, state: dict[str, str]) -> None:
+        """Come back later after an error that may heal; else plan no further."""
+        stumbles = int(state.get("stumbles", 0)) + 1
+        since = float(state.get("stumbled_at") or 0) if stumbles > 1 else time.time()
+        pause = _pause_before_next(error, stumbles)
+        if pause is not None and time.time() + pause - since <= self.request.retry:
+            logger.info("batch %s: %s; again in %.1f s", self._batch, error.code, pause)
+            self.books.note(self.attempt, stumbles=stumbles, stumbled_at=since, stumble=error.code)
+            assert error.wait is not None
+            self._rest(error.wait.reason, pause, low=-1)
+        if state.get("planned_all"):
+            return
+        failure = error.failure(stumbles)
+        logger.warning("batch %s: no further plan: %s", self._batch, failure)
+        self.books.note(self.attempt, broken=failure.model_dump_json())
+
+    def _settle(self, delay: float) -> NoReturn:
+        """Rest while packs are under way or more is to be planned; else end."""
+        state = self.books.state(self.attempt)
+        under_way = len(self.books.packs(self.attempt))
+        finished = bool(state.get("planned_all") or state.get("broken"))
+        finished = finished or bool(state.get("only_failed") and not state.get("again"))
+        if under_way or not finished:
+            low = 0 if finished else max(0, under_way - QUEUED_AHEAD // 2)
+            waits_for_feed = not finished and not under_way
+            self._rest("window", delay, low=-1 if waits_for_feed else low)
+        self._finish(cancelled=False)
+
+    def _finish(self, *, cancelled: bool) -> NoReturn:
+        """Put the rest of the ledger away, where it has a place, and end."""
+        state = self.books.state(self.attempt)
+        try:
+            spilling.spill(self, self.archive, all_of_it=True)
+        except JobError as error:
+            if error.wait is not None:
+                self._stumble(error, state)
+            # The place does not take it, and the batch is done: the rest stays in Redis.
+            logger.warning("batch %s: ledger stays in Redis: %s", self._batch, error)
+        ending.end(self, self.books.state(self.attempt), cancelled=cancelled)
+        raise Settled
+
+    def _rest(self, reason: str, delay_seconds: float, *, low: int) -> NoReturn:
+        self.books.rest(self.attempt, reason, delay_seconds, low)
+        raise Settled
+
+
+class Window:
+    """Whether more packs may be queued: a few more than are running, in the whole fleet."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._since_look = 0
+        self._look()
+
+    def queued(self, count: int) -> None:
+        """Some packs were queued just now."""
+        self._queued += count
+        self._all += count
+        self._since_look += count
+
+    def has_room(self) -> bool:
+        self._visit.attempt.checkpoint()
+        if self._since_look >= LOOK_EVERY_PACKS:
+            self._look()
+        ahead = max(QUEUED_AHEAD, self._all - self._queued)
+        return self._queued < ahead and self._all < MOST_UNDER_WAY
+
+    def _look(self) -> None:
+        packs = self._visit.books.packs(self._visit.attempt)
+        self._all = len(packs)
+        self._queued = sum(state == "queued" for state, _ in packs.values())
+        self._since_look = 0
+
+
+def _new_packs(group: Group, planned: int, number: int) -> Iterable[NewPack]:
+    position = planned
+    for offset, pack in enumerate(group.packs):
+        yield NewPack(
+            number + offset, [Entry(position + at, 0, item) for at, item in enumerate(pack)]
+        )
+        position += len(pack)
+
+
+def _pause_before_next(error: JobError, stumbles: int) -> float | None:
+    """How long to wait after the planner's *stumbles*-th failure in a row; None for never."""
+    if error.wait is None:
+        return None
+    if error.wait.seconds is not None:
+        return error.wait.seconds * (1 + random.random() / 10)
+    return float(min(300, 2 ** min(stumbles, 16))) * random.random()

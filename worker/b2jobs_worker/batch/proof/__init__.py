@@ -1,0 +1,1 @@
+"""What a report says, checked against what B2 lists."""

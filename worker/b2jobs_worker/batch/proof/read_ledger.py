@@ -1,0 +1,67 @@
+"""Handing spilled parts of a ledger to a producer, which cannot reach where they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from b2jobs.batch_lua import FEED
+from b2jobs.errors import CallerError
+from b2jobs.requests import Job, ReadLedger
+from b2jobs.results import ReadLedgerResult, Result
+from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.batch.books import Books
+from b2jobs_worker.batch.plan.feed import SILENCE_SECONDS
+from b2jobs_worker.batch.planner.archive import Archive
+from b2jobs_worker.batch.planner.spilling import spilled
+from b2jobs_worker.transfer.context import Context
+
+_MOST_CHUNKS = 4
+_PAUSE_SECONDS = 0.05
+_KEPT_SECONDS = 3600
+
+
+class ReadLedgerWork:
+    """Implements `delivery.deliver.Work`: files go into Redis as fast as they are taken."""
+
+    def __init__(self, context: Callable[[], Context], books: Callable[[], Books]) -> None:
+        self._context = context
+        self._books = books
+
+    def run(self, request: Job, attempt: Attempt) -> Result:
+        """Hand over every file of the batch's ledger, at most four ahead.
+
+        Raises:
+            CallerError: `nobody_reads`, after ten minutes in which nothing was taken.
+            JobError: a file cannot be read.
+        """
+        assert isinstance(request, ReadLedger)
+        books = self._books()
+        archive = Archive("", request.account, attempt, self._context())
+        script = books.records.redis.register_script(FEED)
+        files = spilled(books.batch_state(request.batch))
+        for number, uri in enumerate(files.values()):
+            content = archive.read(uri)
+            since = time.monotonic()
+            arguments: list[Any] = [attempt.job_id, _MOST_CHUNKS, number, content]
+            while script(keys=[books.records.root], args=arguments) == "full":
+                attempt.checkpoint()
+                if time.monotonic() - since > SILENCE_SECONDS:
+                    books.forget_feed(attempt)
+                    raise CallerError("nobody_reads", "Nobody took the ledger's lines.")
+                time.sleep(_PAUSE_SECONDS)
+        books.expire_feed(attempt, _KEPT_SECONDS)
+        return ReadLedgerResult(files=len(files))
+
+    def abandon(self, request: Job, attempt: Attempt) -> None:
+        """Drop what was not taken."""
+        del request
+        self._books().forget_feed(attempt)
+
+    def undo(self, request: Job, made: str) -> None:
+        """Nothing is made."""
+
+    def traces(self, result: Result) -> str | None:
+        del result
+        return None

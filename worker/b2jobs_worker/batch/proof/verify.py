@@ -1,0 +1,205 @@
+"""Comparing a report with what B2 lists: sizes, digests, file ids; nothing is read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from b2jobs import locations
+from b2jobs.errors import CallerError
+from b2jobs.ledger import rows_of
+from b2jobs.locations import B2File
+from b2jobs.requests import Job, Verify
+from b2jobs.results import Result, VerifyResult
+from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.b2.client import B2Client
+from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.batch.books import Books
+from b2jobs_worker.batch.plan.feed import SILENCE_SECONDS
+from b2jobs_worker.batch.proof.expected import Expected, ExpectedFiles
+from b2jobs_worker.transfer.context import Context, Usage
+
+_SAMPLES = 1000
+_LOOK_SECONDS = 0.1
+
+
+class VerifyWork:
+    """Implements `delivery.deliver.Work` for verifying a report."""
+
+    def __init__(self, context: Callable[[], Context], books: Callable[[], Books]) -> None:
+        self._context = context
+        self._books = books
+
+    def run(self, request: Job, attempt: Attempt) -> Result:
+        """Compare. Costs one class C call for every thousand names listed.
+
+        Raises:
+            CallerError: `feed_broken`; submit it again.
+            JobError: B2 could not be asked.
+        """
+        assert isinstance(request, Verify)
+        books = self._books()
+        client = self._context().client(request.account, attempt)
+        usage = Usage(client, attempt)
+        try:
+            with ExpectedFiles() as expected:
+                for rows in fed_chunks(books, attempt):
+                    expected.add(rows)
+                found = _Findings()
+                for bucket in expected.buckets():
+                    _compare(client, bucket, expected.below(bucket), request.prefix, found)
+        finally:
+            books.forget_feed(attempt)
+        return VerifyResult(
+            **usage.fields("verify"),
+            checked=found.checked,
+            samples=found.samples,
+            **found.counts,
+        )
+
+    def abandon(self, request: Job, attempt: Attempt) -> None:
+        """Drop what was fed."""
+        del request
+        self._books().forget_feed(attempt)
+
+    def undo(self, request: Job, made: str) -> None:
+        """Nothing is made."""
+
+    def traces(self, result: Result) -> str | None:
+        del result
+        return None
+
+
+def fed_chunks(books: Books, attempt: Attempt) -> Iterator[list[Any]]:
+    """Take what the producer feeds, chunk by chunk, until its end."""
+    number = 0
+    heard = time.monotonic()
+    while True:
+        attempt.checkpoint()
+        packed = books.chunk(attempt.job_id, number)
+        if packed is not None:
+            yield rows_of(packed)
+            books.forget_chunks(attempt.job_id, [number])
+            number, heard = number + 1, time.monotonic()
+            continue
+        end = books.state(attempt).get("fed_all")
+        if end is not None and number >= int(end):
+            return
+        if end is not None and books.chunk(attempt.job_id, number) is not None:
+            continue  # it has come meanwhile
+        if end is not None or attempt.number > 1 or time.monotonic() - heard > SILENCE_SECONDS:
+            raise CallerError(
+                "feed_broken",
+                "The lines of the report did not all arrive.",
+                hint="Verify the report again.",
+            )
+        time.sleep(_LOOK_SECONDS)
+
+
+@dataclass
+class _Findings:
+    checked: int = 0
+    counts: dict[str, int] = field(
+        default_factory=lambda: {"missing": 0, "different": 0, "extra": 0}
+    )
+    samples: list[dict[str, Any]] = field(default_factory=list)
+
+    def say(self, what: str, bucket: str, name: str, **more: object) -> None:
+        self.counts[what] += 1
+        if len(self.samples) < _SAMPLES:
+            self.samples.append({"what": what, "file": f"b2://{bucket}/{name}", **more})
+
+
+def _compare(
+    client: B2Client,
+    bucket: str,
+    expected: Iterator[Expected],
+    prefix: str | None,
+    found: _Findings,
+) -> None:
+    """Merge what is expected with what is listed; both are sorted by the bytes of the name."""
+    below = locations.parse(prefix) if prefix else None
+    looks_for_more = isinstance(below, B2File) and below.bucket == bucket
+    only = below.name if looks_for_more and isinstance(below, B2File) else ""
+    listing = _Listing(client, bucket, only, jumps=not looks_for_more)
+    for want in expected:
+        for version in listing.before(want.name):
+            if looks_for_more:
+                found.say("extra", bucket, version.name)
+        there = listing.at(want.name)
+        found.checked += 1
+        if want.absent:
+            if there is not None:
+                found.say("extra", bucket, want.name)
+        elif there is None:
+            found.say("missing", bucket, want.name)
+        else:
+            differs = _difference(want, there)
+            if differs:
+                found.say("different", bucket, want.name, differs=differs)
+    if looks_for_more:
+        for version in listing.rest():
+            found.say("extra", bucket, version.name)
+
+
+def _difference(want: Expected, there: FileVersion) -> dict[str, list[Any]]:
+    pairs: dict[str, list[Any]] = {
+        "size": [want.size, there.size],
+        "sha1": [want.sha1, there.sha1 or ""],
+        "file_id": [want.file_id, there.file_id],
+    }
+    return {
+        name: pair
+        for name, pair in pairs.items()
+        if pair[0] != pair[1] and not (name == "sha1" and "" in pair)
+    }
+
+
+class _Listing:
+    """A bucket's listing that can leave out what lies between two names that are asked for."""
+
+    def __init__(self, client: B2Client, bucket: str, prefix: str, *, jumps: bool) -> None:
+        self._client = client
+        self._bucket = client.bucket(bucket)
+        self._prefix = prefix
+        self._jumps = jumps
+        self._page: list[FileVersion] = []
+        self._at = 0
+        self._next: str | None = ""
+
+    def before(self, name: str) -> Iterator[FileVersion]:
+        """What is listed before *name*; with jumps, only what is on the same page."""
+        wanted = name.encode()
+        while self._fill(name):
+            version = self._page[self._at]
+            if version.name.encode() >= wanted:
+                return
+            self._at += 1
+            yield version
+
+    def at(self, name: str) -> FileVersion | None:
+        if self._fill(name) and self._page[self._at].name == name:
+            self._at += 1
+            return self._page[self._at - 1]
+        return None
+
+    def rest(self) -> Iterator[FileVersion]:
+        while self._fill(""):
+            yield self._page[self._at]
+            self._at += 1
+
+    def _fill(self, name: str) -> bool:
+        """Make sure that there is a version to look at; false at the end."""
+        while self._at >= len(self._page):
+            if self._next is None:
+                return False
+            start = self._next
+            if self._jumps and name.encode() > start.encode():
+                start = name
+            self._page, self._next = self._client.list_names(
+                self._bucket, prefix=self._prefix, start=start or None
+            )
+            self._at = 0
+        return True

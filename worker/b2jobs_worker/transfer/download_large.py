@@ -1,0 +1,298 @@
+"""A download into a part file: ranges in parallel, written in place, digest in order.
+
+Several spans of the file arrive at once. One thread follows them from the beginning,
+reads what has been written in order (it is still in the page cache) and takes the digest.
+What it has passed is what the journal knows: N bytes and their SHA-1 so far. A later
+attempt reads those N bytes of the part file, and goes on when the digest is the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+
+from b2jobs.errors import CallerError, JobError, PassingError
+from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.b2 import retry
+from b2jobs_worker.b2.client import B2Client
+from b2jobs_worker.b2.downloads import Arriving
+from b2jobs_worker.b2.errors import file_not_found
+from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.sources.failures import destination_error
+from b2jobs_worker.sources.port import Sink
+from b2jobs_worker.transfer.context import Context
+from b2jobs_worker.transfer.ranges import Window, checksum_mismatch, opened, thread_buffer
+from b2jobs_worker.transfer.spans import Span, Spans
+from b2jobs_worker.transfer.threads import Lanes
+
+FIRST_BYTES = 16 * 1024 * 1024
+"""What the first request asks for: a file up to this size comes in one."""
+
+_NOTE_BYTES = 64 * 1024 * 1024
+_NOTE_SECONDS = 5.0
+_HASH_BYTES = 1024 * 1024
+_BITE_BYTES = 4 * 1024 * 1024
+_LANE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Received:
+    """What has arrived, and whether it was compared with a digest B2 has."""
+
+    version: FileVersion
+    sha1: str | None
+    size: int
+    verified: bool
+    resumed_bytes: int = 0
+    is_unchanged: bool = False
+
+
+@dataclass(frozen=True)
+class Left:
+    """What an earlier attempt has noted: the first *done* bytes have *sha1*."""
+
+    file_id: str
+    size: int
+    part_identity: str
+    done: int
+    sha1: str
+
+
+class LargeDownload:
+    """One file's way into a sink. `run` leaves a part file that is whole and checked."""
+
+    def __init__(
+        self, client: B2Client, attempt: Attempt, context: Context, sink: Sink, window: Window
+    ) -> None:
+        self._client = client
+        self._attempt = attempt
+        self._context = context
+        self._sink = sink
+        self._window = window
+        self._sha1 = hashlib.sha1(usedforsecurity=False)
+        self._noted = (0, time.monotonic())
+
+    def run(self, url: str) -> Received:
+        """Fetch the file behind *url*, pinned to the version that answers first."""
+        left = self._left()
+        if left is not None:
+            try:
+                return self._fetch(self._by_id(left.file_id), left)
+            except CallerError as error:
+                if error.code != "file_not_found":
+                    raise
+                # The version begun with was deleted; by name there may be another.
+                self._attempt.journal.clear()
+                self._sink.discard()
+                self._sha1 = hashlib.sha1(usedforsecurity=False)
+                self._noted = 0, time.monotonic()
+        return self._fetch(url, None)
+
+    def _fetch(self, url: str, left: Left | None) -> Received:
+        skip = self._verified(left) if left is not None else 0
+        if left is not None and skip == left.size:
+            version = self._client.version(left.file_id)
+            if version is None:
+                raise file_not_found(left.file_id)
+            return self._checked(version, left.size, skip)
+        first = self._window.first + skip
+        last = first + FIRST_BYTES - 1
+        if self._window.last is not None:
+            last = min(last, self._window.last)
+        with contextlib.ExitStack() as stack:
+            arriving = stack.enter_context(opened(self._client, url, first, last))
+            version = arriving.version
+            length = self._window.length(version.size)
+            descriptor = self._sink.open(length)
+            spans = Spans(skip, length, first_end=skip + FIRST_BYTES)
+            if length - skip <= FIRST_BYTES:
+                self._receive_one(arriving, descriptor, spans, length)
+            else:
+                self._note(version, skip, length)
+                self._receive_many(version, arriving, stack.pop_all(), descriptor, spans, length)
+        return self._checked(version, length, skip)
+
+    def _receive_one(self, arriving: Arriving, descriptor: int, spans: Spans, length: int) -> None:
+        """All of it by this request, in this thread, hashed on the way."""
+        buffer = thread_buffer()
+        span = spans.take()
+        while span is not None and span.position < span.end:
+            self._attempt.checkpoint()
+            count = arriving.readinto(buffer)
+            if not count:
+                raise _cut_short()
+            _write(descriptor, buffer[:count], span.position, self._sink.uri)
+            self._sha1.update(buffer[:count])
+            spans.wrote(span, count)
+            self._attempt.progress("receiving", span.position, length)
+
+    def _receive_many(
+        self,
+        version: FileVersion,
+        arriving: Arriving,
+        connection: contextlib.ExitStack,
+        descriptor: int,
+        spans: Spans,
+        length: int,
+    ) -> None:
+        """The rest by several requests at once; this thread follows with the digest."""
+        url = self._by_id(version.file_id)
+        with self._context.threads.lanes(self._context.settings.parallel_parts) as lanes:
+            with connection.pop_all() as held:
+                first = spans.take()
+                assert first is not None
+                lanes.submit(
+                    self._first_lane, arriving, held.pop_all(), first, descriptor, spans, url
+                )
+            for _ in range(self._context.settings.parallel_parts - 1):
+                lanes.submit(self._lane, descriptor, spans, url)
+            try:
+                self._follow(version, descriptor, spans, lanes, length)
+            finally:
+                spans.stop()
+
+    def _first_lane(
+        self,
+        arriving: Arriving,
+        connection: contextlib.ExitStack,
+        span: Span,
+        descriptor: int,
+        spans: Spans,
+        url: str,
+    ) -> None:
+        try:
+            try:
+                with connection:
+                    self._fill(arriving, span, descriptor, spans)
+            except JobError as error:
+                if retry.pause_before_next(error, 1) is None:
+                    raise
+            self._fill_rest(span, descriptor, spans, url)
+            self._lane(descriptor, spans, url)
+        finally:
+            spans.wake()
+
+    def _lane(self, descriptor: int, spans: Spans, url: str) -> None:
+        try:
+            while span := spans.take():
+                self._fill_rest(span, descriptor, spans, url)
+        finally:
+            spans.wake()
+
+    def _fill_rest(self, span: Span, descriptor: int, spans: Spans, url: str) -> None:
+        """Receive what is missing of *span*; a connection that breaks is opened again there."""
+        tries = 0
+        while span.position < span.end and not spans.is_stopped:
+            before = span.position
+            first = self._window.first
+            try:
+                with self._client.download(
+                    url, first + span.position, first + span.end - 1
+                ) as arriving:
+                    self._fill(arriving, span, descriptor, spans)
+            except JobError as error:
+                tries = 1 if span.position > before else tries + 1
+                pause = retry.pause_before_next(error, tries)
+                if pause is None:
+                    raise
+                self._client.sleep(pause)
+
+    def _fill(self, arriving: Arriving, span: Span, descriptor: int, spans: Spans) -> None:
+        # Larger than a thread's own: threads that fetch small files are many, lanes are few.
+        buffer = memoryview(bytearray(_LANE_BYTES))
+        while span.position < span.end and not spans.is_stopped:
+            self._attempt.checkpoint()
+            count = arriving.readinto(buffer[: span.end - span.position])
+            if not count:
+                raise _cut_short()
+            _write(descriptor, buffer[:count], span.position, self._sink.uri)
+            spans.wrote(span, count)
+
+    def _follow(
+        self, version: FileVersion, descriptor: int, spans: Spans, lanes: Lanes, length: int
+    ) -> None:
+        """Take the digest of what has arrived without a gap, until that is everything."""
+        hashed = self._noted[0]
+        resumed = hashed
+        buffer = memoryview(bytearray(_HASH_BYTES))
+        while hashed < length:
+            self._attempt.checkpoint()
+            lanes.check()
+            # In large bites: waking for each chunk costs more than it hurries.
+            frontier = spans.wait_beyond(min(hashed + _BITE_BYTES, length) - 1, 0.25)
+            while hashed < frontier:
+                count = os.preadv(descriptor, [buffer[: frontier - hashed]], hashed)
+                self._sha1.update(buffer[:count])
+                hashed += count
+                self._attempt.progress("receiving", resumed + spans.received, length)
+                self._attempt.checkpoint()
+            noted, since = self._noted
+            if hashed - noted >= _NOTE_BYTES or time.monotonic() - since >= _NOTE_SECONDS:
+                self._note(version, hashed, length)
+        lanes.join()
+
+    def _checked(self, version: FileVersion, length: int, skip: int) -> Received:
+        """Compare; what is wrong is dropped, to be fetched anew by the next attempt."""
+        sha1 = self._sha1.hexdigest()
+        whole = self._window.first == 0 and length == version.size
+        self._attempt.progress("verifying", length, length)
+        if whole and version.sha1 not in (None, sha1):
+            self._sink.discard()
+            self._attempt.journal.clear()
+            raise checksum_mismatch(version.name)
+        return Received(
+            version, sha1, length, verified=whole and version.sha1 is not None, resumed_bytes=skip
+        )
+
+    def _left(self) -> Left | None:
+        if self._attempt.number == 1:
+            return None
+        fields = self._attempt.journal.load()
+        return Left(**json.loads(fields["fetch"])) if "fetch" in fields else None
+
+    def _note(self, version: FileVersion, done: int, length: int) -> None:
+        left = Left(version.file_id, length, self._sink.part_identity, done, self._sha1.hexdigest())
+        self._attempt.journal.record({"fetch": json.dumps(asdict(left), separators=(",", ":"))})
+        self._noted = done, time.monotonic()
+
+    def _verified(self, left: Left) -> int:
+        """How many bytes of the part file are those the journal says; their digest is taken."""
+        descriptor = self._sink.open(left.size)
+        if self._sink.part_identity != left.part_identity:
+            return 0
+        sha1 = hashlib.sha1(usedforsecurity=False)
+        buffer = memoryview(bytearray(_HASH_BYTES))
+        done = 0
+        while done < left.done:
+            self._attempt.checkpoint()
+            count = os.preadv(descriptor, [buffer[: left.done - done]], done)
+            if not count:
+                return 0
+            sha1.update(buffer[:count])
+            done += count
+            self._attempt.progress("verifying", done, left.done)
+        if sha1.hexdigest() != left.sha1:
+            return 0
+        self._sha1 = sha1
+        self._noted = done, time.monotonic()
+        return done
+
+    def _by_id(self, file_id: str) -> str:
+        return str(self._client.account().session.get_download_url_by_id(file_id))
+
+
+def _write(descriptor: int, data: memoryview, offset: int, uri: str) -> None:
+    try:
+        while data:
+            count = os.pwrite(descriptor, data, offset)
+            data, offset = data[count:], offset + count
+    except OSError as error:
+        raise destination_error(error, uri) from error
+
+
+def _cut_short() -> PassingError:
+    return PassingError("connection_broken", "B2 sent fewer bytes than it had announced.")

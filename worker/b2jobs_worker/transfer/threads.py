@@ -1,0 +1,98 @@
+"""The threads that send and receive parts, shared by all transfers of a process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from b2jobs_worker.b2.concurrency import MOST
+
+T = TypeVar("T")
+
+
+class Threads:
+    """Up to 64 threads, started when they are needed, in the process that needs them."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._pool: ThreadPoolExecutor | None = None
+
+    def lanes(self, width: int) -> Lanes:
+        """Up to *width* things at once, for one transfer."""
+        return Lanes(self._threads(), width)
+
+    def each(self, act: Callable[[T], None], items: Iterable[T], *, width: int) -> None:
+        """Call *act* for each of *items*, up to *width* at once; returns when all are done.
+
+        The first exception ends it: what has begun is finished, nothing more is begun, and
+        the exception is raised. *items* is read in this thread, no faster than it is used.
+        """
+        with self.lanes(width) as lanes:
+            for item in items:
+                lanes.submit(act, item)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None or self._pid != os.getpid():
+                self._pool = ThreadPoolExecutor(self._most, thread_name_prefix="b2jobs-transfer")
+                self._pid = os.getpid()
+            return self._pool
+
+
+class Lanes:
+    """Some of the threads, for one transfer. Leaving the context waits for all of them."""
+
+    def __init__(self, threads: ThreadPoolExecutor, width: int) -> None:
+        self._threads = threads
+        self._width = width
+        self._under_way: set[Future[Any]] = set()
+
+    def submit(self, act: Callable[..., object], *arguments: object) -> None:
+        """Begin *act* in a lane as soon as one is free.
+
+        Raises whatever something begun earlier has raised.
+        """
+        self.check()
+        if len(self._under_way) >= self._width:
+            self.wait_for_one()
+        self._under_way.add(self._threads.submit(act, *arguments))
+
+    def check(self) -> None:
+        """Raise what something begun earlier has raised; does not wait."""
+        for future in [each for each in self._under_way if each.done()]:
+            self._under_way.discard(future)
+            future.result()
+
+    def wait_for_one(self) -> None:
+        """Until at least one lane is free; raises what it raised."""
+        done, self._under_way = wait(self._under_way, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+
+    def join(self) -> None:
+        """Until all are done; raises the first exception met."""
+        done, self._under_way = wait(self._under_way)
+        for future in done:
+            future.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.join()
+        else:
+            for future in self._under_way:
+                future.cancel()
+            wait(self._under_way)
