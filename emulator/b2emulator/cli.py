@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from b2emulator.emulator import Emulator
 from b2emulator.errors import B2Error
@@ -17,6 +18,8 @@ from b2emulator.faults.rules import Rule
 from b2emulator.settings import Settings
 from b2emulator.wire.control import ADMIN_PATH
 from b2emulator.wire.server import run_until
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -116,22 +119,28 @@ async def _serve(emulator: Emulator, secrets_file: Path | None) -> None:
     await run_until(emulator, stop, lambda port: _announce(emulator, port, secrets_file))
 
 
+def _is_safe(realm: str) -> bool:
+    """Whether a key may go there: by TLS, or without leaving this machine."""
+    return realm.startswith("https://") or urlsplit(realm).hostname in _LOOPBACK
+
+
 def _announce(emulator: Emulator, port: int, secrets_file: Path | None) -> None:
     settings, master = emulator.settings, emulator.keys.master
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
     realm = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
     credentials = {"key_id": master.id, "application_key": master.secret, "realm": realm}
+    more = {} if _is_safe(realm) else {"allow_http": True}  # b2jobs wants that to be meant
     if secrets_file is not None:
         secrets_file.touch(mode=0o600)
         secrets_file.chmod(0o600)
-        secrets_file.write_text(json.dumps(credentials) + "\n")
+        secrets_file.write_text(json.dumps({**credentials, **more}) + "\n")
     sys.stderr.write(
         f"A local B2 is ready at {realm}\n"
-        f"Secrets file for it:\n{json.dumps(credentials)}\n"
+        f"Secrets file for it:\n{json.dumps({**credentials, **more})}\n"
         f"b2 tool: B2_ENVIRONMENT={realm} b2 account authorize {master.id} {master.secret}\n"
         "Ctrl-C ends it.\n"
     )
     sys.stderr.flush()
-    ready = {**credentials, "port": port, "admin": realm + ADMIN_PATH.rstrip("/")}
+    ready = {**credentials, **more, "port": port, "admin": realm + ADMIN_PATH.rstrip("/")}
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from b2jobs import batch_lua
 from b2jobs.errors import JobNotFound
 from b2jobs.feed import taken
 from b2jobs.handle import AsyncHandle, Handle
 from b2jobs.ledger import DONE, UNDONE, Digest, lines_of, report_line, report_text
-from b2jobs.records import Record, Records, unavailable
+from b2jobs.records import Record, Records
+from b2jobs.redis import unavailable
 from b2jobs.requests import State
 
 
@@ -75,17 +75,17 @@ class BatchHandle(Handle):
     def pause(self) -> State:
         """Stop beginning items; those under way end, or stop within seconds where they can
         go on later. Returns the state before. A batch that has ended stays as it is."""
-        return self._run(batch_lua.PAUSE)
+        return self._run("batches/pause")
 
     def resume(self) -> State:
         """Go on with a paused batch; one that is not paused is left alone."""
-        return self._run(batch_lua.RESUME)
+        return self._run("batches/resume")
 
     def retry(self, *, only_failed: bool = False, codes: Iterable[str] = ()) -> State:
         """Run a batch that has ended again: what failed (with one of *codes*, where given) or
         was cancelled and, unless *only_failed*, what was not planned yet."""
         asked = {"codes": list(codes), "only_failed": only_failed}
-        return self._run(batch_lua.RETRY, json.dumps(asked))
+        return self._run("batches/retry", again=json.dumps(asked))
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The report's lines; the whole of it is never held.
@@ -128,11 +128,8 @@ class BatchHandle(Handle):
         job = self._client.ask("ledger", batch=self.id, account=account)
         yield from taken(records, job)
 
-    def _run(self, script: str, *arguments: str) -> State:
-        records = self._client.records
-        with unavailable(records.url):
-            call = records.redis.register_script(script)
-            state = call(keys=[records.root], args=[self.id, *arguments])
+    def _run(self, script: str, **arguments: str) -> State:
+        state = self._client.records.door.call(script, id=self.id, **arguments)
         if not state:
             raise JobNotFound(f"There is no batch {self.id!r}.")
         return cast("State", state)

@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 Act = Literal["caller", "operator", "nobody", "us"]
-WaitReason = Literal["backoff", "rate_limited", "cap", "window", "paused"]
+WaitReason = Literal["backoff", "rate_limited", "cap", "credentials", "window", "paused"]
 
 
 class Failure(BaseModel):

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from b2jobs.batch_lua import FEED
 from b2jobs.errors import JobCancelled, JobFailed, QueueUnavailable
 from b2jobs.handle import Handle, outcome
 from b2jobs.ledger import packed_rows
-from b2jobs.records import Records, unavailable
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
 
 CHUNK_ITEMS = 1000
 MOST_CHUNKS = 16
@@ -29,14 +29,13 @@ def feed(records: Records, job_id: str, rows: Iterable[Any]) -> int:
         QueueUnavailable: Redis did not answer; the job ends by itself after ten minutes.
         JobFailed, JobCancelled: the job has ended before all was handed over.
     """
-    script = records.redis.register_script(FEED)
     stream = iter(rows)
     number = count = 0
     while chunk := list(islice(stream, CHUNK_ITEMS)):
-        _hand_over(records, script, job_id, number, packed_rows(chunk))
+        _hand_over(records, job_id, number, packed_rows(chunk))
         number += 1
         count += len(chunk)
-    _hand_over(records, script, job_id, number, b"")
+    _hand_over(records, job_id, number, None)
     return count
 
 
@@ -66,13 +65,17 @@ def taken(records: Records, job: Handle) -> Iterator[bytes]:
             time.sleep(_PAUSE_SECONDS / 2)
 
 
-def _hand_over(records: Records, script: Any, job_id: str, number: int, chunk: bytes) -> None:
+def _hand_over(records: Records, job_id: str, number: int, chunk: bytes | None) -> None:
+    """Hand over a chunk, or with None say that there are no more than *number*."""
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            with unavailable(records.url):
-                arguments = [job_id, MOST_CHUNKS, number, chunk]
-                said = str(script(keys=[records.root], args=arguments))
+            if chunk is None:
+                said = records.door.call("batches/feed_end", id=job_id, number=number)
+            else:
+                said = records.door.call(
+                    "batches/feed", chunk, id=job_id, number=number, most=MOST_CHUNKS
+                )
         except QueueUnavailable:
             if time.monotonic() > give_up:
                 raise

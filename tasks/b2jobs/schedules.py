@@ -27,7 +27,8 @@ from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from b2jobs.errors import InvalidJob
-from b2jobs.records import Records, unavailable
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
 from b2jobs.requests import Job, build
 
 RUNS_KEPT = 10
@@ -211,7 +212,6 @@ class Schedules:
         self.records = records
         self._definitions = f"{records.prefix}schedules"
         self._states = f"{records.prefix}schedule-states"
-        self._swap = records.redis.register_script(_SWAP)
 
     def add(self, schedule: Schedule, origin: Literal["config", "added"] = "added") -> None:
         """Add or replace. Its first slot is the next one from now.
@@ -288,21 +288,16 @@ class Schedules:
 
     def swap(self, name: str, before: str | None, after: Status) -> bool:
         """Store *after* where the state is still *before*; whether it was."""
-        with unavailable(self.records.url):
-            return bool(self._swap(keys=[self._states], args=[name, before or "", after.dumped()]))
+        return bool(
+            self.records.door.call(
+                "fleet/swap_schedule", name=name, before=before or "", after=after.dumped()
+            )
+        )
 
     def _definition(self, name: str) -> tuple[Schedule, Literal["config", "added"]] | None:
         with unavailable(self.records.url):
             text = cast("str | None", self.records.redis.hget(self._definitions, name))
         return None if text is None else next(_readable(text), None)
-
-
-_SWAP = """
-local current = redis.call('HGET', KEYS[1], ARGV[1]) or ''
-if current ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-return 1
-"""
 
 
 def define(name: str, values: dict[str, Any]) -> Schedule:

@@ -168,8 +168,7 @@ class MemoryRecords:
             raise JobNotFound(f"There is no job {job_id!r}.")
         return found
 
-    def cancel(self, job_id: str, *, keep_seconds: float = 0) -> State:
-        del keep_seconds
+    def cancel(self, job_id: str) -> State:
         with self._lock:
             if not self.get(job_id).has_ended:
                 self.change(job_id, state="cancelled", ended=datetime.now(UTC))

@@ -14,7 +14,7 @@ from typing import Any
 from redis import Redis
 
 import b2jobs
-from b2jobs.lua import QUEUES
+from b2jobs.redis import QUEUES
 from support.processes import Process, kill_tree
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -123,7 +123,7 @@ class Installation:
         """
         meant = ("b2jobs:job:", "b2jobs:key:", "celery-task-meta-", "_kombu.binding")
         named = {f"b2jobs:{name}" for name in ("succeeded", "failed", "cancelled")}
-        living = {"b2jobs:workers", "b2jobs:keeper"}
+        living = {"b2jobs:workers", "b2jobs:keeper", "b2jobs:retention"}
         return {
             key for key in self.keys() if not key.startswith(meant) and key not in named | living
         }

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2jobs.errors import CallerError, JobError, PassingError, Wait
+from b2jobs.errors import CallerError, JobError, OperatorError, PassingError, Wait
 from b2jobs_worker.delivery.retry import LONGEST_BACKOFF_SECONDS, Again, End, decide
 
 OUTAGE = PassingError("b2_unavailable", "503")
 LIMITED = PassingError("rate_limited", "429", wait=Wait("rate_limited", 30))
 CAP = PassingError("transaction_cap", "403", wait=Wait("cap", 3600))
+WRONG_KEY = OperatorError("credentials_invalid", "401", wait=Wait("credentials"))
 MISSING = CallerError("source_missing", "404")
 
 
@@ -31,6 +32,9 @@ MISSING = CallerError("source_missing", "404")
         (LIMITED, 1, 0, 86_400, 0.0, Again(30.0, "rate_limited")),
         (LIMITED, 9, 0, 86_400, 1.0, Again(33.0, "rate_limited")),
         (LIMITED, 1, 80, 100, 0.0, End()),
+        (WRONG_KEY, 1, 0, 86_400, 1.0, Again(1.0, "credentials")),
+        (WRONG_KEY, 10_000, 0, 86_400, 1.0, Again(30.0, "credentials")),
+        (WRONG_KEY, 3, 97, 100, 1.0, End()),
         (CAP, 1, 0, 86_400, 0.0, Again(3600.0, "cap")),
     ],
 )

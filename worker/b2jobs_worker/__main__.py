@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from b2jobs.errors import OperatorError
+from b2jobs_worker.delivery.credentials_watch import CredentialsWatch
 from b2jobs_worker.settings import Settings, load
 
 RESTART_PAUSE_SECONDS = 1.0
@@ -120,7 +121,10 @@ def main() -> int:
     except OperatorError as error:
         logger.error("%s %s [%s]", error, error.hint, error.code)
         return 2
-    return Parent(plan(settings)).run()
+    watch = CredentialsWatch(settings)
+    parent = Parent(plan(settings))
+    watch.start()
+    return parent.run()
 
 
 if __name__ == "__main__":

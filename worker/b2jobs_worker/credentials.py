@@ -4,6 +4,9 @@
     {"accounts": {"default": {...}, "archive": {..., "realm": "..."}},
      "stores": {"s3://bucket": {"access_key_id": "...", ...}, "gs://": {...}}}
 
+An entry that is wrong makes itself unusable and no other; a realm without TLS needs
+`"allow_http": true` beside it, unless it is on this machine.
+
 Nothing here quotes a value: a message names the key and the file, never what stands there.
 """
 
@@ -11,16 +14,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from ipaddress import ip_address
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
+
+from b2jobs.account_names import could_be_a_key
 
 PRODUCTION = "production"
 DEFAULT_ACCOUNT = "default"
 
-_ACCOUNT_KEYS = ("key_id", "application_key", "realm")
+_ACCOUNT_KEYS = ("key_id", "application_key", "realm", "allow_http")
 _STORE_KEYS = {
     "s3": ("access_key_id", "secret_access_key", "session_token", "region", "endpoint"),
     "gs": ("service_account_key", "service_account_path", "endpoint"),
@@ -31,8 +38,21 @@ _BASE_URL = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]+(/[A-Za-z0-9_./~-]*)?\Z")
 _TOLD = re.compile(r"(?:[A-Za-z0-9_.-]{1,24}|[a-z0-9]{1,8}://[a-z0-9.-]{0,63})\Z")
 
 
+Entry = TypeVar("Entry")
+
+
+class Unfinished(str):
+    """What is wrong with a text that does not parse: it may not be all there yet."""
+
+    __slots__ = ()
+
+
 class Malformed(ValueError):
     """What is wrong, in words that hold no value of the file."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -55,18 +75,20 @@ class Credential:
 
 @dataclass(frozen=True)
 class Contents:
-    """A secrets file that was read and checked."""
+    """A secrets file that was read and checked, and what is wrong with single entries of it."""
 
     accounts: Mapping[str, Credential]
     stores: Mapping[str, Mapping[str, SecretStr]] = field(repr=False)
+    bad_accounts: Mapping[str, str] = field(repr=False)
+    bad_stores: Mapping[str, str] = field(repr=False)
 
 
 def read(raw: bytes) -> Contents:
     """Check the bytes of a secrets file.
 
     Raises:
-        Malformed: says which key of which account is wrong. Neither the exception nor its
-            context holds any of the bytes.
+        Malformed: nothing of it can be used. Neither the exception nor its context holds any
+            of the bytes.
     """
     document, problem = _decode(raw)
     del raw
@@ -79,10 +101,12 @@ def read(raw: bytes) -> Contents:
     }
     flat = {name: value for name, value in document.items() if name not in sections}
     del document
-    for name, section in sections.items():
-        if not isinstance(section, dict):
-            raise Malformed(f'"{name}" is not an object')
+    stores, bad_stores = sections.get("stores", {}), {}
+    if not isinstance(stores, dict):
+        stores, bad_stores = {}, {f"{name}://": '"stores" is not an object' for name in _STORE_KEYS}
     if "accounts" in sections:
+        if not isinstance(sections["accounts"], dict):
+            raise Malformed('"accounts" is not an object')
         if flat:
             raise Malformed(
                 f'it has {_told(next(iter(flat)))} beside "accounts"; an account\'s keys stand '
@@ -93,10 +117,23 @@ def read(raw: bytes) -> Contents:
             raise Malformed('"accounts" is empty')
     else:
         accounts = {DEFAULT_ACCOUNT: flat}
-    return Contents(
-        {name: _account(name, value) for name, value in accounts.items()},
-        {name: _store(name, value) for name, value in sections.get("stores", {}).items()},
-    )
+    good_accounts, bad_accounts = _judged(accounts, _account)
+    good_stores, found = _judged(stores, _store)
+    return Contents(good_accounts, good_stores, bad_accounts, {**bad_stores, **found})
+
+
+def _judged(
+    section: Mapping[str, Any], read_entry: Callable[[str, object], Entry]
+) -> tuple[dict[str, Entry], dict[str, str]]:
+    """The entries that can be used, and what is wrong with the others."""
+    good: dict[str, Entry] = {}
+    bad: dict[str, str] = {}
+    for name, value in section.items():
+        try:
+            good[name] = read_entry(name, value)
+        except Malformed as error:
+            bad[name] = error.problem
+    return good, bad
 
 
 def _decode(raw: bytes) -> tuple[Any, str]:
@@ -115,9 +152,10 @@ def _decode(raw: bytes) -> tuple[Any, str]:
     try:
         document = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=unique)
     except UnicodeDecodeError as error:
-        return None, f"it is not UTF-8 at byte {error.start}"
+        return None, Unfinished(f"it is not UTF-8 at byte {error.start}")
     except json.JSONDecodeError as error:
-        return None, f"it is not JSON: {error.msg}, line {error.lineno} column {error.colno}"
+        where = f"line {error.lineno} column {error.colno}"
+        return None, Unfinished(f"it is not JSON: {error.msg}, {where}")
     except RecursionError:
         return None, "it is nested too deeply"
     if twice:
@@ -127,6 +165,13 @@ def _decode(raw: bytes) -> tuple[Any, str]:
 
 def _account(name: str, value: object) -> Credential:
     where = f"of account {_told(name)}"
+    if could_be_a_key(name):
+        raise Malformed("an account has a name that could be a key; it is not shown here")
+    allow_http = value.get("allow_http", False) if isinstance(value, dict) else False
+    if not isinstance(allow_http, bool):
+        raise Malformed(f'"allow_http" {where} is neither true nor false')
+    if isinstance(value, dict):
+        value = {key: text for key, text in value.items() if key != "allow_http"}
     fields = _strings(value, where, _ACCOUNT_KEYS)
     for key in ("key_id", "application_key"):
         if key not in fields:
@@ -134,7 +179,20 @@ def _account(name: str, value: object) -> Credential:
     realm = fields.get("realm", PRODUCTION).rstrip("/")
     if realm != PRODUCTION and not _BASE_URL.match(realm):
         raise Malformed(f'"realm" {where} is neither "production" nor a URL such as https://host')
+    if realm.startswith("http://") and not allow_http and not _is_this_machine(realm):
+        raise Malformed(
+            f'"realm" {where} is an http:// address of another machine, to which the key would go '
+            'in clear: write https://, or "allow_http": true beside it'
+        )
     return Credential(name, fields["key_id"], SecretStr(fields["application_key"]), realm)
+
+
+def _is_this_machine(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # no address, or no URL that can be taken apart
+        return False
 
 
 def _store(name: str, value: object) -> dict[str, SecretStr]:
@@ -163,6 +221,11 @@ def _strings(value: object, where: str, known: tuple[str, ...]) -> dict[str, str
         if key != "service_account_key" and not re.match(r"[!-~]+\Z", text):
             raise Malformed(f'"{key}" {where} has white space or characters that are not ASCII')
     return value
+
+
+def shown(name: str) -> str:
+    """An account's name as it may stand in a message: not when it could be a key."""
+    return "(a name that could be a key)" if could_be_a_key(name) else name
 
 
 def _told(name: str) -> str:

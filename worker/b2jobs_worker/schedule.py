@@ -11,7 +11,8 @@ import uuid
 from typing import Any, Literal
 
 from b2jobs.errors import InvalidJob, JobNotFound
-from b2jobs.records import Record, Records, unavailable
+from b2jobs.records import Record, Records
+from b2jobs.redis import unavailable
 from b2jobs.schedules import Listed, Run, Schedule, Schedules, Status, define, status_of
 from b2jobs_worker.settings import Settings
 

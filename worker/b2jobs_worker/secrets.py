@@ -9,20 +9,34 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from b2jobs.errors import CallerError, OperatorError
-from b2jobs_worker.credentials import DEFAULT_ACCOUNT, Contents, Credential, Malformed, read
+from b2jobs.errors import CallerError, OperatorError, Wait
+from b2jobs_worker.credentials import (
+    DEFAULT_ACCOUNT,
+    Contents,
+    Credential,
+    Malformed,
+    Unfinished,
+    read,
+    shown,
+)
 
 LIMIT_BYTES = 1024 * 1024
+WRITING_SECONDS = 1.0
+"""A file that does not parse and is younger than this may still be being written."""
+_LOOK_SECONDS = 0.05
 _EXPOSED_HINT = (
     "Run chmod 600 on it and let the worker's user own it. In Docker Swarm give the secret "
     "mode: 0400 and the worker's uid, in Kubernetes defaultMode: 0400 (with fsGroup: 0440)."
 )
+
+_UNTIL_CHANGED = Wait("credentials")
 
 _Signature = tuple[int, int, int, int, int, int]
 
@@ -32,11 +46,15 @@ class SecretsFile:
 
     Every question looks at the file's time, inode, size and mode (one `stat`) and reads it
     again when one has changed. A file that has become unusable is an error at once; what it
-    held before is not used any more.
+    held before is not used any more. One that does not parse is read again for as long as it
+    may still be being written. One entry that is wrong is an error for who needs it only.
+
+    All its OperatorErrors can heal: a job waits for a change of the file, as `credentials`.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, writing_seconds: float = WRITING_SECONDS) -> None:
         self.path = Path(path)
+        self._writing_seconds = writing_seconds
         self._lock = threading.Lock()
         self._read: tuple[_Signature, Contents] | None = None
 
@@ -48,18 +66,26 @@ class SecretsFile:
                 `credentials_exposed`, `credentials_invalid`.
             CallerError: `account_unknown`.
         """
-        accounts = self._contents().accounts
-        if name not in accounts:
+        contents = self._contents()
+        if name in contents.bad_accounts:
+            raise self._unusable(contents.bad_accounts[name])
+        if name not in contents.accounts:
+            known = sorted(map(shown, {*contents.accounts, *contents.bad_accounts}))
             raise CallerError(
                 "account_unknown",
-                f"There is no account {name!r} in the secrets file {self.path}.",
-                hint=f"Known are {', '.join(sorted(accounts))}.",
+                f"There is no account {shown(name)!r} in the secrets file {self.path}.",
+                hint=f"Known are {', '.join(known)}.",
             )
-        return accounts[name]
+        return contents.accounts[name]
 
     def accounts(self) -> list[str]:
-        """The names of all accounts, sorted. Raises the same OperatorErrors as `account`."""
+        """The names of all usable accounts, sorted. Raises the same OperatorErrors as `account`."""
         return sorted(self._contents().accounts)
+
+    def problems(self) -> list[str]:
+        """What is wrong with single entries, in words. Raises the OperatorErrors of `account`."""
+        contents = self._contents()
+        return [*contents.bad_accounts.values(), *contents.bad_stores.values()]
 
     def store(self, scheme: str, bucket: str) -> Mapping[str, SecretStr] | None:
         """What the file has for *bucket* of another object store, else for its whole scheme.
@@ -67,8 +93,13 @@ class SecretsFile:
         None when it has nothing. An empty entry is something: it lets the worker use what its
         surroundings give (environment, instance role). Raises the OperatorErrors of `account`.
         """
-        stores = self._contents().stores
-        return stores.get(f"{scheme}://{bucket}", stores.get(f"{scheme}://"))
+        contents = self._contents()
+        for name in (f"{scheme}://{bucket}", f"{scheme}://"):
+            if name in contents.bad_stores:
+                raise self._unusable(contents.bad_stores[name])
+            if name in contents.stores:
+                return contents.stores[name]
+        return None
 
     def _contents(self) -> Contents:
         with self._lock:
@@ -77,28 +108,43 @@ class SecretsFile:
                 if self._read is not None and self._read[0] == _signature(status):
                     return self._read[1]
                 self._read = None
-                status, contents = self._load()
+                status, contents = self._load_written()
             except FileNotFoundError as error:
                 raise OperatorError(
                     "credentials_missing",
                     f"There is no secrets file {self.path}.",
                     hint="Create it or point B2JOBS_SECRETS_FILE at it.",
+                    wait=_UNTIL_CHANGED,
                 ) from error
             except OSError as error:
                 raise OperatorError(
                     "credentials_unreadable",
                     f"The secrets file {self.path} cannot be read: {error.strerror}.",
                     hint="Let the worker's user own it, with mode 600.",
+                    wait=_UNTIL_CHANGED,
                 ) from error
             if isinstance(contents, str):
-                raise OperatorError(
-                    "credentials_invalid",
-                    f"The secrets file {self.path} cannot be used: {contents}.",
-                    hint='It holds {"key_id": "...", "application_key": "..."}, or several of '
-                    'these as {"accounts": {"default": {...}}}.',
-                )
+                raise self._unusable(contents)
             self._read = _signature(status), contents
             return contents
+
+    def _unusable(self, problem: str) -> OperatorError:
+        return OperatorError(
+            "credentials_invalid",
+            f"The secrets file {self.path} cannot be used: {problem}.",
+            hint='It holds {"key_id": "...", "application_key": "..."}, or several of '
+            'these as {"accounts": {"default": {...}}}.',
+            wait=_UNTIL_CHANGED,
+        )
+
+    def _load_written(self) -> tuple[os.stat_result, Contents | str]:
+        """`_load`, again while what does not parse is so young that it may be half written."""
+        while True:
+            status, contents = self._load()
+            age = abs(time.time() - status.st_mtime)
+            if not isinstance(contents, Unfinished) or age >= self._writing_seconds:
+                return status, contents
+            time.sleep(_LOOK_SECONDS)
 
     def _load(self) -> tuple[os.stat_result, Contents | str]:
         """Open, judge what was opened, read: nobody can exchange the file in between.
@@ -116,7 +162,7 @@ class SecretsFile:
         try:
             return status, read(raw)
         except Malformed as error:
-            return status, str(error)
+            return status, error.problem
 
     def _judge(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
@@ -124,6 +170,7 @@ class SecretsFile:
                 "credentials_unreadable",
                 f"The secrets file {self.path} is not a regular file.",
                 hint="Point B2JOBS_SECRETS_FILE at a file.",
+                wait=_UNTIL_CHANGED,
             )
         who = exposed_to(status, os.geteuid(), {os.getegid(), *os.getgroups()})
         if who:
@@ -132,6 +179,7 @@ class SecretsFile:
                 f"The secrets file {self.path} has mode {stat.S_IMODE(status.st_mode):04o}: "
                 f"{who} can read or change it.",
                 hint=_EXPOSED_HINT,
+                wait=_UNTIL_CHANGED,
             )
 
 

@@ -25,7 +25,7 @@ from b2jobs.connection import connect
 from b2jobs.handle import Handle
 from b2jobs.local.stack import Stack
 from b2jobs.local.state import State
-from b2jobs.records import unavailable
+from b2jobs.redis import unavailable
 from b2jobs.results import BucketResult, Result, ShareResult, TransferResult
 
 SOURCE = "data://.my/somecollection/somefile.png"

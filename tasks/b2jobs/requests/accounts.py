@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import field_validator, model_validator
 
 from b2jobs import locations
+from b2jobs.account_names import AccountName
 from b2jobs.requests.job import Job
 
 
@@ -19,7 +20,7 @@ class Bucket(Job):
     name: str | None = None
     type: Literal["allPrivate", "allPublic"] | None = None
     lifecycle: list[dict[str, Any]] | None = None
-    account: str = "default"
+    account: AccountName = "default"
 
     @field_validator("name")
     @classmethod
@@ -47,4 +48,4 @@ class Check(Job):
 
     kind = "check"
 
-    account: str = "default"
+    account: AccountName = "default"

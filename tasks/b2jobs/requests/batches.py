@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from b2jobs import locations, patterns
+from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests.job import IfExists, Job, Priority
 from b2jobs.requests.places import prefix, single
@@ -38,7 +39,7 @@ class Batch(Job):
     strict: bool = False
     on_done: tuple[str, str] | None = None
     ledger: str | None = None
-    account: str = "default"
+    account: AccountName = "default"
     priority: Priority = "low"
 
     @field_validator("manifest")
@@ -106,7 +107,7 @@ class Verify(Job):
     kind = "verify"
 
     prefix: str | None = None
-    account: str = "default"
+    account: AccountName = "default"
 
     @field_validator("prefix")
     @classmethod
@@ -120,4 +121,4 @@ class ReadLedger(Job):
     kind = "ledger"
 
     batch: str
-    account: str = "default"
+    account: AccountName = "default"

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from b2jobs import locations
+from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, B2Version
 from b2jobs.requests.job import Job
 from b2jobs.requests.places import one_file, one_of, single
@@ -22,7 +23,7 @@ class Delete(Job):
 
     target: str
     versions: Annotated[str, Field(min_length=1)] = "latest"
-    account: str = "default"
+    account: AccountName = "default"
 
     @field_validator("target")
     @classmethod
@@ -46,7 +47,7 @@ class Hide(Job):
     kind = "hide"
 
     target: str
-    account: str = "default"
+    account: AccountName = "default"
 
     @field_validator("target")
     @classmethod
@@ -66,7 +67,7 @@ class Remove(Job):
     target: str
     identity: str
     top: str
-    account: str = "default"
+    account: AccountName = "default"
 
 
 class Share(Job):
@@ -76,7 +77,7 @@ class Share(Job):
 
     source: str
     seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
-    account: str = "default"
+    account: AccountName = "default"
 
     @field_validator("source")
     @classmethod

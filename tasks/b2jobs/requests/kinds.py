@@ -78,6 +78,8 @@ def _invalid(kind: str, error: ValidationError) -> InvalidJob:
             hint=cause.hint,
             field=field,
         )
+    if isinstance(cause, InvalidJob):
+        return cause
     match first["type"]:
         case "extra_forbidden":
             known = ", ".join(KINDS[kind].model_fields)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from b2jobs import locations, patterns
+from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests.job import Job, Priority
 from b2jobs.requests.places import folder
@@ -43,7 +44,7 @@ class Sync(Job):
     allow_empty_source: bool = False
     overlap: Literal["wait", "skip", "replace"] = "wait"
     dry_run: bool = False
-    account: str = "default"
+    account: AccountName = "default"
     priority: Priority = "low"
 
     @field_validator("source")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from b2jobs import locations
+from b2jobs.account_names import AccountName
 from b2jobs.locations import (
     B2File,
     B2Version,
@@ -42,7 +43,7 @@ class Upload(Job):
     content_type: Annotated[str, Field(min_length=1, max_length=256)] = "b2/x-auto"
     info: dict[str, str] = Field(default_factory=dict)
     hash_first: bool = False
-    account: str = "default"
+    account: AccountName = "default"
 
     @field_validator("source")
     @classmethod
@@ -94,7 +95,7 @@ class Download(Job):
     destination: str | None = None
     if_exists: Literal["skip", "fail", "replace"] = "replace"
     range: str | None = None
-    account: str = "default"
+    account: AccountName = "default"
 
     @field_validator("source")
     @classmethod
@@ -132,7 +133,7 @@ class Copy(Job):
     if_exists: IfExists = "version"
     content_type: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     info: dict[str, str] | None = None
-    account: str = "default"
+    account: AccountName = "default"
 
     @field_validator("source")
     @classmethod

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from b2sdk.v3 import exception as b2
 
-from b2jobs.errors import CallerError, InternalError, JobError, OperatorError, PassingError
+from b2jobs.errors import CallerError, InternalError, JobError, OperatorError, PassingError, Wait
 from b2jobs_worker.b2 import errors
+from b2jobs_worker.b2.session import KeyRefused
 
 CLASSES = [
     kind
@@ -21,13 +22,12 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 def answered(
     status: int, code: str | None, message: str = "", headers: dict[str, str] | None = None,
-    call: str = "upload_file",
 ) -> JobError:  # fmt: skip
     """What B2's answer ends in, by way of b2sdk's own interpretation."""
     from b2sdk._internal.exception import interpret_b2_error
 
     error = interpret_b2_error(status, code, message, headers or {}, {})
-    return errors.convert(error, call, now=NOON)
+    return errors.convert(error, now=NOON)
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
@@ -70,7 +70,7 @@ def test_what_an_answer_means(
 
 
 def test_an_exception_b2jobs_never_provokes_is_a_bug() -> None:
-    assert isinstance(errors.convert(b2.IncompleteSync(), "upload_file"), InternalError)
+    assert isinstance(errors.convert(b2.IncompleteSync()), InternalError)
 
 
 @pytest.mark.parametrize(
@@ -99,16 +99,17 @@ def test_retry_after_is_kept() -> None:
     assert (busy.wait.reason, busy.wait.seconds) == ("backoff", 3)
 
 
-def test_a_wrong_key_is_the_operators_matter_when_authorising_only() -> None:
-    wrong = answered(401, "unauthorized", call="authorize_account")
+def test_a_refused_key_is_the_operators_matter_a_refused_token_is_not() -> None:
+    wrong = errors.convert(KeyRefused("no"))
     assert (type(wrong), wrong.code) == (OperatorError, "credentials_invalid")
+    assert wrong.wait == Wait("credentials")
     token = answered(401, "bad_auth_token", "bad")
     assert (type(token), token.code) == (PassingError, "token_refused")
 
 
 def test_the_missing_capability_is_named() -> None:
     refused = b2.Unauthorized("no", "unauthorized")
-    error = errors.convert(refused, "upload_file", missing=["writeFiles"])
+    error = errors.convert(refused, missing=["writeFiles"])
     assert error.code == "capability_missing"
     assert "writeFiles" in error.message
     assert "writeFiles" in error.hint

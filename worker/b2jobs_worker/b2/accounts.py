@@ -65,10 +65,10 @@ class Account:
 
         Raises b2sdk's exceptions.
         """
-        if self._authorised:
+        if self.is_authorised:
             return
         with self._authorising:
-            if not self._authorised:
+            if not self.is_authorised:
                 self.session.authorize_account(
                     self.credential.realm,
                     self.credential.key_id,
@@ -78,7 +78,8 @@ class Account:
 
     @property
     def is_authorised(self) -> bool:
-        return self._authorised
+        """Whether calls can be made; not any more once B2 has refused to renew a token."""
+        return self._authorised and not self.session.is_refused
 
     @property
     def capabilities(self) -> frozenset[str]:

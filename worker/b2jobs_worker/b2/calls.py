@@ -134,7 +134,7 @@ class Calls:
             # An aborted connection looks like a broken one; the reason is the interruption.
             self.attempt.checkpoint()
             missing = () if name == "authorize_account" else set(needs) - account.capabilities
-            converted = errors.convert(error, name, missing=missing)
+            converted = errors.convert(error, missing=missing)
             if converted.wait is not None and converted.wait.reason in ("rate_limited", "cap"):
                 self._accounts.governor.pause(account.name, converted)
             raise converted from error

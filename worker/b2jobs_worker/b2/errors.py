@@ -22,6 +22,7 @@ from b2jobs.errors import (
     PassingError,
     Wait,
 )
+from b2jobs_worker.b2.session import KeyRefused
 
 STORAGE_CAP_LOOK_SECONDS = 900.0
 """A storage cap ends when an operator acts; until then it is looked at this often."""
@@ -39,9 +40,9 @@ Build = Callable[[b2.B2Error, str], JobError]
 
 
 def convert(
-    error: b2.B2Error, call: str, *, missing: Iterable[str] = (), now: datetime | None = None
+    error: b2.B2Error, *, missing: Iterable[str] = (), now: datetime | None = None
 ) -> JobError:
-    """The error of the job whose *call* (b2sdk's name for it) ended in *error*.
+    """The error of the job whose call ended in *error*.
 
     *missing* are the capabilities the call needs and the key has not. *now* is for the
     wait until 00:00 UTC, when B2's daily caps begin anew.
@@ -57,14 +58,13 @@ def convert(
             return _cap("transaction_cap_exceeded", now)
         case b2.CapExceeded():
             return _cap("cap_exceeded", now)
-        case b2.Unauthorized() if call == "authorize_account" and not isinstance(
-            error, b2.EmailNotVerified | b2.NoPaymentHistory
-        ):
+        case KeyRefused():
             return OperatorError(
                 "credentials_invalid",
                 "B2 refuses the account's key: the key id or the application key is wrong, or "
                 "the key was deleted.",
                 hint="Put a valid key into the secrets file; workers read it again by themselves.",
+                wait=Wait("credentials"),
             )
         case b2.InvalidAuthToken():
             return PassingError(

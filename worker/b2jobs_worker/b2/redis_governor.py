@@ -22,7 +22,8 @@ from typing import Any
 
 import redis
 
-from b2jobs.errors import JobError
+from b2jobs.errors import JobError, QueueUnavailable
+from b2jobs.redis import Door, unavailable
 from b2jobs_worker.b2.governor import LocalGovernor, Pause
 
 logger = logging.getLogger(__name__)
@@ -30,24 +31,6 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 _BATCH_SECONDS = 0.1
 _BURST_SECONDS = 0.5
-
-# One number a key: the time at which all that was granted is used up (GCRA).
-_GRANT = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + time[2] / 1000
-local used_up = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
-local wait = used_up - now - tonumber(ARGV[2])
-local last = used_up + tonumber(ARGV[1])
-redis.call('SET', KEYS[1], string.format('%.3f', last), 'PX', math.ceil(last - now) + 1000)
-return math.max(math.ceil(wait), 0)
-"""
-
-# The later end of two pauses holds.
-_PAUSE = """
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then
-    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-end
-"""
 
 
 @dataclass
@@ -73,8 +56,11 @@ class RedisGovernor:
         requests_per_second: float | None = None,
         bytes_per_second: float | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        url: str = "redis://",
     ) -> None:
         self._redis: Any = client
+        self._url = url
+        self._door = Door(client, url, prefix)
         self._prefix = prefix
         self._rates = {"requests": requests_per_second, "bytes": bytes_per_second}
         self._sleep = sleep
@@ -100,8 +86,9 @@ class RedisGovernor:
         told = json.dumps({"code": error.code, "reason": error.wait.reason})
         milliseconds = max(1, math.ceil(error.wait.seconds * 1000))
         try:
-            self._redis.eval(_PAUSE, 1, self._key(account, "pause"), told, milliseconds)
-        except redis.RedisError as failure:
+            key = self._key(account, "pause")
+            self._door.call("fleet/pause", key=key, told=told, milliseconds=milliseconds)
+        except QueueUnavailable as failure:
             logger.warning("other workers are not told to pause: %s", failure)
 
     def _look(self, account: str) -> None:
@@ -111,10 +98,12 @@ class RedisGovernor:
             if now - self._looked_at.get(account, float("-inf")) < LOOK_SECONDS:
                 return
             self._looked_at[account] = now
-        key = self._key(account, "pause")
+        key = self._prefix + self._key(account, "pause")
         try:
-            told, milliseconds = self._redis.pipeline(transaction=True).get(key).pttl(key).execute()
-        except redis.RedisError as failure:
+            with unavailable(self._url):
+                pipe = self._redis.pipeline(transaction=True)
+                told, milliseconds = pipe.get(key).pttl(key).execute()
+        except QueueUnavailable as failure:
             logger.warning("pauses of other workers are not known: %s", failure)
             return
         if told is not None and milliseconds > 0:
@@ -143,13 +132,12 @@ class RedisGovernor:
     def _granted(self, key: str, wanted: float, rate: float) -> float:
         """Seconds to wait before *wanted* may be used; 0 when Redis does not answer."""
         try:
-            milliseconds = self._redis.eval(
-                _GRANT, 1, key, wanted / rate * 1000, _BURST_SECONDS * 1000
-            )
-        except redis.RedisError as failure:
+            cost, burst = wanted / rate * 1000, _BURST_SECONDS * 1000
+            milliseconds = self._door.call("fleet/grant", key=key, cost=cost, burst=burst)
+        except QueueUnavailable as failure:
             logger.warning("the fleet's limits are not known: %s", failure)
             return 0.0
         return float(milliseconds) / 1000
 
     def _key(self, account: str, what: str) -> str:
-        return f"{self._prefix}governor:{account}:{what}"
+        return f"governor:{account}:{what}"

@@ -8,16 +8,41 @@ class C call each; here the first one does and the others go on with its token.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from b2sdk.v3 import B2Http, B2HttpApiConfig, B2Session, DummyCache, InMemoryAccountInfo
-from b2sdk.v3.exception import BadUploadUrl, InvalidAuthToken
+from b2sdk.v3.exception import (
+    B2Error,
+    BadUploadUrl,
+    EmailNotVerified,
+    InvalidAuthToken,
+    NoPaymentHistory,
+    Unauthorized,
+)
 
 from b2jobs_worker.b2.http import Response, Session
 
 Send = Callable[..., Any]
+
+REFUSED_SECONDS = 60.0
+"""How long a key that B2 refused is not shown to it again; one that is replaced is new."""
+
+
+class KeyRefused(B2Error):
+    """B2 does not authorise the key: it is wrong, or it was deleted in the middle.
+
+    Not an `Unauthorized`, which b2sdk would replace on its way up from an upload.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class OneTryHttp(B2Http):
@@ -59,6 +84,7 @@ class OneAuthorisation(B2Session):
         self.info = AccountInfo()
         self.authorisations = 0
         self._authorising = threading.Lock()
+        self._refusal: tuple[float, str] | None = None
         config = B2HttpApiConfig(
             http_session_factory=lambda: http,
             install_clock_skew_hook=False,
@@ -68,9 +94,28 @@ class OneAuthorisation(B2Session):
         super().__init__(self.info, cache=DummyCache(), api_config=config)
 
     def authorize_account(self, realm: str, key_id: str, application_key: str) -> None:
-        """Authorise now; for the first time, and when a token has expired."""
-        super().authorize_account(realm, key_id, application_key)
+        """Authorise now; for the first time, and when a token has expired.
+
+        Raises:
+            KeyRefused: without asking, where B2 has said so within `REFUSED_SECONDS`.
+        """
+        if self.is_refused and self._refusal is not None:
+            raise KeyRefused(self._refusal[1])
+        try:
+            super().authorize_account(realm, key_id, application_key)
+        except (EmailNotVerified, NoPaymentHistory):
+            raise
+        except Unauthorized as error:
+            self._refusal = time.monotonic(), str(error)
+            raise KeyRefused(str(error)) from error
+        self._refusal = None
         self.authorisations += 1
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether B2 has refused the key a short while ago."""
+        refusal = self._refusal
+        return refusal is not None and time.monotonic() - refusal[0] < REFUSED_SECONDS
 
     def authorize_automatically(self) -> bool:
         """Called by b2sdk when B2 refused a token; true means try the call again.

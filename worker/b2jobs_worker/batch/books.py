@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any, Protocol, TypeVar, cast
 
+from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import Failure, QueueUnavailable
 from b2jobs.ledger import packed_rows, rows_of
-from b2jobs.records import Records, unavailable
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
+from b2jobs.requests import State
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch import scripts
 from b2jobs_worker.batch.ledger.item import Planned, unpacked
 from b2jobs_worker.batch.ledger.outcome import Outcome
 
@@ -83,16 +85,6 @@ class Books:
     def __init__(self, records: Records, keep_seconds: float) -> None:
         self.records = records
         self.keep_seconds = keep_seconds
-        redis = records.redis
-        self._note = redis.register_script(scripts.NOTE)
-        self._plan = redis.register_script(scripts.PLAN)
-        self._rest = redis.register_script(scripts.REST)
-        self._wake_packs = redis.register_script(scripts.WAKE_PACKS)
-        self._end = redis.register_script(scripts.END)
-        self._record = redis.register_script(scripts.RECORD)
-        self._seal = redis.register_script(scripts.SEAL)
-        self._pause_pack = redis.register_script(scripts.PAUSE_PACK)
-        self._disown = redis.register_script(scripts.DISOWN)
 
     def key(self, kind: str, name: str) -> str:
         return f"{self.records.prefix}{kind}:{name}"
@@ -128,41 +120,68 @@ class Books:
 
     def note(self, attempt: Fenced, **fields: object) -> None:
         """Write into the batch's hash. Raises `Interrupted` where it is not ours any more."""
-        flat = [str(text) for pair in fields.items() for text in pair]
-        self._fenced(attempt, self._note, *flat)
+        texts = {name: str(value) for name, value in fields.items()}
+        self._fenced(attempt, "batches/note", fields=texts)
 
     def write(self, attempt: Fenced, step: Step, *, priority: str, orders: Orders) -> None:
         """Carry out a step of the plan. Raises `Interrupted` where it is not ours any more."""
-        arguments: list[Any] = []
-        for named in (step.fields, step.counts, step.segments):
-            arguments.append(len(named))
-            for name, value in named.items():
-                arguments += [name, value]
-        arguments += [len(step.closed), *step.closed, priority, _FOR_EVER_SECONDS]
+        packs, items = [], []
         for pack in step.packs:
             request = {"batch": attempt.job_id, "number": pack.number}
-            rows = [[e.position, e.earlier, e.planned.packed()] for e in pack.entries]
+            job = {
+                "kind": "pack",
+                "priority": priority,
+                "request": json.dumps(request),
+                "retry": _FOR_EVER_SECONDS,
+            }
             name = pack_name(attempt.job_id, pack.number)
-            packed = packed_rows([astuple(orders), *rows])
-            arguments += [pack.number, name, json.dumps(request), packed]
-        self._fenced(attempt, self._plan, *arguments)
+            packs.append({"number": pack.number, "id": name, "job": job})
+            rows = [[e.position, e.earlier, e.planned.packed()] for e in pack.entries]
+            items.append(packed_rows([astuple(orders), *rows]))
+        self._fenced(
+            attempt,
+            "batches/plan",
+            *step.segments.values(),
+            *items,
+            fields=step.fields,
+            counts={name: str(amount) for name, amount in step.counts.items()},
+            segments=list(step.segments),
+            closed=step.closed,
+            packs=packs,
+        )
 
     def rest(self, attempt: Fenced, reason: str, delay_seconds: float, low: int) -> None:
         """Let the planner wait for *reason*, or until at most *low* packs are under way."""
-        self._fenced(attempt, self._rest, reason, delay_seconds, low)
+        self._fenced(attempt, "batches/rest", reason=reason, delay=delay_seconds, low=low)
 
     def wake_packs(self, attempt: Attempt) -> None:
         """Ring for every pack of the batch that waits."""
-        self._patiently(
-            attempt,
-            lambda: self._wake_packs(keys=[self.records.root], args=[attempt.job_id]),
-        )
+        self._call(attempt, "batches/wake_packs", id=attempt.job_id)
 
-    def end(self, attempt: Fenced, *arguments: Any) -> None:
-        """End the batch: state, field, value, Celery meta, summary, callback queue and message."""
-        state, name, value, meta, summary, queue, message = arguments
+    def end(
+        self,
+        attempt: Fenced,
+        state: State,
+        failure: Failure | None,
+        result: dict[str, Any],
+        callback: tuple[str, str] | None,
+    ) -> None:
+        """End the batch with its counters; *callback* is a queue and a message for it."""
+        if failure is None:
+            meta = succeeded_meta(result)
+        else:
+            meta = revoked_meta() if state == "cancelled" else failed_meta(failure)
+        queue, message = callback or (None, None)
         self._fenced(
-            attempt, self._end, state, name, value, meta, self.keep_seconds, summary, queue, message
+            attempt,
+            "batches/finish",
+            state=state,
+            failure=None if failure is None else failure.model_dump_json(),
+            result=json.dumps(result),
+            meta=meta,
+            keep=self.keep_seconds,
+            queue=queue,
+            message=message,
         )
 
     # -- the pack's side ------------------------------------------------------------------
@@ -195,33 +214,38 @@ class Books:
         dollars: float,
     ) -> str:
         """Record outcomes; each counts once. Answers `ok`, `paused`, `cancel` or `lost`."""
-        flat: list[Any] = []
-        for position, outcome in outcomes:
-            flat += [position, outcome.line(), outcome.status, outcome.code, outcome.moved_bytes]
-        spent = [calls.get("a", 0), calls.get("b", 0), calls.get("c", 0), f"{dollars:.9g}"]
-        arguments = [attempt.job_id, attempt.fence, batch, *spent, *flat]
-        return self._patiently(
-            attempt, lambda: str(self._record(keys=[self.records.root], args=arguments))
+        found = [
+            [position, each.line(), each.status, each.code, str(each.moved_bytes)]
+            for position, each in outcomes
+        ]
+        standing = self._call(
+            attempt,
+            "packs/record",
+            pack=attempt.job_id,
+            fence=attempt.fence,
+            batch=batch,
+            calls={name: count for name, count in calls.items() if count},
+            dollars=f"{dollars:.9g}",
+            outcomes=found,
         )
+        return str(standing)
 
     def seal(self, attempt: Fenced, batch: str, number: int, segment: bytes) -> list[str] | None:
         """End the pack with its segment; the strays to remove, or None: not ours any more."""
-        arguments: list[Any] = [attempt.job_id, attempt.fence, batch, number, segment]
-        answer = self._patiently(
-            attempt, lambda: self._seal(keys=[self.records.root], args=arguments)
+        pack, fence = attempt.job_id, attempt.fence
+        answer, strays = self._call(
+            attempt, "packs/seal", segment, pack=pack, fence=fence, batch=batch, number=number
         )
-        return None if answer[0] == "lost" else [str(stray) for stray in answer[1:]]
+        return None if answer == "lost" else [str(stray) for stray in strays]
 
     def pause_pack(self, attempt: Fenced, batch: str) -> None:
         """Let the pack wait until its batch goes on."""
-        arguments = [attempt.job_id, attempt.fence, batch]
-        self._patiently(attempt, lambda: self._pause_pack(keys=[self.records.root], args=arguments))
+        pack, fence = attempt.job_id, attempt.fence
+        self._call(attempt, "packs/pause", pack=pack, fence=fence, batch=batch)
 
-    def disown(self, pack: str, batch: str, number: int, made: Mapping[int, str]) -> dict[int, str]:
+    def disown(self, pack: str, made: Mapping[int, str]) -> dict[int, str]:
         """Ask what became of positions at which an outdated owner made something."""
-        flat: list[str | int] = [value for pair in made.items() for value in pair]
-        with unavailable(self.records.url):
-            answers = self._disown(keys=[self.records.root], args=[pack, batch, number, *flat])
+        answers = self.records.door.call("packs/disown", pack=pack, made=list(made.items()))
         return dict(zip(made, (str(answer) for answer in answers), strict=True))
 
     # -- the ledger -----------------------------------------------------------------------
@@ -256,6 +280,13 @@ class Books:
         with unavailable(self.records.url):
             return cast("dict[str, str]", self.records.redis.hgetall(self.key("batch", batch)))
 
+    def hand_over(self, attempt: Attempt, number: int, chunk: bytes, most: int) -> bool:
+        """Offer a chunk to whoever reads what this job hands over; False: *most* lie there."""
+        said = self._call(
+            attempt, "batches/feed", chunk, id=attempt.job_id, number=number, most=most
+        )
+        return bool(said != "full")
+
     def expire_feed(self, attempt: Attempt, seconds: int) -> None:
         """Drop what a job has handed over after *seconds*."""
         key = self.key("batch", attempt.job_id)
@@ -271,10 +302,12 @@ class Books:
 
     # -------------------------------------------------------------------------------------
 
-    def _fenced(self, attempt: Fenced, script: Callable[..., Any], *arguments: Any) -> None:
-        given = [attempt.job_id, attempt.fence, *arguments]
-        answer = self._patiently(attempt, lambda: script(keys=[self.records.root], args=given))
-        if not answer:
+    def _call(self, attempt: Attempt, script: str, *raw: bytes, **arguments: Any) -> Any:
+        return self._patiently(attempt, lambda: self.records.door.call(script, *raw, **arguments))
+
+    def _fenced(self, attempt: Fenced, script: str, *raw: bytes, **arguments: Any) -> None:
+        own = {"id": attempt.job_id, "fence": attempt.fence}
+        if not self._call(attempt, script, *raw, **own, **arguments):
             attempt.guard()  # says why, by raising
             raise QueueUnavailable("The lease was lost and found again; the keeper rings again.")
 

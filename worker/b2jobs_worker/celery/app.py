@@ -15,7 +15,7 @@ from celery import Celery
 from celery.signals import worker_init, worker_shutting_down
 
 from b2jobs import redis_url
-from b2jobs.lua import QUEUES
+from b2jobs.redis import QUEUES
 from b2jobs_worker.celery import broker
 from b2jobs_worker.celery.keeper_step import KeeperStep
 from b2jobs_worker.celery.wake import WakeStep

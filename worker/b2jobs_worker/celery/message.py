@@ -16,6 +16,7 @@ from typing import Any
 from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default as celery_strategy
 
+from b2jobs.account_names import masked
 from b2jobs.errors import InvalidJob, QueueUnavailable
 from b2jobs.records import Records
 from b2jobs.requests import Job, build
@@ -73,7 +74,7 @@ def register(
         delay = max(0.0, _seconds_until(headers.get("eta")) or 0.0)
     except InvalidJob as error:
         logger.warning("job %s is refused: %s", job_id, error)
-        records.refuse(job_id, kind, arguments.named, invalid(error))
+        records.refuse(job_id, kind, masked(arguments.named), invalid(error))
         return
     first = records.submit(job_id, job, delay_seconds=delay)
     if first != job_id:

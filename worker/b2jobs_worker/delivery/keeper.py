@@ -11,21 +11,24 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
 from redis.exceptions import NoPermissionError
 
 from b2jobs.errors import QueueUnavailable
-from b2jobs.records import Records, unavailable
-from b2jobs_worker.delivery import scripts
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
 from b2jobs_worker.settings import Settings
 
 ROUND_SECONDS = 1.0
 LEAD_SECONDS = 5.0
-MOST_PER_ROUND = 500
+MOST_PER_CALL = 200
+CALLS_PER_ROUND = 10
 FORWARD_MOST = 200
 
 logger = logging.getLogger(__name__)
+
+Chore = Literal["take_back", "ring_due", "ring_unheard", "forget"]
 
 
 CHORES: list[Callable[[Settings, Records], Callable[[], None]]] = []
@@ -44,10 +47,10 @@ class Keeper:
         self.chores = [make(settings, self.records) for make in CHORES]
         self._token = uuid.uuid4().hex
         self._judge_from = 0.0
-        redis = self.records.redis
-        self._lead = redis.register_script(scripts.LEAD)
-        self._sweep = redis.register_script(scripts.SWEEP)
-        self._forward = redis.register_script(scripts.FORWARD)
+        self._kept = {
+            "results": settings.keep_results_seconds,
+            "failures": settings.keep_failures_seconds,
+        }
 
     def round(self) -> bool:
         """Show that this worker lives and, when leading, do what is due. Whether it leads.
@@ -55,18 +58,16 @@ class Keeper:
         Raises:
             QueueUnavailable
         """
-        with unavailable(self.settings.redis_url):
-            if not self._call(self._lead, self._token, LEAD_SECONDS, self.worker):
-                return False
-            lost, due, rung, _ = self._call(
-                self._sweep,
-                int(self._may_judge()),
-                MOST_PER_ROUND,
-                self.settings.keep_results_seconds,
-                self.settings.keep_failures_seconds,
-            )
-            if self.settings.foreign_queue:
-                self._call(self._forward, self.settings.foreign_queue, FORWARD_MOST)
+        call = self.records.door.call
+        own = {"token": self._token, "lead": LEAD_SECONDS, "worker": self.worker}
+        if not call("keeper/lead", **own, **self._kept):
+            return False
+        lost = self._sweep("take_back") if self._may_judge() else 0
+        due = self._sweep("ring_due")
+        rung = self._sweep("ring_unheard")
+        self._sweep("forget", **self._kept)
+        if self.settings.foreign_queue:
+            call("keeper/forward", queue=self.settings.foreign_queue, most=FORWARD_MOST)
         if lost or rung:
             logger.warning("keeper: %d jobs taken from lost workers, %d rung again", lost, rung)
         elif due:
@@ -79,6 +80,16 @@ class Keeper:
             except Exception:
                 logger.exception("keeper: a chore failed")
         return True
+
+    def _sweep(self, script: Chore, **arguments: float) -> int:
+        """Do what is due in calls that hold Redis for milliseconds; how many jobs there were."""
+        found = 0
+        for _ in range(CALLS_PER_ROUND):
+            count = int(self.records.door.call(f"keeper/{script}", most=MOST_PER_CALL, **arguments))
+            found += count
+            if count < MOST_PER_CALL:
+                break
+        return found
 
     def redis_was_away(self) -> None:
         """Give the owners of leases time to renew them before they are judged."""
@@ -96,10 +107,10 @@ class Keeper:
         if time.monotonic() < self._judge_from:
             return False
         try:
-            info = self.records.redis.info("server")
-        except NoPermissionError:  # then only what this keeper saw of a restart counts
-            return True
+            with unavailable(self.settings.redis_url):
+                info = self.records.redis.info("server")
+        except QueueUnavailable as error:
+            if not isinstance(error.__cause__, NoPermissionError):
+                raise
+            return True  # then only what this keeper saw of a restart counts
         return int(info["uptime_in_seconds"]) >= self.settings.lease_seconds / 2
-
-    def _call(self, script: Callable[..., Any], *arguments: Any) -> Any:
-        return script(keys=[self.records.root], args=list(arguments))

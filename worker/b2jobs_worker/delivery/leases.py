@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import Failure, QueueUnavailable
-from b2jobs.records import Records, unavailable
-from b2jobs_worker.delivery import scripts, shutdown
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
+from b2jobs.requests import State
+from b2jobs_worker.delivery import shutdown
 from b2jobs_worker.settings import Settings, current
 
 if TYPE_CHECKING:
@@ -68,15 +70,7 @@ class Leases:
             settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
         )
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
-        redis = self.records.redis
-        self._claim = redis.register_script(scripts.CLAIM)
-        self._beat = redis.register_script(scripts.BEAT)
-        self._journal = redis.register_script(scripts.JOURNAL)
-        self._end = redis.register_script(scripts.END)
-        self._disown = redis.register_script(scripts.DISOWN)
-        self._park = redis.register_script(scripts.PARK)
-        self._hand_back = redis.register_script(scripts.HAND_BACK)
-        self._ring_again = redis.register_script(scripts.RING_AGAIN)
+        self._call = self.records.door.call
         self._held: dict[str, JobAttempt] = {}
         self._lock = threading.Lock()
         self._has_work = threading.Event()
@@ -91,14 +85,14 @@ class Leases:
             act="caller",
         )
         answer = self._call(
-            self._claim,
-            job_id,
-            self.worker,
-            self.settings.lease_seconds,
-            secrets.token_hex(4),
-            expired.model_dump_json(),
-            failed_meta(expired),
-            self.settings.keep_failures_seconds,
+            "jobs/claim",
+            id=job_id,
+            worker=self.worker,
+            lease=self.settings.lease_seconds,
+            random=secrets.token_hex(4),
+            failure=expired.model_dump_json(),
+            meta=failed_meta(expired),
+            keep=self.settings.keep_failures_seconds,
         )
         if answer[0] != "claimed":
             logger.debug("doorbell of %s: the job is %s", job_id, answer[0])
@@ -131,13 +125,13 @@ class Leases:
 
     def still_holds(self, claim: Claim) -> str:
         """Ask Redis now, and renew: `ok`, `cancel`, `lost` or `gone`."""
-        answer = self._call(self._beat, self.settings.lease_seconds, claim.job_id, claim.fence, "")
-        return str(answer[0])
+        return self._beat([{"id": claim.job_id, "fence": claim.fence, "progress": ""}])[0]
 
     def journal(self, claim: Claim, fields: dict[str, str] | None) -> bool:
         """Add *fields* to the journal, or clear it with None. False: not ours any more."""
-        flat = [text for pair in (fields or {}).items() for text in pair]
-        return bool(self._call(self._journal, claim.job_id, claim.fence, *flat))
+        return bool(
+            self._call("jobs/journal", id=claim.job_id, fence=claim.fence, fields=fields or None)
+        )
 
     def read_journal(self, job_id: str) -> dict[str, str]:
         with unavailable(self.settings.redis_url):
@@ -157,10 +151,9 @@ class Leases:
         return self._finish(
             claim,
             "succeeded",
-            "result",
-            json.dumps(result),
-            succeeded_meta(result),
             self.settings.keep_results_seconds,
+            result=json.dumps(result),
+            meta=succeeded_meta(result),
         )
 
     def fail(self, claim: Claim, failure: Failure) -> list[str] | None:
@@ -168,10 +161,9 @@ class Leases:
         return self._finish(
             claim,
             "failed",
-            "failure",
-            failure.model_dump_json(),
-            failed_meta(failure),
             self.settings.keep_failures_seconds,
+            failure=failure.model_dump_json(),
+            meta=failed_meta(failure),
         )
 
     def cancelled(self, claim: Claim, failure: Failure) -> list[str] | None:
@@ -179,37 +171,46 @@ class Leases:
         return self._finish(
             claim,
             "cancelled",
-            "failure",
-            failure.model_dump_json(),
-            revoked_meta(),
             self.settings.keep_results_seconds,
+            failure=failure.model_dump_json(),
+            meta=revoked_meta(),
         )
 
     def park(self, claim: Claim, reason: str, delay_seconds: float, failure: Failure) -> bool:
         """Let the job wait; the keeper rings when it is due. False: not ours any more."""
-        arguments = (claim.job_id, claim.fence, reason, delay_seconds, failure.model_dump_json())
-        return bool(self._call(self._park, *arguments))
+        return bool(
+            self._call(
+                "jobs/park",
+                id=claim.job_id,
+                fence=claim.fence,
+                reason=reason,
+                delay=delay_seconds,
+                failure=failure.model_dump_json(),
+            )
+        )
 
     def hand_back(self, claim: Claim) -> bool:
         """Queue the job again, in front, for another worker. False: not ours any more."""
-        return bool(self._call(self._hand_back, claim.job_id, claim.fence))
+        return bool(self._call("jobs/hand_back", id=claim.job_id, fence=claim.fence))
 
     def ring_again(self, job_id: str) -> None:
         """Pass a doorbell on that this process does not answer."""
-        self._call(self._ring_again, job_id)
+        self._call("jobs/ring_again", id=job_id)
 
     def disown(self, job_id: str, made: str) -> tuple[str, dict[str, Any] | None]:
         """Leave *made* to whoever ends the job; its state and, where it has ended, its result."""
-        state, result = self._call(self._disown, job_id, made)
+        state, result = self._call("jobs/disown", id=job_id, made=made)
         return str(state), json.loads(result) if result else None
 
-    def _finish(self, claim: Claim, *arguments: Any) -> list[str] | None:
-        answer = self._call(self._end, claim.job_id, claim.fence, *arguments)
-        return None if answer[0] == "lost" else [str(stray) for stray in answer[1:]]
+    def _finish(self, claim: Claim, state: State, keep: float, **said: str) -> list[str] | None:
+        answer, strays = self._call(
+            "jobs/finish", id=claim.job_id, fence=claim.fence, state=state, keep=keep, **said
+        )
+        return None if answer == "lost" else [str(stray) for stray in strays]
 
-    def _call(self, script: Callable[..., Any], *arguments: Any) -> Any:
-        with unavailable(self.settings.redis_url):
-            return script(keys=[self.records.root], args=list(arguments))
+    def _beat(self, held: list[dict[str, str]]) -> list[str]:
+        answers = self._call("jobs/beat", lease=self.settings.lease_seconds, held=held)
+        return [str(answer) for answer in answers]
 
     def _all_held(self) -> list[JobAttempt]:
         with self._lock:
@@ -234,11 +235,11 @@ class Leases:
     def _renew(self, attempts: list[JobAttempt]) -> None:
         if not attempts:
             return
-        flat: list[str] = []
-        for attempt in attempts:
-            flat += [attempt.job_id, attempt.claim.fence, attempt.news()]
-        answers = self._call(self._beat, self.settings.lease_seconds, *flat)
-        for attempt, answer in zip(attempts, answers, strict=True):
+        held = [
+            {"id": each.job_id, "fence": each.claim.fence, "progress": each.news()}
+            for each in attempts
+        ]
+        for attempt, answer in zip(attempts, self._beat(held), strict=True):
             attempt.heed(answer)
 
 

@@ -10,6 +10,8 @@ from b2jobs.errors import JobError, WaitReason
 
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 300.0
+CREDENTIALS_LOOK_SECONDS = 30.0
+"""Waiting for credentials is looked at this often: a change that nobody noticed costs no more."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,17 @@ def decide(
     A failure that cannot heal ends the job. One that names its time waits exactly that
     long, and up to a tenth more, so that a fleet does not come back in one instant. Else
     the wait is exponential with full jitter (`jitter` gives 0 to 1): anything from zero
-    to 1, 2, 4, ... 300 seconds. A wait that would end behind the budget is not begun.
+    to 1, 2, 4, ... 300 seconds (30 for credentials). A wait that would end behind the
+    budget is not begun.
     """
     if error.wait is None:
         return End()
     if error.wait.seconds is not None:
         delay = error.wait.seconds * (1 + jitter() / 10)
     else:
-        ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(attempt - 1, 16))
+        is_credentials = error.wait.reason == "credentials"
+        longest = CREDENTIALS_LOOK_SECONDS if is_credentials else LONGEST_BACKOFF_SECONDS
+        ceiling = min(longest, FIRST_BACKOFF_SECONDS * 2 ** min(attempt - 1, 16))
         delay = ceiling * jitter()
     if elapsed_seconds + delay > budget_seconds:
         return End()

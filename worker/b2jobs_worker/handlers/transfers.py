@@ -25,6 +25,7 @@ def context() -> transfer.Context:
         f"{settings.key_prefix}b2jobs:",
         requests_per_second=settings.requests_per_second,
         bytes_per_second=settings.bytes_per_second,
+        url=settings.redis_url,
     )
     made = transfer.build_context(settings, governor=governor)
     # What is loaded by now stays: the collector need not walk it again and again, which

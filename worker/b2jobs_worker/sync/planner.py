@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from b2jobs.errors import CallerError
-from b2jobs.records import unavailable
+from b2jobs.redis import unavailable
 from b2jobs.requests import Sync
 from b2jobs_worker.b2.meter import Meter
 from b2jobs_worker.batch.books import Books, Fenced

@@ -9,7 +9,8 @@ import json
 import zlib
 from collections.abc import Iterator
 
-from b2jobs.records import Records, unavailable
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
 from b2jobs_worker.batch.ledger.item import Planned, unpacked
 
 MOST_ITEMS = 20_000

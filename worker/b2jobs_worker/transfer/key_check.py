@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from b2jobs.errors import OperatorError
 from b2jobs.requests import Check
 from b2jobs.results import CheckResult
 from b2jobs_worker.attempt import Attempt
@@ -25,12 +26,17 @@ def check_key(request: Check, attempt: Attempt, context: Context) -> CheckResult
     """Ask B2 what the key may do, and say which kinds of job that is too little for.
 
     Raises:
-        OperatorError: `credentials_missing`, `credentials_invalid`.
+        OperatorError: `credentials_missing`, `credentials_invalid`; at once, since waiting for
+            a better key would be no answer.
         CallerError: `account_unknown`.
     """
     client = context.client(request.account, attempt)
     usage = Usage(client, attempt)
-    account = client.account()
+    try:
+        account = client.account()
+    except OperatorError as error:
+        error.wait = None
+        raise
     buckets = account.allowed_buckets
     cannot: dict[str, list[str]] = {}
     for kind, needed in NEEDS.items():

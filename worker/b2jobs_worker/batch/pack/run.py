@@ -30,6 +30,8 @@ LOOK_SECONDS = 0.5
 GUARD_SECONDS = 1.0
 PAUSE_GRACE_SECONDS = 1.0
 FAILURES_THAT_STOP = 32
+HOLD_FOR_ALL = ("cap", "rate_limited", "credentials")
+"""What an item waits for that its neighbours would wait for too."""
 
 logger = logging.getLogger(__name__)
 
@@ -156,9 +158,9 @@ class PackRun:
                 self._passing_in_a_row = 0
             return
         self._passing_in_a_row += 1
-        if self._error is None or _pause(error) > _pause(self._error):
+        holds_for_all, _ = pause = _pause(error)
+        if self._error is None or pause > _pause(self._error):
             self._error = error
-        holds_for_all = error.wait is not None and error.wait.reason in ("cap", "rate_limited")
         many = self._passing_in_a_row >= FAILURES_THAT_STOP
         if (holds_for_all or many) and self._threads is not None:
             self._threads.stop()
@@ -292,5 +294,8 @@ def _values(outcome: Outcome) -> list[Any]:
     ]
 
 
-def _pause(error: JobError) -> float:
-    return (error.wait.seconds or 0.0) if error.wait else 0.0
+def _pause(error: JobError) -> tuple[bool, float]:
+    """Whether the other items would wait too, and how long: what the pack waits for is the most."""
+    if error.wait is None:
+        return False, 0.0
+    return error.wait.reason in HOLD_FOR_ALL, error.wait.seconds or 0.0

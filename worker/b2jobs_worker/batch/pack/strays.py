@@ -41,7 +41,7 @@ def undo_unowned(
     if not made:
         return
     try:
-        answers = books.disown(run.attempt.job_id, batch, number, made)
+        answers = books.disown(run.attempt.job_id, made)
         sealed = books.segment(batch, number) if "sealed" in answers.values() else None
     except QueueUnavailable as error:
         logger.warning("%s: strays not told: %s", run.attempt.job_id, error)

@@ -8,9 +8,9 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import CallerError, Failure
 from b2jobs.ledger import DONE, UNDONE
+from b2jobs.requests import State
 from b2jobs.results import BatchResult
 from b2jobs_worker.batch.plan.source import Forecast
 
@@ -88,21 +88,15 @@ def _incomplete(visit: Visit, result: BatchResult, undone: int) -> Failure:
     )
 
 
-def _write(visit: Visit, state: str, failure: Failure | None, result: BatchResult) -> None:
+def _write(visit: Visit, state: State, failure: Failure | None, result: BatchResult) -> None:
     said = result.model_dump(mode="json")
-    if failure is None:
-        name, value, meta = "result", json.dumps(said), succeeded_meta(said)
-    else:
-        meta = revoked_meta() if state == "cancelled" else failed_meta(failure)
-        name, value = "failure", failure.model_dump_json()
-    queue, message = _callback(visit, state, said)
-    visit.books.end(visit.attempt, state, name, value, meta, json.dumps(said), queue, message)
+    visit.books.end(visit.attempt, state, failure, said, _callback(visit, state, said))
 
 
-def _callback(visit: Visit, state: str, said: dict[str, Any]) -> tuple[str, str]:
+def _callback(visit: Visit, state: str, said: dict[str, Any]) -> tuple[str, str] | None:
     named = getattr(visit.request, "on_done", None)
     if not named:
-        return "", ""
+        return None
     task, queue = named
     kwargs = {"batch": visit.attempt.job_id, "state": state, "summary": said}
     return queue, celery_message(task, queue, kwargs)

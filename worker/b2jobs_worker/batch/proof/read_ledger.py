@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-from b2jobs.batch_lua import FEED
 from b2jobs.errors import CallerError
 from b2jobs.requests import Job, ReadLedger
 from b2jobs.results import ReadLedgerResult, Result
@@ -39,13 +37,11 @@ class ReadLedgerWork:
         assert isinstance(request, ReadLedger)
         books = self._books()
         archive = Archive("", request.account, attempt, self._context())
-        script = books.records.redis.register_script(FEED)
         files = spilled(books.batch_state(request.batch))
         for number, uri in enumerate(files.values()):
             content = archive.read(uri)
             since = time.monotonic()
-            arguments: list[Any] = [attempt.job_id, _MOST_CHUNKS, number, content]
-            while script(keys=[books.records.root], args=arguments) == "full":
+            while not books.hand_over(attempt, number, content, _MOST_CHUNKS):
                 attempt.checkpoint()
                 if time.monotonic() - since > SILENCE_SECONDS:
                     books.forget_feed(attempt)

@@ -1,0 +1,35 @@
+"""All that producers and workers do to Redis in one step: the scripts, and the door to them.
+
+Keys, behind the prefix and `b2jobs:`
+
+    job:ID            hash: the record
+    journal:ID        hash: what of a large transfer is done
+    strays:ID         set: what outdated owners made, to be removed when the job ends
+    followers:ID      set: Celery ids that share the result of a job with the same key
+    key:KEY           the id of the job that was submitted under KEY
+    queued:PRIORITY   sorted set of ids by the time of their last doorbell
+    running           sorted set of ids by the end of their lease
+    waiting           sorted set of ids by the time they are due
+    succeeded, failed, cancelled   sorted sets of ids by the time they ended
+    workers, keeper   who lives, by the time of its last sign; who leads
+    retention         hash: how many seconds results and failures are kept
+
+    batch:ID          hash: cursor, counters, flags, where spilled parts of the ledger are
+    batch:ID:packs    sorted set of the packs under way by their number
+    batch:ID:ledger   hash: pack number -> its outcomes, gzip of JSON lines
+    batch:ID:feed     hash: number of a chunk of submitted items -> gzip of JSON lines
+    pack:PACK         the items of a pack under way
+    outcomes:PACK     hash: position -> outcome of a finished item of a pack under way
+    pair:HASH         the sync that has a pair of sides
+
+All keys of a batch expire with its record. `shared/job.lua` says how a job changes its state;
+each other file is one script, and its header says what it takes, what it answers, and what it
+does in a full Redis.
+"""
+
+from b2jobs.redis.door import Door, script_text, unavailable
+from b2jobs.requests import Priority
+
+__all__ = ["QUEUES", "Door", "script_text", "unavailable"]
+
+QUEUES: dict[Priority, str] = {"high": "b2jobs.high", "normal": "b2jobs", "low": "b2jobs.low"}

@@ -1,0 +1,25 @@
+#!lua flags=allow-oom
+-- Take a queued job.
+-- Arguments: id, worker, lease (seconds), random (part of the fencing number); failure (JSON),
+--   meta and keep for a job that has expired.
+-- Answer: the state it is in, or `unknown`, or `expired`; or `claimed`, fence, attempt, kind,
+--   request, seconds since its first start, retry, losses, cancel.
+-- Full Redis: allows it.
+-- include shared/job
+local id = given.id
+local state = field(id, 'state')
+if state ~= 'queued' then return {state == '' and 'unknown' or state} end
+local started, expires = field(id, 'started'), field(id, 'expires')
+if started == '' and expires ~= '' and NOW > tonumber(expires) then
+  finish(id, 'failed', given)
+  return {'expired'}
+end
+if started == '' then started = seconds(NOW) end
+local attempts = redis.call('HINCRBY', job_key(id), 'attempts', 1)
+local fence = attempts .. ':' .. given.random
+redis.call('HDEL', job_key(id), 'progress')
+move(id, 'running', seconds(NOW + given.lease), 'started', started, 'worker', given.worker,
+     'fence', fence, 'unheard', 0)
+return {'claimed', fence, tostring(attempts), field(id, 'kind'), field(id, 'request'),
+        seconds(NOW - tonumber(started)), field(id, 'retry'), field(id, 'lost'),
+        field(id, 'cancel')}

@@ -1,0 +1,10 @@
+#!lua flags=allow-oom
+-- Queue a job again, in front: another worker goes on at once.
+-- Arguments: id, fence.
+-- Answer: 1, or 0 where it is not ours any more.
+-- Full Redis: allows it.
+-- include shared/job
+if not owns(given.id, given.fence) then return 0 end
+let_go(given.id)
+enqueue(given.id, true)
+return 1

@@ -1,0 +1,12 @@
+#!lua flags=allow-oom
+-- Let a job wait; the keeper rings when it is due.
+-- Arguments: id, fence, reason, delay (seconds), failure (JSON).
+-- Answer: 1, or 0 where it is not ours any more.
+-- Full Redis: allows it.
+-- include shared/job
+local id = given.id
+if not owns(id, given.fence) then return 0 end
+let_go(id)
+wait(id, given.reason, given.delay)
+redis.call('HSET', job_key(id), 'failure', given.failure)
+return 1

@@ -1,0 +1,12 @@
+#!lua
+-- Record a job that can never succeed as failed, unless it has a record.
+-- Arguments: id, kind, request (JSON), failure (JSON), meta.
+-- Answer: 1, or 0 where there was a record.
+-- Full Redis: refuses it; the message that led to it stays where it is.
+-- include shared/job
+local id = given.id
+if redis.call('EXISTS', job_key(id)) == 1 then return 0 end
+given.priority, given.retry = 'normal', 0
+create(id, given)
+finish(id, 'failed', given)
+return 1

@@ -1,0 +1,10 @@
+#!lua
+-- Queue a failed or cancelled job again; others are left alone.
+-- Arguments: id.
+-- Answer: the state after the call, empty where there is no such job.
+-- Full Redis: refuses it, as it does new jobs.
+-- include shared/job
+local state = field(given.id, 'state')
+if state ~= 'failed' and state ~= 'cancelled' then return state end
+reopen(given.id)
+return 'queued'

@@ -1,0 +1,16 @@
+#!lua flags=allow-oom
+-- Queue the jobs whose lease ran out, in front.
+-- Arguments: most.
+-- Answer: how many there were; as many as *most* means that there may be more.
+-- Full Redis: allows it.
+-- include shared/job
+local lost = redis.call('ZRANGEBYSCORE', P .. 'running', '-inf', seconds(NOW), 'LIMIT', 0, given.most)
+for _, id in ipairs(lost) do
+  if redis.call('EXISTS', job_key(id)) == 1 then
+    redis.call('HINCRBY', job_key(id), 'lost', 1)
+    enqueue(id, true)
+  else
+    redis.call('ZREM', P .. 'running', id)
+  end
+end
+return #lost

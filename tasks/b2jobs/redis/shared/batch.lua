@@ -1,0 +1,45 @@
+-- What scripts of batches and packs share. A pack is the job `ID.p000123`.
+-- include shared/job
+
+local function batch_key(id) return P .. 'batch:' .. id end
+
+local function keys_of(id)
+  local key = batch_key(id)
+  return {key, key .. ':packs', key .. ':ledger', key .. ':feed'}
+end
+
+-- Let a planner look again: at once if it waits for that, else when it has come to rest.
+local function wake(id, reason)
+  local found = redis.call('HMGET', job_key(id), 'state', 'reason')
+  local state, why = found[1], found[2]
+  if state == 'waiting' and (why == 'window' or why == reason) then
+    enqueue(id, true)
+  elseif state == 'running' or state == 'queued' then
+    redis.call('HSET', job_key(id), 'wake', '1')
+  end
+end
+
+-- Ring for the packs that wait: those that wait for *reason*, or all.
+local function wake_packs(id, reason)
+  for _, pack in ipairs(redis.call('ZRANGE', batch_key(id) .. ':packs', 0, -1)) do
+    local found = redis.call('HMGET', job_key(pack), 'state', 'reason')
+    if found[1] == 'waiting' and (not reason or found[2] == reason) then enqueue(pack, false) end
+  end
+end
+
+-- What a pack must know of its batch now.
+local function standing(batch)
+  local state = field(batch, 'state')
+  if state == '' or state == 'cancelled' or field(batch, 'cancel') == '1' then return 'cancel' end
+  if redis.call('HGET', batch_key(batch), 'paused') == '1' then return 'paused' end
+  return 'ok'
+end
+
+-- Nothing of the pack remains but what its batch has written down.
+local function forget_pack(batch, pack)
+  leave(pack)
+  redis.call('DEL', job_key(pack), P .. 'pack:' .. pack, P .. 'outcomes:' .. pack,
+             P .. 'journal:' .. pack, P .. 'strays:' .. pack,
+             ROOT .. 'celery-task-meta-' .. pack)
+  redis.call('ZREM', batch_key(batch) .. ':packs', pack)
+end

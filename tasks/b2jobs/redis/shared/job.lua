@@ -1,0 +1,194 @@
+-- How a job changes its state: every script that changes one does it with these functions.
+--
+-- KEYS[1] is the key prefix, ARGV[1] the arguments as one JSON object, ARGV[2] and so on bytes.
+-- Time is Redis's own clock, in seconds. `fence` in a record is the fencing number of its
+-- owner: the attempt's number and a random part, so that a number is not given twice even when
+-- a restart of Redis lost the last second.
+
+local ROOT = KEYS[1]
+local P = ROOT .. 'b2jobs:'
+local QUEUES = {high = 'b2jobs.high', normal = 'b2jobs', low = 'b2jobs.low'}
+local DAY = 24 * 3600
+
+local given = cjson.decode(ARGV[1])
+
+local clock = redis.call('TIME')
+local NOW = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+
+local function seconds(value) return string.format('%.6f', value) end
+
+local function job_key(id) return P .. 'job:' .. id end
+
+local function field(id, name) return redis.call('HGET', job_key(id), name) or '' end
+
+local function has_ended(state)
+  return state == 'succeeded' or state == 'failed' or state == 'cancelled'
+end
+
+local function is_open(state) return state ~= '' and not has_ended(state) end
+
+-- Whether *fence* is the number of the job's owner. One whose lease ran out owns on until
+-- somebody else takes the job; `let_go` ends it.
+local function owns(id, fence)
+  local found = redis.call('HMGET', job_key(id), 'fence', 'state')
+  return fence ~= '' and found[1] == fence and (found[2] == 'running' or found[2] == 'queued')
+end
+
+-- The sorted set that holds a job in a state.
+local function shelf(state, priority)
+  if state == 'queued' then return P .. 'queued:' .. priority end
+  return P .. state
+end
+
+local function leave(id)
+  local found = redis.call('HMGET', job_key(id), 'state', 'priority')
+  if found[1] then redis.call('ZREM', shelf(found[1], found[2]), id) end
+end
+
+-- Every change of a state ends here. *score*: the place on the new state's shelf; what follows
+-- are more names and values of the record.
+local function move(id, state, score, ...)
+  leave(id)
+  redis.call('HSET', job_key(id), 'state', state, 'reason', '', 'until', '', ...)
+  redis.call('ZADD', shelf(state, field(id, 'priority')), score, id)
+end
+
+-- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key and
+-- expires (seconds from now).
+local function create(id, job)
+  redis.call('HSET', job_key(id), 'id', id, 'kind', job.kind, 'priority', job.priority,
+             'key', job.key or '', 'request', job.request, 'retry', job.retry,
+             'expires', job.expires and seconds(NOW + job.expires) or '',
+             'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0)
+end
+
+-- The owner leaves the job, which is sound: nothing it says later counts.
+local function let_go(id) redis.call('HSET', job_key(id), 'fence', '', 'lost', 0) end
+
+local function wait(id, reason, delay)
+  local due = seconds(NOW + delay)
+  move(id, 'waiting', due, 'reason', reason, 'until', due)
+end
+
+-- base64 of [[], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]
+local BODY = 'W1tdLCB7fSwgeyJjYWxsYmFja3MiOiBudWxsLCAiZXJyYmFja3MiOiBudWxsLCAiY2hhaW4iOiBudWxsLCAi'
+  .. 'Y2hvcmQiOiBudWxsfV0='
+
+-- A Celery message (protocol 2, as kombu's Redis transport stores it) without arguments: the
+-- record has them. `tests/contract/test_doorbell.py` compares it with one that Celery made.
+-- *tag* tells deliveries apart.
+local function doorbell(id, kind, queue, rung, tag)
+  local quoted = cjson.encode(id)
+  return table.concat({
+    '{"body": "', BODY, '", "content-encoding": "utf-8", "content-type": "application/json", ',
+    '"headers": {"lang": "py", "task": ', cjson.encode('b2jobs.' .. kind), ', "id": ', quoted,
+    ', "shadow": null, "eta": null, "expires": null, "group": null, "group_index": null, ',
+    '"retries": 0, "timelimit": [null, null], "root_id": ', quoted, ', "parent_id": null, ',
+    '"argsrepr": "()", "kwargsrepr": "{}", "origin": "b2jobs", "ignore_result": true, ',
+    '"replaced_task_nesting": 0, "stamped_headers": null, "stamps": {}, "rung": "', rung,
+    '"}, "properties": {"correlation_id": ', quoted, ', "reply_to": "", "delivery_mode": 2, ',
+    '"delivery_info": {"exchange": "", "routing_key": "', queue, '"}, "priority": 0, ',
+    '"body_encoding": "base64", "delivery_tag": ', cjson.encode(id .. '-' .. rung .. '-' .. tag),
+    '}}'})
+end
+
+-- The headers of a message, whatever lies in a queue; nil where it is none.
+local function headers_of(message)
+  local is_json, found = pcall(cjson.decode, message)
+  if not is_json or type(found) ~= 'table' or type(found.headers) ~= 'table' then return nil end
+  return found.headers
+end
+
+-- When the bell that is taken next was rung; nil where the queue holds none of ours. Looked up
+-- once in a call: whoever is put in front takes that time.
+local bells = {}
+local function next_bell(queue)
+  if bells[queue] == nil then
+    local oldest = false
+    for _, message in ipairs(redis.call('LRANGE', ROOT .. queue, -8, -1)) do
+      local headers = #message < 8192 and headers_of(message)
+      local rung = headers and type(headers.rung) == 'string' and tonumber(headers.rung)
+      if rung and (not oldest or rung < oldest) then oldest = rung end
+    end
+    bells[queue] = oldest
+  end
+  return bells[queue] or nil
+end
+
+-- Queue a job and wake a worker. In front of the queue it takes the place (and the time)
+-- of the bell that was next, so that bells stay in the order of their times.
+local function enqueue(id, in_front)
+  local found = redis.call('HMGET', job_key(id), 'priority', 'kind')
+  local queue = QUEUES[found[1]]
+  local rung = NOW
+  if in_front then rung = math.min(next_bell(queue) or NOW, NOW) end
+  rung = seconds(rung)
+  local tag = redis.call('HINCRBY', job_key(id), 'bells', 1)
+  move(id, 'queued', rung)
+  redis.call(in_front and 'RPUSH' or 'LPUSH', ROOT .. queue,
+             doorbell(id, found[2], queue, rung, tag))
+end
+
+-- Tell whoever asks Celery: the result is stored as Celery's Redis backend stores it. *meta* is
+-- a JSON object without the task's id, as text: decoding it here would round its numbers.
+local function tell(id, meta, keep)
+  local key = ROOT .. 'celery-task-meta-' .. id
+  local text = '{"task_id": ' .. cjson.encode(id) .. ', ' .. string.sub(meta, 2)
+  redis.call('SETEX', key, keep, text)
+  redis.call('PUBLISH', key, text)
+end
+
+-- How long a job that ended is kept, as the workers' settings say (keeper/lead).
+local function kept_seconds(state)
+  local name = state == 'failed' and 'failures' or 'results'
+  local default = state == 'failed' and 7 * DAY or DAY
+  return tonumber(redis.call('HGET', P .. 'retention', name) or default)
+end
+
+-- End a job for good. *outcome*: result or failure as JSON, meta for Celery, and perhaps
+-- keep in seconds.
+local function finish(id, state, outcome)
+  local keep = math.ceil(outcome.keep or kept_seconds(state))
+  local now = seconds(NOW)
+  if outcome.failure then
+    move(id, state, now, 'ended', now, 'failure', outcome.failure)
+  else
+    move(id, state, now, 'ended', now)
+    redis.call('HDEL', job_key(id), 'failure')
+  end
+  if outcome.result then redis.call('HSET', job_key(id), 'result', outcome.result) end
+  redis.call('EXPIRE', job_key(id), keep)
+  redis.call('DEL', P .. 'journal:' .. id)
+  local key = field(id, 'key')
+  if key ~= '' then redis.call('EXPIRE', P .. 'key:' .. key, keep) end
+  tell(id, outcome.meta, keep)
+  for _, follower in ipairs(redis.call('SMEMBERS', P .. 'followers:' .. id)) do
+    tell(follower, outcome.meta, keep)
+  end
+  redis.call('DEL', P .. 'followers:' .. id)
+end
+
+-- Queue a job that has ended again, with its budget anew.
+local function reopen(id)
+  redis.call('PERSIST', job_key(id))
+  local key = field(id, 'key')
+  if key ~= '' then redis.call('SET', P .. 'key:' .. key, id) end
+  redis.call('HDEL', job_key(id), 'failure', 'result', 'ended', 'started', 'cancel', 'progress',
+             'wake')
+  redis.call('HSET', job_key(id), 'expires', '', 'unheard', 0)
+  redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
+  let_go(id)
+  enqueue(id, false)
+end
+
+-- Hand over what outdated owners made, to be removed.
+local function take_strays(id)
+  local strays = redis.call('SMEMBERS', P .. 'strays:' .. id)
+  if #strays > 0 then redis.call('DEL', P .. 'strays:' .. id) end
+  return strays
+end
+
+local function add_stray(id, made)
+  redis.call('SADD', P .. 'strays:' .. id, made)
+  redis.call('EXPIRE', P .. 'strays:' .. id, 30 * DAY)
+end
