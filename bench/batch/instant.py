@@ -18,7 +18,7 @@ from b2jobs_worker.batch.plan.source import Forecast
 from b2jobs_worker.batch.planner.work import PlannerWork
 from b2jobs_worker.celery.app import make_app
 from b2jobs_worker.celery.task import register
-from b2jobs_worker.handlers.batches import books
+from b2jobs_worker.handlers.batches import store
 from b2jobs_worker.settings import current
 
 
@@ -77,5 +77,5 @@ app.main = __name__
 app.conf.include = []
 register(
     app,
-    {"batch": PlannerWork(make, books), "pack": PackWork({"upload": InstantUpload()}, books)},
+    {"batch": PlannerWork(make, store), "pack": PackWork({"upload": InstantUpload()}, store)},
 )

@@ -12,12 +12,11 @@ awaitable twins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
 
+from b2jobs.async_client import AsyncClient
 from b2jobs.batches import AsyncBatchHandle, BatchHandle, BatchStatus
-from b2jobs.client import AsyncClient, Client
+from b2jobs.client import Client
 from b2jobs.errors import (
     B2JobsError,
     Failure,
@@ -28,8 +27,10 @@ from b2jobs.errors import (
     QueueUnavailable,
     WaitTimeout,
 )
+from b2jobs.functions import function
 from b2jobs.handle import AsyncHandle, Handle
 from b2jobs.records import Record
+from b2jobs.redis import QUEUES
 from b2jobs.requests import Batch, Bucket, Check, Copy, Delete, Download, Job, Share, Sync, Upload
 from b2jobs.results import (
     BatchResult,
@@ -80,15 +81,26 @@ __all__ = [
     "WaitTimeout",
     "batch",
     "batch_items",
+    "batch_job",
     "bucket",
+    "celery_routes",
     "check",
     "copy",
     "delete",
     "download",
+    "job",
+    "jobs",
     "share",
     "sync",
     "upload",
+    "verify",
 ]
+
+celery_routes = {"b2jobs.*": {"queue": QUEUES["normal"]}}
+"""For `task_routes` of an application's Celery: without it the application's own worker takes
+the jobs it sends, and drops them as NotRegistered. The queues of `priority` are our workers'
+business; an application with a key prefix names it in `broker_transport_options` and
+`result_backend_transport_options` as `global_keyprefix`."""
 
 
 @cache
@@ -97,51 +109,21 @@ def default_client() -> Client:
     return Client()
 
 
-def upload(source: str, destination: str, **options: Any) -> Handle:
-    """See `Client.upload`."""
-    return default_client().upload(source, destination, **options)
+def _client() -> Client:
+    return default_client()  # looked up when it is used: `b2jobs.testing` puts its own there
 
 
-def download(source: str, destination: str | None = None, **options: Any) -> Handle:
-    """See `Client.download`."""
-    return default_client().download(source, destination, **options)
-
-
-def copy(source: str, destination: str, **options: Any) -> Handle:
-    """See `Client.copy`."""
-    return default_client().copy(source, destination, **options)
-
-
-def delete(target: str, **options: Any) -> Handle:
-    """See `Client.delete`."""
-    return default_client().delete(target, **options)
-
-
-def bucket(action: str, name: str | None = None, **options: Any) -> Handle:
-    """See `Client.bucket`."""
-    return default_client().bucket(action, name, **options)
-
-
-def share(source: str, seconds: int = 3600, **options: Any) -> Handle:
-    """See `Client.share`."""
-    return default_client().share(source, seconds, **options)
-
-
-def check(account: str = "default", **options: Any) -> Handle:
-    """See `Client.check`."""
-    return default_client().check(account, **options)
-
-
-def batch(source: str, destination: str | None = None, **options: Any) -> BatchHandle:
-    """See `Client.batch`."""
-    return default_client().batch(source, destination, **options)
-
-
-def batch_items(items: Iterable[Mapping[str, Any]], **options: Any) -> BatchHandle:
-    """See `Client.batch_items`."""
-    return default_client().batch_items(items, **options)
-
-
-def sync(source: str, destination: str, **options: Any) -> BatchHandle:
-    """See `Client.sync`."""
-    return default_client().sync(source, destination, **options)
+upload = function(Client.upload, _client)
+download = function(Client.download, _client)
+copy = function(Client.copy, _client)
+delete = function(Client.delete, _client)
+bucket = function(Client.bucket, _client)
+share = function(Client.share, _client)
+check = function(Client.check, _client)
+batch = function(Client.batch, _client)
+batch_items = function(Client.batch_items, _client)
+batch_job = function(Client.batch_job, _client)
+sync = function(Client.sync, _client)
+verify = function(Client.verify, _client)
+job = function(Client.job, _client)
+jobs = function(Client.jobs, _client)

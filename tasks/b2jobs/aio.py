@@ -1,26 +1,30 @@
-"""The module's functions for async callers: `job = await b2jobs.aio.upload(...)`."""
+"""The module's functions for async callers: `job = await b2jobs.aio.upload(...)`.
+
+`job` and `batch_job` ask nothing and are called without `await`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
 
-from b2jobs.batches import AsyncBatchHandle
-from b2jobs.client import AsyncClient
-from b2jobs.handle import AsyncHandle
+from b2jobs.async_client import AsyncClient
+from b2jobs.functions import function
 
 __all__ = [
     "batch",
     "batch_items",
+    "batch_job",
     "bucket",
     "check",
     "copy",
     "delete",
     "download",
+    "job",
+    "jobs",
     "share",
     "sync",
     "upload",
+    "verify",
 ]
 
 
@@ -30,51 +34,21 @@ def default_client() -> AsyncClient:
     return AsyncClient()
 
 
-async def upload(source: str, destination: str, **options: Any) -> AsyncHandle:
-    """See `b2jobs.Client.upload`."""
-    return await default_client().upload(source, destination, **options)
+def _client() -> AsyncClient:
+    return default_client()  # looked up when it is used: `b2jobs.testing` puts its own there
 
 
-async def download(source: str, destination: str | None = None, **options: Any) -> AsyncHandle:
-    """See `b2jobs.Client.download`."""
-    return await default_client().download(source, destination, **options)
-
-
-async def copy(source: str, destination: str, **options: Any) -> AsyncHandle:
-    """See `b2jobs.Client.copy`."""
-    return await default_client().copy(source, destination, **options)
-
-
-async def delete(target: str, **options: Any) -> AsyncHandle:
-    """See `b2jobs.Client.delete`."""
-    return await default_client().delete(target, **options)
-
-
-async def bucket(action: str, name: str | None = None, **options: Any) -> AsyncHandle:
-    """See `b2jobs.Client.bucket`."""
-    return await default_client().bucket(action, name, **options)
-
-
-async def share(source: str, seconds: int = 3600, **options: Any) -> AsyncHandle:
-    """See `b2jobs.Client.share`."""
-    return await default_client().share(source, seconds, **options)
-
-
-async def check(account: str = "default", **options: Any) -> AsyncHandle:
-    """See `b2jobs.Client.check`."""
-    return await default_client().check(account, **options)
-
-
-async def sync(source: str, destination: str, **options: Any) -> AsyncHandle:
-    """See `b2jobs.Client.sync`."""
-    return await default_client().sync(source, destination, **options)
-
-
-async def batch(source: str, destination: str | None = None, **options: Any) -> AsyncBatchHandle:
-    """See `b2jobs.Client.batch`."""
-    return await default_client().batch(source, destination, **options)
-
-
-async def batch_items(items: Iterable[Mapping[str, Any]], **options: Any) -> AsyncBatchHandle:
-    """See `b2jobs.Client.batch_items`."""
-    return await default_client().batch_items(items, **options)
+upload = function(AsyncClient.upload, _client)
+download = function(AsyncClient.download, _client)
+copy = function(AsyncClient.copy, _client)
+delete = function(AsyncClient.delete, _client)
+bucket = function(AsyncClient.bucket, _client)
+share = function(AsyncClient.share, _client)
+check = function(AsyncClient.check, _client)
+batch = function(AsyncClient.batch, _client)
+batch_items = function(AsyncClient.batch_items, _client)
+batch_job = function(AsyncClient.batch_job, _client)
+sync = function(AsyncClient.sync, _client)
+verify = function(AsyncClient.verify, _client)
+job = function(AsyncClient.job, _client)
+jobs = function(AsyncClient.jobs, _client)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from typing_extensions import TypeVar
 
 from b2jobs.errors import JobNotFound
 from b2jobs.feed import taken
@@ -16,6 +17,12 @@ from b2jobs.ledger import DONE, UNDONE, Digest, lines_of, report_line, report_te
 from b2jobs.records import Record, Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
+from b2jobs.results import BatchResult
+
+if TYPE_CHECKING:
+    from b2jobs.async_client import AsyncClient
+
+B = TypeVar("B", bound=BatchResult, default=BatchResult)
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,7 @@ class BatchStatus:
     under_way: packs that are queued, running or waiting, by state.
     moving_bytes: of files that are not finished.
     refused, samples: lines of the manifest that cannot be done, and the first of them.
+    troubles: what the packs that have failed for now wait for, with the file's name.
     """
 
     job: str
@@ -47,6 +55,7 @@ class BatchStatus:
     under_way: dict[str, int] = field(default_factory=dict)
     refused: int = 0
     samples: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
     dollars: float = 0.0
     ledger_bytes: int = 0
@@ -65,7 +74,7 @@ class BatchStatus:
         return {name: value for name, value in self.__dict__.items() if value not in (None, "")}
 
 
-class BatchHandle(Handle):
+class BatchHandle(Handle[B]):
     """One batch. Everything a handle can do, and what only batches know."""
 
     def status(self) -> BatchStatus:
@@ -135,24 +144,39 @@ class BatchHandle(Handle):
         return cast("State", state)
 
 
-class AsyncBatchHandle(AsyncHandle):
-    """The awaitable twin of `BatchHandle`."""
+class AsyncBatchHandle(AsyncHandle[B]):
+    """The awaitable twin of `BatchHandle`; `lines` and `report` are for `async for`."""
 
-    def __init__(self, handle: BatchHandle) -> None:
-        super().__init__(handle)
+    def __init__(self, client: AsyncClient, handle: BatchHandle[B]) -> None:
+        super().__init__(client, handle)
         self._batch = handle
 
     async def status(self) -> BatchStatus:
-        return await asyncio.to_thread(self._batch.status)
+        return await self._client.threads.run(self._batch.status)
 
     async def pause(self) -> State:
-        return await asyncio.to_thread(self._batch.pause)
+        return await self._client.threads.run(self._batch.pause)
 
     async def resume(self) -> State:
-        return await asyncio.to_thread(self._batch.resume)
+        return await self._client.threads.run(self._batch.resume)
 
     async def retry(self, *, only_failed: bool = False, codes: Iterable[str] = ()) -> State:
-        return await asyncio.to_thread(self._batch.retry, only_failed=only_failed, codes=codes)
+        run = self._client.threads.run
+        return await run(self._batch.retry, only_failed=only_failed, codes=codes)
+
+    async def lines(self) -> AsyncIterator[dict[str, Any]]:
+        async for some in self._client.threads.pages(self._batch.lines):
+            for line in some:
+                yield line
+
+    async def report(self) -> AsyncIterator[str]:
+        async for some in self._client.threads.pages(self._batch.report):
+            for line in some:
+                yield line
+
+
+_OF_A_PACK = ("state", "reason", "until", "progress", "failure")
+MOST_TROUBLES = 20
 
 
 def status(records: Records, batch: str) -> BatchStatus:
@@ -168,13 +192,13 @@ def status(records: Records, batch: str) -> BatchStatus:
         names = cast("list[str]", records.redis.zrange(f"{key}:packs", 0, -1))
         pipe = records.redis.pipeline(transaction=False)
         for name in names:
-            pipe.hmget(f"{records.prefix}job:{name}", "state", "reason", "until", "progress")
+            pipe.hmget(f"{records.prefix}job:{name}", *_OF_A_PACK)
         packs = pipe.execute()
     if record.kind not in ("batch", "sync"):
         raise JobNotFound(f"The job {batch!r} is a {record.kind}, not a batch.")
     under_way: dict[str, int] = {}
     moving = 0
-    for state, _, _, progress in packs:
+    for state, _, _, progress, _ in packs:
         under_way[state or "gone"] = under_way.get(state or "gone", 0) + 1
         if state == "running" and progress:
             moving += int(json.loads(progress).get("done") or 0)
@@ -203,6 +227,7 @@ def status(records: Records, batch: str) -> BatchStatus:
         under_way=under_way,
         refused=int(found.get("refused") or 0),
         samples=json.loads(found.get("samples") or "[]"),
+        troubles=_troubles(failure for *_, failure in packs),
         calls={name: int(found.get(f"calls_{name}", 0)) for name in "abc"},
         dollars=round(float(found.get("dollars", 0)), 9),
         ledger_bytes=int(found.get("ledger_bytes", 0)),
@@ -231,12 +256,12 @@ def _standing(
     until = record.until.isoformat() if record.until else None
     if record.has_ended:
         return record.state, "", None
-    states = [state for state, _, _, _ in packs]
+    states = [state for state, *_ in packs]
     if "running" in states or record.state == "running":
         return "running", "", None
     if found.get("paused"):
         return "waiting", "paused", None
-    waiting = [(reason, due) for state, reason, due, _ in packs if state == "waiting"]
+    waiting = [(reason, due) for state, reason, due, *_ in packs if state == "waiting"]
     if "queued" in states:
         return "queued", records.waiting_for(_as_queued(record)), None
     if waiting:
@@ -244,6 +269,13 @@ def _standing(
         moment = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(float(due))) if due else None
         return "waiting", reason, moment
     return record.state, records.waiting_for(record), until
+
+
+def _troubles(failures: Iterable[str | None]) -> list[str]:
+    """The different ones of *failures*, as `code: message`, the first few."""
+    read = [json.loads(failure) for failure in failures if failure]
+    told = dict.fromkeys(f"{each['code']}: {each['message']}" for each in read)
+    return list(told)[:MOST_TROUBLES]
 
 
 def _as_queued(record: Record) -> Record:

@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from itertools import islice
+from typing import Any, Unpack, get_args
 
 from b2jobs import manifest
-from b2jobs.batches import AsyncBatchHandle, BatchHandle
+from b2jobs.batches import BatchHandle
 from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE, call_seconds
-from b2jobs.errors import InvalidJob
-from b2jobs.feed import feed
-from b2jobs.handle import AsyncHandle, Handle
-from b2jobs.records import Records
+from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobFailed
+from b2jobs.feed import RowsBroke, feed
+from b2jobs.handle import Handle
+from b2jobs.records import Record, Records
 from b2jobs.reports import ReportReader
-from b2jobs.requests import Job, build
+from b2jobs.requests import KINDS, Job, State, build
+from b2jobs.requests.options import (
+    AccountOptions,
+    BatchOptions,
+    BucketOptions,
+    CopyOptions,
+    DeleteOptions,
+    DownloadOptions,
+    JobOptions,
+    StreamOptions,
+    SyncOptions,
+    UploadOptions,
+)
+from b2jobs.results import (
+    BucketResult,
+    CheckResult,
+    DeleteResult,
+    ShareResult,
+    SyncResult,
+    TransferResult,
+    VerifyResult,
+)
+
+_ALL = 10_000_000
 
 
 class Client:
@@ -64,9 +89,35 @@ class Client:
         """
         return Handle(self, self.records.submit(str(uuid.uuid4()), job))
 
-    def job(self, job_id: str) -> Handle:
+    def job(self, job_id: str) -> Handle[Any]:
         """The handle of a job submitted earlier, perhaps by another process."""
         return Handle(self, job_id)
+
+    def jobs(
+        self, *, state: State | None = None, kind: str | None = None, limit: int = 100
+    ) -> list[Record]:
+        """The jobs in *state*, or in any, and of *kind*, or of any: the last *limit*.
+
+        The latest submitted stands first. With a *kind* that is rare among many jobs, all of
+        these are looked at.
+
+        Raises:
+            InvalidJob: there is no such state or kind.
+            QueueUnavailable
+        """
+        states = get_args(State)
+        for name, given, known in (("state", state, states), ("kind", kind, list(KINDS))):
+            if given is not None and given not in known:
+                raise InvalidJob(
+                    f"{name} is {given!r}.", hint=f"Known are {', '.join(known)}.", field=name
+                )
+        if limit < 1:
+            raise InvalidJob(f"limit is {limit!r}.", hint="Give 1 or more.", field="limit")
+        found: list[Record] = []
+        for each in states if state is None else (state,):
+            records = self.records.listed(each, limit=limit if kind is None else _ALL)
+            found += islice((r for r in records if kind is None or r.kind == kind), limit)
+        return sorted(found, key=_created, reverse=True)[:limit]
 
     def ask(self, kind: str, **arguments: Any) -> Handle:
         """Validate *arguments* as a job of *kind* and submit it.
@@ -77,7 +128,9 @@ class Client:
         """
         return self.submit(build(kind, arguments))
 
-    def upload(self, source: str, destination: str, **options: Any) -> Handle:
+    def upload(
+        self, source: str, destination: str, **options: Unpack[UploadOptions]
+    ) -> Handle[TransferResult]:
         """Put *source* into a bucket as *destination*.
 
         Options: if_exists (version, skip, fail, replace), content_type, info, account and
@@ -85,43 +138,53 @@ class Client:
         """
         return self.ask("upload", source=source, destination=destination, **options)
 
-    def download(self, source: str, destination: str | None = None, **options: Any) -> Handle:
+    def download(
+        self, source: str, destination: str | None = None, **options: Unpack[DownloadOptions]
+    ) -> Handle[TransferResult]:
         """Fetch *source*; without *destination* up to 256 KiB come back in the result.
 
         Options: if_exists (replace, skip, fail), range, account and those of every job.
         """
         return self.ask("download", source=source, destination=destination, **options)
 
-    def copy(self, source: str, destination: str, **options: Any) -> Handle:
+    def copy(
+        self, source: str, destination: str, **options: Unpack[CopyOptions]
+    ) -> Handle[TransferResult]:
         """Copy inside B2, without moving the bytes through the worker.
 
         Options: if_exists, content_type, info, account and those of every job.
         """
         return self.ask("copy", source=source, destination=destination, **options)
 
-    def delete(self, target: str, **options: Any) -> Handle:
+    def delete(self, target: str, **options: Unpack[DeleteOptions]) -> Handle[DeleteResult]:
         """Remove a file, one version of it, or everything below a prefix that ends in `/`.
 
         Options: versions (latest, all or an id), account and those of every job.
         """
         return self.ask("delete", target=target, **options)
 
-    def bucket(self, action: str, name: str | None = None, **options: Any) -> Handle:
+    def bucket(
+        self, action: str, name: str | None = None, **options: Unpack[BucketOptions]
+    ) -> Handle[BucketResult]:
         """`create`, `update`, `delete` or `list` buckets.
 
         Options: type (private, public), lifecycle, account and those of every job.
         """
         return self.ask("bucket", action=action, name=name, **options)
 
-    def share(self, source: str, seconds: int = 3600, **options: Any) -> Handle:
+    def share(
+        self, source: str, seconds: int = 3600, **options: Unpack[AccountOptions]
+    ) -> Handle[ShareResult]:
         """Mint a URL that opens a private file for *seconds*, 604,800 at most."""
         return self.ask("share", source=source, seconds=seconds, **options)
 
-    def check(self, account: str = "default", **options: Any) -> Handle:
+    def check(self, account: str = "default", **options: Unpack[JobOptions]) -> Handle[CheckResult]:
         """Ask what the account's key may do."""
         return self.ask("check", account=account, **options)
 
-    def batch(self, source: str, destination: str | None = None, **options: Any) -> BatchHandle:
+    def batch(
+        self, source: str, destination: str | None = None, **options: Unpack[BatchOptions]
+    ) -> BatchHandle:
         """Run many transfers as one job: a manifest, or everything below a prefix.
 
         `batch("data://nas/list.csv")` reads a manifest of sources and destinations;
@@ -137,7 +200,9 @@ class Client:
             handle = self.ask("batch", source=source, destination=destination, **options)
         return BatchHandle(self, handle.id)
 
-    def sync(self, source: str, destination: str, **options: Any) -> BatchHandle:
+    def sync(
+        self, source: str, destination: str, **options: Unpack[SyncOptions]
+    ) -> BatchHandle[SyncResult]:
         """Make *destination* like *source*: up, down, or inside B2.
 
         Options: delete (keep, hide, remove), keep_days, compare (modtime, size, sha1, none),
@@ -148,28 +213,38 @@ class Client:
         handle = self.ask("sync", source=source, destination=destination, **options)
         return BatchHandle(self, handle.id)
 
-    def batch_items(self, items: Iterable[Mapping[str, Any]], **options: Any) -> BatchHandle:
+    def batch_items(
+        self, items: Iterable[Mapping[str, Any]], **options: Unpack[StreamOptions]
+    ) -> BatchHandle:
         """Run many transfers that *items* names, one mapping each, with a manifest's fields.
 
-        Streams: *items* may be longer than memory, and work begins with the first thousand.
+        Streams: *items* may be longer than memory, and work begins with the first thousand, or
+        after a second. A batch whose *items* give nothing for ten minutes ends.
         It returns when the last item is handed over. What cannot be done stands in the
-        batch's ledger, under the number of the item, from 1.
+        batch's ledger, under the number of the item, from 1. With the `key` of an earlier
+        batch it returns that one's handle, and *items* are not looked at.
 
         Raises:
-            InvalidJob, QueueUnavailable, JobFailed, JobCancelled
+            InvalidJob: an option is refused; nothing was queued.
+            QueueUnavailable: Redis did not answer for a minute.
+            JobFailed: the batch ended meanwhile, or *items* raised, which is the error's
+                `__cause__`: what came before is done, and the batch ends as `feed_broken`.
+                `job` is the batch's id.
+            JobCancelled
         """
         rows = (manifest.row(number, item) for number, item in enumerate(items, 1))
         return self.batch_rows(rows, **options)
 
     def batch_rows(
-        self, rows: Iterable[manifest.Row | manifest.BadLine], **options: Any
+        self, rows: Iterable[manifest.Row | manifest.BadLine], **options: Unpack[StreamOptions]
     ) -> BatchHandle:
         """`batch_items` for lines that are checked already."""
-        handle = self.ask("batch", stream=True, **options)
-        feed(self.records, handle.id, (row.packed() for row in rows))
+        handle = self._fed("batch", (row.packed() for row in rows), stream=True, **options)
         return BatchHandle(self, handle.id)
 
-    def verify(self, report: Iterable[str], *, prefix: str | None = None, **options: Any) -> Handle:
+    def verify(
+        self, report: Iterable[str], *, prefix: str | None = None, **options: Unpack[AccountOptions]
+    ) -> Handle[VerifyResult]:
         """Check the lines of a JSON report against what B2 lists; nothing is read there.
 
         Given a *prefix* (`b2://BUCKET/folder/`), files below it that the report does not name
@@ -178,12 +253,38 @@ class Client:
         Raises:
             InvalidJob: `report_invalid`: it lacks its summary, or its digest is another.
         """
-        handle = self.ask("verify", prefix=prefix, **options)
-        reader = ReportReader()
+        expected = (each.packed() for each in ReportReader().expectations(report))
         try:
-            feed(self.records, handle.id, (e.packed() for e in reader.expectations(report)))
-        except InvalidJob:
-            handle.cancel()
+            return self._fed("verify", expected, prefix=prefix, **options)
+        except JobFailed as failed:
+            if isinstance(failed.__cause__, InvalidJob):
+                raise failed.__cause__ from None
+            raise
+
+    def _fed(self, kind: str, rows: Iterable[Any], **arguments: Any) -> Handle[Any]:
+        """Submit a job and feed it; one that has the key already has had its rows."""
+        job_id = str(uuid.uuid4())
+        handle: Handle[Any] = Handle(self, self.records.submit(job_id, build(kind, arguments)))
+        if handle.id != job_id:
+            return handle
+        try:
+            feed(self.records, job_id, rows)
+        except RowsBroke as broke:
+            if kind != "batch":
+                handle.cancel()
+            error = broke.__cause__
+            failure = Failure(
+                code="feed_broken",
+                message=f"The items of {job_id} ended after {broke.count} with "
+                f"{type(error).__name__}: {error}",
+                hint="What came before is done. Submit the rest as another batch.",
+                act="caller",
+            )
+            raise JobFailed(failure, job_id) from error
+        except BaseException:
+            # Interrupted, or Redis is away: nobody will feed the rest.
+            with suppress(B2JobsError):
+                handle.cancel()
             raise
         return handle
 
@@ -192,61 +293,5 @@ class Client:
         return BatchHandle(self, batch_id)
 
 
-class AsyncClient:
-    """The awaitable twin of `Client`: the same methods and errors, awaited."""
-
-    def __init__(
-        self,
-        redis_url: str | None = None,
-        *,
-        key_prefix: str | None = None,
-        client: Client | None = None,
-    ) -> None:
-        self.client = client or Client(redis_url, key_prefix=key_prefix)
-
-    async def submit(self, job: Job) -> AsyncHandle:
-        return AsyncHandle(await asyncio.to_thread(self.client.submit, job))
-
-    def job(self, job_id: str) -> AsyncHandle:
-        return AsyncHandle(self.client.job(job_id))
-
-    async def ask(self, kind: str, **arguments: Any) -> AsyncHandle:
-        return await self.submit(build(kind, arguments))
-
-    async def upload(self, source: str, destination: str, **options: Any) -> AsyncHandle:
-        return await self.ask("upload", source=source, destination=destination, **options)
-
-    async def download(
-        self, source: str, destination: str | None = None, **options: Any
-    ) -> AsyncHandle:
-        return await self.ask("download", source=source, destination=destination, **options)
-
-    async def copy(self, source: str, destination: str, **options: Any) -> AsyncHandle:
-        return await self.ask("copy", source=source, destination=destination, **options)
-
-    async def delete(self, target: str, **options: Any) -> AsyncHandle:
-        return await self.ask("delete", target=target, **options)
-
-    async def bucket(self, action: str, name: str | None = None, **options: Any) -> AsyncHandle:
-        return await self.ask("bucket", action=action, name=name, **options)
-
-    async def share(self, source: str, seconds: int = 3600, **options: Any) -> AsyncHandle:
-        return await self.ask("share", source=source, seconds=seconds, **options)
-
-    async def check(self, account: str = "default", **options: Any) -> AsyncHandle:
-        return await self.ask("check", account=account, **options)
-
-    async def sync(self, source: str, destination: str, **options: Any) -> AsyncHandle:
-        return await self.ask("sync", source=source, destination=destination, **options)
-
-    async def batch(
-        self, source: str, destination: str | None = None, **options: Any
-    ) -> AsyncBatchHandle:
-        handle = await asyncio.to_thread(self.client.batch, source, destination, **options)
-        return AsyncBatchHandle(handle)
-
-    async def batch_items(
-        self, items: Iterable[Mapping[str, Any]], **options: Any
-    ) -> AsyncBatchHandle:
-        handle = await asyncio.to_thread(self.client.batch_items, items, **options)
-        return AsyncBatchHandle(handle)
+def _created(record: Record) -> datetime:
+    return record.created or datetime.min.replace(tzinfo=UTC)

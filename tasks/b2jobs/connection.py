@@ -43,8 +43,6 @@ TIMEOUT_SECONDS = 10.0
 CONNECTIONS = 64
 """Most connections of one client. Who comes when all are busy waits, within the call's time."""
 
-_LAST_PAUSE_SECONDS = 0.5
-
 
 class _Time(NamedTuple):
     half: float
@@ -249,17 +247,27 @@ class _Pipeline(Pipeline):
 
 
 class _Retry(Retry):
-    """Tries again only while the call has time."""
+    """Tries again only while the call has time, and pauses no longer."""
 
     def call_with_retry(
-        self, do: Callable[[], Any], fail: Callable[..., Any], *args: Any, **options: Any
+        self,
+        do: Callable[[], Any],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
     ) -> Any:
-        def failed(error: Exception, *count: int) -> None:
-            fail(error, *count)
-            if _left() < _LAST_PAUSE_SECONDS:
-                raise error
-
-        return super().call_with_retry(do, failed, *args, **options)
+        failures = 0
+        while True:
+            try:
+                return do()
+            except self._supported_errors as error:
+                if is_retryable is not None and not is_retryable(error):
+                    raise
+                failures += 1
+                fail(error, *([failures] if with_failure_count else []))
+                if failures > self._retries or _left() <= 0:
+                    raise
+                time.sleep(max(0.0, min(self._backoff.compute(failures), _left())))
 
 
 def _client(pool: type[_Pool], seconds: float, **options: Any) -> Redis:
@@ -269,7 +277,7 @@ def _client(pool: type[_Pool], seconds: float, **options: Any) -> Redis:
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
         retry=_Retry(
-            ExponentialBackoff(cap=_LAST_PAUSE_SECONDS, base=0.1),
+            ExponentialBackoff(cap=0.5, base=0.1),
             retries=3,
             supported_errors=(RedisConnectionError, RedisTimeoutError, OSError),
         ),

@@ -4,39 +4,81 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any
 
-from b2jobs.errors import JobCancelled, JobFailed, QueueUnavailable
+from b2jobs.errors import Failure, JobFailed, QueueUnavailable
 from b2jobs.handle import Handle, outcome
 from b2jobs.ledger import packed_rows
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 
 CHUNK_ITEMS = 1000
+CHUNK_SECONDS = 1.0  # a slow producer is heard, and its items begin
+BROKEN = "broken"
 MOST_CHUNKS = 16
 _PAUSE_SECONDS = 0.1
 _PATIENCE_SECONDS = 60.0
 
 
+class RowsBroke(Exception):
+    """What was to be fed ended with an error, its cause. What came before it is handed over."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        super().__init__("The items ended with an error.")
+        self.rows = rows
+        self.count = 0
+
+
 def feed(records: Records, job_id: str, rows: Iterable[Any]) -> int:
-    """Hand *rows* to the job in chunks of 1,000; how many there were.
+    """Hand *rows* to the job in chunks of 1,000, or of what came in a second; how many.
 
     At most 16 chunks lie in Redis: this waits while the job has not used them. A Redis that
     does not answer is tried again for a minute.
 
     Raises:
+        RowsBroke: *rows* raised. What it gave before is fed, and behind it that it broke.
         QueueUnavailable: Redis did not answer; the job ends by itself after ten minutes.
         JobFailed, JobCancelled: the job has ended before all was handed over.
     """
-    stream = iter(rows)
     number = count = 0
-    while chunk := list(islice(stream, CHUNK_ITEMS)):
-        _hand_over(records, job_id, number, packed_rows(chunk))
-        number += 1
-        count += len(chunk)
+    try:
+        for chunk in _chunks(rows):
+            _hand_over(records, job_id, number, packed_rows(chunk))
+            number += 1
+            count += len(chunk)
+    except RowsBroke as broke:
+        broke.count = count + len(broke.rows)
+        told = [*broke.rows, [BROKEN, _words(broke.__cause__)]]
+        _hand_over(records, job_id, number, packed_rows(told))
+        _hand_over(records, job_id, number + 1, None)
+        raise
     _hand_over(records, job_id, number, None)
     return count
+
+
+def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    """*rows* together.
+
+    Raises:
+        RowsBroke: with the rows that came last.
+    """
+    chunk: list[Any] = []
+    since = time.monotonic()
+    try:
+        for row in rows:
+            chunk.append(row)
+            if len(chunk) == CHUNK_ITEMS or time.monotonic() - since > CHUNK_SECONDS:
+                yield chunk
+                chunk, since = [], time.monotonic()
+    except Exception as error:
+        raise RowsBroke(chunk) from error
+    if chunk:
+        yield chunk
+
+
+def _words(error: BaseException | None) -> str:
+    text = f"The items ended with {type(error).__name__}: {error}"
+    return text[:500].encode(errors="backslashreplace").decode()
 
 
 def taken(records: Records, job: Handle) -> Iterator[bytes]:
@@ -88,8 +130,11 @@ def _hand_over(records: Records, job_id: str, number: int, chunk: bytes | None) 
 
 
 def _ended(records: Records, job_id: str) -> None:
-    try:
-        outcome(records.get(job_id))
-    except (JobFailed, JobCancelled):
-        raise
-    raise QueueUnavailable(f"The job {job_id} ended before it had all its items.")
+    outcome(records.get(job_id))
+    failure = Failure(
+        code="feed_broken",
+        message="The job ended before it had all its items.",
+        hint="Submit the rest as another batch.",
+        act="caller",
+    )
+    raise JobFailed(failure, job_id)

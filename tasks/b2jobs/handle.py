@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, cast
 
-from b2jobs.errors import Failure, JobCancelled, JobFailed, WaitTimeout
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from typing_extensions import TypeVar
+
+from b2jobs.connection import within
+from b2jobs.errors import (
+    Failure,
+    InvalidJob,
+    JobCancelled,
+    JobFailed,
+    QueueUnavailable,
+    WaitTimeout,
+)
 from b2jobs.records import Record
 from b2jobs.requests import RESULTS, State
-from b2jobs.results import Result, ShareResult
+from b2jobs.results import Result, TransferResult
 
 if TYPE_CHECKING:
+    from b2jobs.async_client import AsyncClient
     from b2jobs.client import Client
 
 _FIRST_LOOK_SECONDS = 0.02
 _LAST_LOOK_SECONDS = 0.5
 
+R = TypeVar("R", bound=Result, default=Any)
+"""What the job's `wait` returns."""
+T = TypeVar("T")
 
-class Handle:
+
+class Handle(Generic[R]):
     """One job, seen from the producer. Cheap: it holds an id and asks Redis when asked.
 
     Every method may raise `QueueUnavailable` and `JobNotFound`.
@@ -48,20 +64,22 @@ class Handle:
         """`phase`, `done` and `total` bytes, `rate` in bytes per second; empty before it starts."""
         return self.record().progress
 
-    def wait(self, timeout: float | None = None) -> Any:
+    def wait(self, timeout: float | None = None) -> R:
         """Wait for the end and return the result, for *timeout* seconds at most.
+
+        A Redis that does not answer ends the waiting half a second later at most.
 
         Raises:
             JobFailed: the job failed; `.failure` says why and who must act.
             JobCancelled: somebody cancelled it.
             WaitTimeout: it has not ended yet. It goes on.
         """
-        for pause in looks(timeout):
-            record = self.record()
-            if record.has_ended:
-                return outcome(record)
-            time.sleep(pause)
-        raise WaitTimeout(f"The job {self.id} has not ended after {timeout:g} s.")
+        return cast("R", outcome(until(self.ended, timeout, f"The job {self.id}")))
+
+    def ended(self) -> Record | None:
+        """The record of a job that has ended, None of another."""
+        record = self.record()
+        return record if record.has_ended else None
 
     def cancel(self) -> State:
         """Cancel the job; returns its state after the call.
@@ -72,55 +90,70 @@ class Handle:
         """
         return self._client.records.cancel(self.id)
 
+    def retry(self) -> State:
+        """Queue a failed or cancelled job again, with its budget anew; returns its state after
+        the call. Others stay as they are."""
+        return self._client.records.retry(self.id)
+
     def share(self, seconds: int = 3600) -> str:
-        """A URL that opens this upload's file for *seconds*, 604,800 at most.
+        """A URL that opens this job's file in B2 for *seconds*, 604,800 at most.
 
-        Minted by a worker, since only workers hold credentials: this waits for the upload
-        and then for one more job.
+        Minted by a worker, since only workers hold credentials: this waits for the job and
+        then for one more.
+
+        Raises:
+            InvalidJob: the job left no file in B2.
+            JobFailed, JobCancelled
         """
-        result = self.wait()
-        account = self.record().request.get("account", "default")
-        job = self._client.share(
-            f"b2://{result.bucket}/{result.name}", seconds=seconds, account=account
-        )
-        shared = job.wait()
-        assert isinstance(shared, ShareResult)
-        return shared.url
+        source, account = shareable(self.wait(), self.record())
+        return self._client.share(source, seconds, account=account).wait().url
 
 
-class AsyncHandle:
+class AsyncHandle(Generic[R]):
     """The awaitable twin of `Handle`: the same methods, and no thread is held while waiting."""
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, client: AsyncClient, handle: Handle[R]) -> None:
+        self._client = client
         self._handle = handle
         self.id = handle.id
 
+    def __repr__(self) -> str:
+        return f"<awaitable b2jobs job {self.id}>"
+
     async def record(self) -> Record:
-        return await asyncio.to_thread(self._handle.record)
+        return await self._client.threads.run(self._handle.record)
 
     async def state(self) -> State:
-        return (await self.record()).state
+        return await self._client.threads.run(self._handle.state)
 
     async def reason(self) -> str:
-        return await asyncio.to_thread(self._handle.reason)
+        return await self._client.threads.run(self._handle.reason)
 
     async def progress(self) -> dict[str, Any]:
-        return (await self.record()).progress
+        return await self._client.threads.run(self._handle.progress)
 
-    async def wait(self, timeout: float | None = None) -> Any:
+    async def wait(self, timeout: float | None = None) -> R:
+        looking = _Looking(timeout, f"The job {self.id}")
         for pause in looks(timeout):
-            record = await self.record()
-            if record.has_ended:
-                return outcome(record)
+            with looking:
+                record = await self._client.threads.run_within(looking.left(), self._handle.ended)
+                if record is not None:
+                    return cast("R", outcome(record))
             await asyncio.sleep(pause)
-        raise WaitTimeout(f"The job {self.id} has not ended after {timeout:g} s.")
+        raise looking.over()
+
+    async def ended(self) -> Record | None:
+        return await self._client.threads.run(self._handle.ended)
 
     async def cancel(self) -> State:
-        return await asyncio.to_thread(self._handle.cancel)
+        return await self._client.threads.run(self._handle.cancel)
+
+    async def retry(self) -> State:
+        return await self._client.threads.run(self._handle.retry)
 
     async def share(self, seconds: int = 3600) -> str:
-        await self.wait()
-        return await asyncio.to_thread(self._handle.share, seconds)
+        source, account = shareable(await self.wait(), await self.record())
+        return (await (await self._client.share(source, seconds, account=account)).wait()).url
 
 
 def outcome(record: Record) -> Result:
@@ -133,6 +166,61 @@ def outcome(record: Record) -> Result:
         code="internal_error", message="The job failed and left no reason.", act="us"
     )
     raise JobFailed(failure, record.id)
+
+
+def shareable(result: Result, record: Record) -> tuple[str, str]:
+    """Where the file is that a job left in B2, and whose account opens it.
+
+    Raises:
+        InvalidJob
+    """
+    if not isinstance(result, TransferResult) or not result.bucket or not result.name:
+        raise InvalidJob(
+            f"The {record.kind} {record.id} left no file in B2 that could be shared.",
+            hint="Share the file itself: b2jobs.share('b2://BUCKET/NAME').",
+        )
+    return f"b2://{result.bucket}/{result.name}", record.request.get("account", "default")
+
+
+def until(look: Callable[[], T | None], timeout: float | None, what: str) -> T:
+    """Call *look* until it returns something, for *timeout* seconds at most; return that.
+
+    Raises:
+        WaitTimeout: it never did, or Redis was silent all the time. *what* has not ended.
+    """
+    looking = _Looking(timeout, what)
+    for pause in looks(timeout):
+        with looking, within(looking.left()):
+            found = look()
+            if found is not None:
+                return found
+        time.sleep(pause)
+    raise looking.over()
+
+
+class _Looking:
+    """The time in which something is to end; around a look, a silent Redis ends it as well."""
+
+    def __init__(self, timeout: float | None, what: str) -> None:
+        self._timeout = float("inf") if timeout is None else timeout
+        self._end = time.monotonic() + self._timeout
+        self._what = what
+
+    def left(self) -> float:
+        """Seconds that a look may take: half a second at the least, so that one is complete."""
+        return max(self._end - time.monotonic(), _LAST_LOOK_SECONDS)
+
+    def over(self) -> WaitTimeout:
+        return WaitTimeout(f"{self._what} has not ended after {self._timeout:g} s; it goes on.")
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        silent = isinstance(error, QueueUnavailable) and (
+            error.__cause__ is None or isinstance(error.__cause__, RedisTimeoutError)
+        )
+        if silent and time.monotonic() >= self._end:
+            raise self.over() from error
 
 
 def looks(timeout: float | None) -> Iterator[float]:

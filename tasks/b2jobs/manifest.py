@@ -13,17 +13,19 @@ import gzip
 import json
 import lzma
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, Literal, NamedTuple, cast
 
 from b2jobs import locations
-from b2jobs.errors import InvalidJob
+from b2jobs.errors import B2JobsError, InvalidJob
 from b2jobs.locations import B2File, B2Version, InvalidLocation, Location
 from b2jobs.requests import build, last_name
 
 COLUMNS = ("source", "destination", "size", "sha1", "content_type", "info")
 MOST_LINE_BYTES = 512 * 1024
+MOST_FILE_BYTES = 10 * 1000**4  # the largest file in B2
 _SHA1 = re.compile(r"[0-9a-f]{40}\Z")
 
 
@@ -74,6 +76,44 @@ def row_of(values: list[Any]) -> Row | BadLine:
     return Row(line, action, source, destination, size, sha1, options or {})
 
 
+class Line(NamedTuple):
+    """A line as bytes, cut behind `MOST_LINE_BYTES` + 1; *size* is that of the whole line."""
+
+    number: int
+    raw: bytes
+    size: int
+
+
+def lines(file: IO[bytes], name: str, first: int = 1, *, behind: int = 0) -> Iterator[Line]:
+    """The lines of *file* from number *first* on, *behind* so many bytes.
+
+    Memory does not grow with the length of a line.
+
+    Raises:
+        InvalidJob: `manifest_unreadable`: it is cut short, or not compressed as *name* says.
+    """
+    number = first
+    try:
+        while behind and (skipped := file.read(min(1 << 20, behind))):
+            behind -= len(skipped)
+        while raw := file.readline(MOST_LINE_BYTES + 1):
+            size, piece = len(raw), raw
+            while len(piece) > MOST_LINE_BYTES and not piece.endswith(b"\n"):
+                piece = file.readline(MOST_LINE_BYTES + 1)
+                size += len(piece)
+            yield Line(number, raw, size)
+            number += 1
+    except B2JobsError:
+        raise
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InvalidJob(
+            f"The manifest {name} cannot be read behind line {number - 1}: {reason}.",
+            code="manifest_unreadable",
+            hint="A name that ends in .gz, .bz2 or .xz must be that of a whole compressed file.",
+        ) from error
+
+
 class Reader:
     """Rows from the lines of a manifest. Its first line says of which format it is."""
 
@@ -81,15 +121,17 @@ class Reader:
         self._columns: list[str] | None = None
         self._is_json = False
 
-    def rows(self, lines: Iterable[bytes], first: int = 1) -> Iterator[Row | BadLine | None]:
-        """One for each of *lines*, None for one without content; the first is number *first*."""
-        for number, raw in enumerate(lines, first):
-            yield self.read(raw, number)
+    def rows(self, found: Iterable[Line]) -> Iterator[Row | BadLine | None]:
+        """One for each line, None for one without content."""
+        for line in found:
+            yield self.read(line.raw, line.number)
 
     def read(self, raw: bytes, number: int) -> Row | BadLine | None:
         """The row of one line; None for a header or an empty line."""
         if len(raw) > MOST_LINE_BYTES:
-            return BadLine(number, "line_too_long", f"The line has {len(raw)} bytes.")
+            return BadLine(
+                number, "line_too_long", f"The line has more than {MOST_LINE_BYTES} bytes."
+            )
         try:
             text = raw.decode().strip("\r\n")
         except UnicodeDecodeError:
@@ -129,8 +171,11 @@ class Reader:
         return {name: cell for name, cell in zip(self._columns, cells, strict=False) if cell}
 
 
-def row(number: int, fields: Mapping[str, Any]) -> Row | BadLine:
+def row(number: int, fields: object) -> Row | BadLine:
     """Check the fields of one line, as a single job's arguments would be."""
+    if not isinstance(fields, Mapping):
+        kind = type(fields).__name__
+        return BadLine(number, "line_broken", f"It is a {kind}, not an object with fields.")
     source, destination = fields.get("source"), fields.get("destination")
     if not isinstance(source, str) or not isinstance(destination, str):
         return BadLine(number, "line_broken", "The line needs a source and a destination.")
@@ -138,22 +183,33 @@ def row(number: int, fields: Mapping[str, Any]) -> Row | BadLine:
         unknown = set(fields) - set(COLUMNS) - {"if_exists"}
         if unknown:
             raise ValueError(f"{', '.join(sorted(map(str, unknown)))} is not known.")
-        action, destination = _action(source, destination)
+        action, target = _action(source, destination)
         options = _options(action, fields)
         if options:
-            build(action, {"source": source, "destination": destination, **options})
+            build(action, {"source": source, "destination": target, **options})
+        _check_text([source, target, options] if options else [source, target])
         size, sha1 = _size(fields.get("size")), _sha1(fields.get("sha1"))
-    except InvalidLocation as error:
-        return BadLine(number, error.code, str(error), source, destination)
-    except InvalidJob as error:
-        return BadLine(number, error.code, str(error), source, destination)
+    except (InvalidLocation, InvalidJob) as error:
+        return _bad(number, error.code, str(error), source, destination)
     except ValueError as error:
-        return BadLine(number, "line_broken", str(error), source, destination)
-    return Row(number, action, source, destination, size, sha1, options)
+        return _bad(number, "line_broken", str(error), source, destination)
+    return Row(number, action, source, target, size, sha1, options)
+
+
+def repeated(line: int, source: str = "", destination: str = "") -> BadLine:
+    """A line whose destination an earlier line has."""
+    message = "An earlier line has the same destination."
+    return BadLine(line, "duplicate_destination", message, source, destination)
+
+
+def is_compressed(name: str) -> bool:
+    """Whether *name* is that of a compressed file."""
+    return name.lower().endswith((".gz", ".bz2", ".xz"))
 
 
 def decompressed(stream: IO[bytes], name: str) -> IO[bytes]:
     """*stream* as it reads without gzip, bzip2 or xz, told by the end of its *name*."""
+    name = name.lower()
     if name.endswith(".gz"):
         return cast("IO[bytes]", gzip.GzipFile(fileobj=stream))
     if name.endswith(".bz2"):
@@ -163,10 +219,29 @@ def decompressed(stream: IO[bytes], name: str) -> IO[bytes]:
     return stream
 
 
+def _bad(number: int, code: str, message: str, source: str, destination: str) -> BadLine:
+    return BadLine(number, code, *(_as_text(each) for each in (message, source, destination)))
+
+
+def _as_text(text: str) -> str:
+    """*text* as it can be stored: UTF-8, no longer than a line of a ledger should be."""
+    return text[:2000].encode(errors="backslashreplace").decode()
+
+
+def _check_text(values: list[Any]) -> None:
+    """Refuse what JSON in UTF-8 cannot carry: lone surrogates, bytes."""
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("It has a character that UTF-8 cannot carry.") from error
+    except TypeError as error:
+        raise ValueError(f"Not all of it is text: {error}.") from error
+
+
 def _json_fields(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"The line is not JSON: {error}.") from error
     if not isinstance(found, dict):
         raise ValueError("The line is not a JSON object.")
@@ -193,7 +268,7 @@ def _action(source: str, destination: str) -> tuple[Literal["upload", "download"
 
 def _name(source: Location, uri: str) -> str:
     name = source.name.rsplit("/", 1)[-1] if isinstance(source, B2File) else last_name(source)
-    if not name:
+    if not name or name in (".", ".."):
         raise InvalidLocation(f"{uri[:120]!r} gives no name for a destination ending in '/'.")
     return name
 
@@ -207,7 +282,7 @@ def _options(action: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         if name == "info" and isinstance(value, str):
             try:
                 value = json.loads(value)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f"info is not a JSON object: {error}.") from error
         if action == "download" and name != "if_exists":
             raise ValueError(f"{name} has no meaning for a download.")
@@ -220,10 +295,10 @@ def _size(value: Any) -> int | None:
         return None
     try:
         size = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         size = -1
-    if size < 0 or isinstance(value, bool | float):
-        raise ValueError(f"size is {value!r:.60}, not a number of bytes.")
+    if not 0 <= size <= MOST_FILE_BYTES or isinstance(value, bool | float):
+        raise ValueError(f"size is {value!r:.60}, not a number of bytes up to 10 TB.")
     return size
 
 

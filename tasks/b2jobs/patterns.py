@@ -12,6 +12,24 @@ import re
 from collections.abc import Callable, Sequence
 
 
+def silenced(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], bool]:
+    """Whether what could not be read as *path* takes no part, so that nobody need hear of it.
+
+    A file takes part as `chosen` says. A folder, whose path ends in `/`, may hold anything: it
+    is silenced only where *exclude* takes whatever is in it.
+    """
+    is_chosen = chosen(include, exclude)
+    unwanted = [compiled(pattern) for pattern in exclude]
+
+    def is_silenced(path: str) -> bool:
+        if not path.endswith("/"):
+            return not is_chosen(path)
+        inside = (f"{path}\0", f"{path}\0/\0")  # names that no pattern means
+        return any(all(pattern.search(each) for each in inside) for pattern in unwanted)
+
+    return is_silenced
+
+
 def chosen(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], bool]:
     """Whether a path is wanted: it matches one of *include* (if any) and none of *exclude*."""
     wanted = [compiled(pattern) for pattern in include]

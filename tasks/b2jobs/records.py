@@ -118,6 +118,15 @@ class Records:
             said = {name: value for name, value in json.loads(meta).items() if name != "task_id"}
             self.door.call("jobs/tell", id=task_id, meta=json.dumps(said), keep=max(1, keep))
 
+    def is_revoked(self, task_id: str) -> bool:
+        """Whether a Celery worker, of whichever application, has marked the id as revoked."""
+        with unavailable(self.url):
+            meta = cast("str | None", self.redis.get(f"{self.root}celery-task-meta-{task_id}"))
+        try:
+            return meta is not None and json.loads(meta)["status"] == "REVOKED"
+        except (ValueError, TypeError, KeyError):  # a result that is not of Celery's JSON
+            return False
+
     def get(self, job_id: str) -> Record:
         """The record as it is now.
 

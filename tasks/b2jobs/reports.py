@@ -75,11 +75,14 @@ class ReportReader:
             if not text.strip():
                 continue
             line = _parsed(text, number)
-            if "summary" in line:
+            if isinstance(line.get("summary"), dict):
                 self.summary = line["summary"]
                 continue
             self._digest.add(report_text(line))
-            expected = _expectation(line)
+            try:
+                expected = _expectation(line)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise _invalid(f"Line {number} of the report is not one: {error}.") from error
             if expected is None:
                 self.unchecked += 1
             else:
@@ -99,7 +102,7 @@ class ReportReader:
 def _parsed(text: str, number: int) -> dict[str, Any]:
     try:
         line = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _invalid(f"Line {number} of the report is not JSON: {error}.") from error
     if not isinstance(line, dict):
         raise _invalid(f"Line {number} of the report is not an object.")

@@ -26,7 +26,8 @@ from typing import Any, cast, get_args
 import b2jobs
 import b2jobs.aio
 from b2jobs import locations
-from b2jobs.client import AsyncClient, Client
+from b2jobs.async_client import AsyncClient
+from b2jobs.client import Client
 from b2jobs.errors import Act, Failure, JobNotFound
 from b2jobs.handle import Handle
 from b2jobs.records import Record, Records
@@ -88,11 +89,12 @@ class RecordingClient(Client):
         return MemoryRecords()
 
     @property
-    def jobs(self) -> list[RecordedJob]:
-        """Everything asked for so far, in order; a key that came twice stands here once."""
-        return [
-            RecordedJob(id_, request, self.memory) for id_, request in self.memory.requests.items()
-        ]
+    def jobs(self) -> RecordedJobs:
+        """Everything asked for so far, in order; a key that came twice stands here once.
+
+        Called, it lists records as `Client.jobs` does.
+        """
+        return RecordedJobs(self)
 
     def asked(self, kind: str) -> list[RecordedJob]:
         """The jobs of one kind."""
@@ -105,16 +107,30 @@ class RecordingClient(Client):
         """
         self.memory.answers[kind] = plausible_result if answer is None else answer
 
-    def submit(self, job: Job) -> Handle:
+    def submit(self, job: Job) -> Handle[Any]:
         """Record *job*."""
         return RecordedHandle(self, self.records.submit(str(uuid.uuid4()), job))
 
-    def job(self, job_id: str) -> Handle:
+    def job(self, job_id: str) -> Handle[Any]:
         return RecordedHandle(self, job_id)
 
     def awaitable(self) -> AsyncClient:
         """The awaitable twin of this client; both see the same jobs."""
         return AsyncClient(client=self)
+
+
+class RecordedJobs(list[RecordedJob]):
+    """The recorded jobs; called, what `Client.jobs` says of them."""
+
+    def __init__(self, client: RecordingClient) -> None:
+        requests = client.memory.requests.items()
+        super().__init__(RecordedJob(id_, request, client.memory) for id_, request in requests)
+        self._client = client
+
+    def __call__(
+        self, *, state: State | None = None, kind: str | None = None, limit: int = 100
+    ) -> list[Record]:
+        return Client.jobs(self._client, state=state, kind=kind, limit=limit)
 
 
 class RecordedHandle(Handle):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 
 import pytest
 
 import b2jobs
+from b2jobs.batches import lines
 from support.emulator import LocalB2
 from support.installation import Installation
 from support.synced import HOUR_MILLIS, LONG_AGO, Pair
+from support.waiting import eventually
 
 
 @pytest.fixture
@@ -300,3 +303,209 @@ def test_a_folder_that_may_not_be_read_loses_nothing_in_b2(pair: Pair) -> None:
         pair.up(delete="remove", max_delete=1)
     (pair.folder / "secret").chmod(0o700)
     assert set(pair.there()) == {"secret/a", "b"}
+
+
+def test_a_sync_down_never_goes_through_a_link_of_its_destination(pair: Pair) -> None:
+    """`album -> ../photos` in the destination: photos was emptied, and written to, exit 0."""
+    photos = pair.installation.data / f"{pair.name}-photos"
+    photos.mkdir()
+    (photos / "mine").write_text("mine")
+    (photos / "1").write_text("mine too")
+    (pair.folder / "album").symlink_to(f"../{photos.name}")
+    pair.put("album/1", b"from B2")
+    pair.put("album/new", b"from B2")
+    pair.put("b", b"2")
+    pair.write("gone", "gone")
+
+    with pytest.raises(b2jobs.JobFailed, match="destination_unreadable 1"):
+        pair.down(delete="remove", max_delete=1, newer="replace")
+
+    assert {path.name: path.read_text() for path in photos.iterdir()} == {
+        "mine": "mine",
+        "1": "mine too",
+    }
+    assert (pair.folder / "album").is_symlink()
+    assert {name: text for name, text in pair.here().items() if "/" not in name} == {"b": b"2"}
+    job = pair.installation.client.download(f"{pair.remote}album/1", f"{pair.local}album/1")
+    with pytest.raises(b2jobs.JobFailed, match="destination_is_link"):
+        job.wait(40)
+    with pytest.raises(b2jobs.JobFailed, match="destination_is_link"):
+        pair.run(f"{pair.remote}album/", f"{pair.local}album/", delete="remove")
+    assert (photos / "1").read_text() == "mine too"
+    # Taken out by a pattern it is left alone in silence, with all that lies below it.
+    assert pair.down(delete="remove", exclude=["album/"]).items == 0
+
+
+@pytest.mark.parametrize("excluded", [False, True])
+def test_a_disk_that_is_not_mounted_loses_nothing_in_b2(pair: Pair, excluded: bool) -> None:
+    """`media -> ../disk`, and the disk is away: all below media/ went, with all versions."""
+    disk = pair.installation.data / f"{pair.name}-disk"
+    (disk / "deep").mkdir(parents=True)
+    (disk / "deep" / "1").write_text("1")
+    (pair.folder / "media").symlink_to(f"../{disk.name}")
+    pair.write("a")
+    pair.put("media.txt")
+    assert pair.up().outcomes == {"transferred": 2}
+    before = pair.versions()
+    disk.rename(disk.with_name(f"{disk.name}-away"))
+
+    options = {"delete": "remove", "max_delete": 1}
+    if excluded:
+        result = pair.up(**options, exclude=["/media"])
+        assert result.outcomes == {"deleted": 1}
+    else:
+        with pytest.raises(b2jobs.JobFailed, match="source_unreadable 1"):
+            pair.up(**options)
+
+    assert pair.versions() == {name: v for name, v in before.items() if name != "media.txt"}
+    assert pair.there()["media/deep/1"] == b"1"
+
+
+def test_keep_days_counts_from_when_a_version_was_replaced(pair: Pair) -> None:
+    """Two uploads seconds apart, of files from long ago: the first was removed at once."""
+    pair.put("a", b"first", LONG_AGO - HOUR_MILLIS)
+    pair.put("a", b"second", LONG_AGO)
+    pair.write("a", "second")
+    pair.put("gone", b"first", LONG_AGO - HOUR_MILLIS)
+    pair.put("gone", b"second", LONG_AGO)
+    pair.bucket.hide_file("gone")
+    assert pair.up(keep_days=30).items == 0
+    assert pair.versions() == {"a": ["upload", "upload"], "gone": ["hide", "upload", "upload"]}
+
+
+def test_a_file_edited_while_a_sync_down_runs_is_not_overwritten(
+    own_b2: LocalB2, make_installation: Callable[..., Installation]
+) -> None:
+    """`newer="fail"` would have protected it, had the edit come a moment sooner."""
+    installation = make_installation(account=own_b2.account)
+    pair = Pair(installation, own_b2)
+    pair.write("edited", "old", LONG_AGO - HOUR_MILLIS)
+    for name in ("edited", "made", "other"):
+        pair.put(name, b"from B2")
+    own_b2.faults.fault("latency", calls="b2_download_file_by_name", seconds=1.5)
+    job = installation.client.sync(pair.remote, pair.local)
+    pair.forget_calls()
+    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_RESERVED_SLOTS="0")
+    eventually(lambda: pair.calls()["download_file_by_name"] == 3)
+
+    pair.write("edited", "work of hours")
+    pair.write("made", "made meanwhile")
+    with pytest.raises(b2jobs.JobFailed, match="destination_changed 2"):
+        job.wait(40)
+
+    assert pair.here() == {
+        "edited": b"work of hours",
+        "made": b"made meanwhile",
+        "other": b"from B2",
+    }
+
+
+def test_a_file_that_is_always_written_fails_alone(pair: Pair) -> None:
+    """A log in the tree: the sync, its removals and the next syncs waited up to a day."""
+    log = pair.write("log", bytes(12_000_000))
+    pair.write("a")
+    pair.put("gone")
+    done = threading.Event()
+
+    def write() -> None:
+        with log.open("a") as file:
+            while not done.wait(0.0002):
+                file.write("a line\n")
+                file.flush()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        job = pair.installation.client.sync(pair.local, pair.remote, delete="remove", max_delete=1)
+        status = pair.installation.client.batch_job(job.id).status
+        told = eventually(lambda: status().troubles)
+        assert any("source_changed" in line and f"{pair.local}log" in line for line in told)
+        with pytest.raises(b2jobs.JobFailed, match="source_changed 1"):
+            job.wait(60)
+        assert pair.there() == {"a": b"x"}, "the rest has come, and the removals"
+        [line] = [
+            line for line in lines(pair.installation.client.records, job.id) if line.get("code")
+        ]
+        assert line["source"] == f"{pair.local}log"
+        assert "exclude it" in line["message"]
+        with pytest.raises(b2jobs.JobFailed, match="source_changed 1"):
+            pair.up(delete="remove", max_delete=1)
+        assert pair.up(delete="remove", max_delete=1, exclude=["log"]).items == 0
+    finally:
+        done.set()
+        writer.join()
+
+
+def test_names_that_b2sdk_refuses_are_passed_over_or_removed_by_their_ids(
+    pair: Pair, make_raw: Callable[[Pair, str, bytes], None]
+) -> None:
+    """Placeholders of B2's web page and of S3 tools: such a bucket was never in step."""
+    long = "l" * 252
+    for name in ("dir/", "dir/sub/", "a//b", f"dir/{long}"):
+        make_raw(pair, name, b"" if name.endswith("/") else b"1")
+    make_raw(pair, "full/", b"content")
+    pair.put("dir/a", b"a")
+
+    with pytest.raises(b2jobs.JobFailed, match="name_unsafe 2"):
+        pair.down()
+    assert pair.here() == {"dir/a": b"a", f"dir/{long}": b"1"}
+    assert pair.down(exclude=["a//b", "full/"]).items == 0
+    source = f"{pair.remote}dir/"
+    assert pair.run(source, f"{pair.local}dir/").items == 0, "the folder's own is no file in it"
+
+    (pair.folder / "dir" / long).unlink()
+    records = pair.installation.client.records
+    with pytest.raises(b2jobs.JobFailed, match="name_refused 3") as caught:
+        pair.up(delete="hide", max_delete=1)
+    reported = [each for each in lines(records, caught.value.job) if each.get("code")]
+    assert all("b2id://" in each["message"] for each in reported)
+    assert pair.up(delete="remove", max_delete=1).outcomes == {"deleted": 3}
+    assert pair.versions() == {"dir/": ["upload"], "dir/a": ["upload"], "dir/sub/": ["upload"]}
+    assert pair.up(delete="remove", max_delete=1).items == 0
+    inside = pair.run(pair.remote + "dir/", pair.remote + "copy/")
+    assert inside.outcomes == {"transferred": 1}
+
+
+def test_times_that_tools_write_do_not_come_down_at_every_sync(pair: Pair) -> None:
+    """At and before 1970 they came as the upload's; nanoseconds were fetched again each time."""
+    times = {
+        "zero": "0",
+        "before": "-86400000",
+        "far before": "-9999999999999",
+        "far": "99999999999999",
+        "nanoseconds": "1700000000000000000",
+        "long": "1" * 25,
+        "spaced": " 5",
+        "grouped": "1_000",
+        "arabic": "\u0661\u0662",
+    }
+    for name, text in times.items():
+        info = {"src_last_modified_millis": text}
+        pair.bucket.upload_bytes(name.encode(), name, file_info=info)
+    assert pair.down().outcomes == {"transferred": len(times)}
+    assert pair.millis("zero") == 0
+    assert pair.millis("before") == -86_400_000
+    assert pair.down().items == 0
+    assert pair.up().items == 0
+    assert not [path for path in pair.folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_hide_marker_stays_while_what_it_hides_cannot_be_removed(
+    own_b2: LocalB2, make_installation: Callable[..., Installation]
+) -> None:
+    """Removed together, the marker went, the version stayed, and was visible again."""
+    installation = make_installation(account=own_b2.account)
+    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_RESERVED_SLOTS="0")
+    pair = Pair(installation, own_b2)
+    pair.put("hidden")
+    pair.bucket.hide_file("hidden")
+    pair.write("a")
+    own_b2.faults.fault(
+        "error", calls="b2_delete_file_version", status=400, code="bad_request", next=1
+    )
+    options = {"delete": "remove", "max_delete": 1}
+    with pytest.raises(b2jobs.JobFailed, match="items_failed"):
+        pair.up(**options)
+    assert pair.versions() == {"a": ["upload"], "hidden": ["hide", "upload"]}
+    assert pair.up(**options).outcomes == {"deleted": 2}
+    assert pair.versions() == {"a": ["upload"]}

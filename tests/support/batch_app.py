@@ -13,12 +13,13 @@ from b2jobs.errors import PassingError
 from b2jobs.requests import Job, Upload
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.batch.ledger.feed import Feed
 from b2jobs_worker.batch.pack.work import PackWork
 from b2jobs_worker.batch.plan.feed import FeedPlan
 from b2jobs_worker.batch.planner.work import PlannerWork
 from b2jobs_worker.celery.app import make_app
 from b2jobs_worker.celery.task import register
-from b2jobs_worker.handlers.batches import books
+from b2jobs_worker.handlers.batches import store
 from b2jobs_worker.settings import current
 
 tries: Counter[str] = Counter()
@@ -49,13 +50,19 @@ class PlayedUpload:
         return None
 
 
+def plan_feed(request: Job, attempt: Attempt) -> FeedPlan:
+    return FeedPlan(Feed(store().records, attempt.job_id))
+
+
 app = make_app(current())
 app.main = __name__
 app.conf.include = []
 register(
     app,
     {
-        "batch": PlannerWork(lambda request, attempt: FeedPlan(attempt, books()), books),
-        "pack": PackWork({"upload": PlayedUpload()}, books),
+        "batch": PlannerWork(
+            lambda request, attempt: FeedPlan(Feed(store().records, attempt.job_id)), store
+        ),
+        "pack": PackWork({"upload": PlayedUpload()}, store),
     },
 )

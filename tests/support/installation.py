@@ -92,19 +92,22 @@ class Installation:
         pool: str = "threads",
         slots: int = 4,
         queues: str = "high,normal,low",
+        queue_names: str | None = None,
+        more: Sequence[str] = (),
         before: Sequence[str] = (),
         **env: str,
     ) -> Process:
         """One plain Celery worker process; by default with the work of `support.fake_app`.
 
-        *before* are words put before the command: `unshare`, `prlimit`.
+        *before* are words put before the command (`unshare`, `prlimit`), *more* behind it;
+        *queue_names* are the queues of an app that is not ours.
         """
         (self.folder / "fake").mkdir(exist_ok=True)
         served = ",".join(queue for priority, queue in QUEUES.items() if priority in queues)
         return self.start(
             *(*before, sys.executable, "-m", "celery", "-A", app, "worker", "-P", pool),
-            *("-c", str(slots), "-Q", served, "-n", f"{name}@%h", "-l", "INFO"),
-            *("--without-gossip", "--without-mingle"),
+            *("-c", str(slots), "-Q", queue_names or served, "-n", f"{name}@%h", "-l", "INFO"),
+            *("--without-gossip", "--without-mingle", *more),
             name=name,
             B2JOBS_QUEUES=queues,
             **env,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from b2jobs.errors import CallerError
 from b2jobs.requests import Sync
 from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.b2.meter import Meter
@@ -21,8 +22,8 @@ from b2jobs_worker.sync.rules import Rules
 from b2jobs_worker.sync.sides import Sides
 
 
-class Books:
-    """What a planner asks of its books, without Redis."""
+class Store:
+    """What a planner asks of its store, without Redis."""
 
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}
@@ -62,7 +63,7 @@ class Bucket:
             for name in sorted(names):
                 if name > after:
                     found = self.there.get(name, ()) if versions else ()
-                    millis = found[0].modified_millis if found else 5
+                    millis = found[0].uploaded_millis if found else 5
                     yield Entry(name, 1, millis, versions=found)
 
         return Sides(
@@ -96,16 +97,16 @@ def test_a_long_plan_ends_where_a_short_one_does(
     monkeypatch.setattr(spool, "MOST_ITEMS", 4)
     monkeypatch.setattr(planner.SyncPlan, "_check", lambda self, removes: None)
     bucket = Bucket([f"{n:02}" for n in range(10)], {"03": 2, "07": 1, "50": 2, "60": 1})
-    books = Books()
+    store = Store()
     request = Sync(source="data://r/", destination="b2://bucket/", delete="remove", max_delete=1)
 
     def visit() -> SyncPlan:
         attempt: Any = DetachedAttempt("sync")
-        return SyncPlan(request, attempt, books, Meter(), bucket.sides)  # type: ignore[arg-type]  # a stand-in
+        return SyncPlan(request, attempt, store, Meter(), bucket.sides)  # type: ignore[arg-type]  # a stand-in
 
     forecast = visit().forecast()
     assert forecast.items is None
-    assert json.loads(books.fields["sync"])["is_spooled"] is False
+    assert json.loads(store.fields["sync"])["is_spooled"] is False
 
     cursor = ""
     done: list[str] = []
@@ -138,13 +139,39 @@ def test_removals_wait_until_nothing_is_under_way(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(spool, "MOST_ITEMS", 0)
     bucket = Bucket(["a"], {"a": 1, "b": 1})
     bucket.there["a"] = (Version("a#0", 5),)
-    books = Books()
-    books.fields["sync"] = json.dumps({"is_spooled": False})
+    store = Store()
+    store.fields["sync"] = json.dumps({"is_spooled": False})
     request = Sync(source="data://r/", destination="b2://bucket/", delete="remove", max_delete=1)
     attempt: Any = DetachedAttempt("sync")
-    plan = SyncPlan(request, attempt, books, Meter(), bucket.sides)  # type: ignore[arg-type]  # a stand-in
-    books.under_way = {"pack": ("running", None)}
+    plan = SyncPlan(request, attempt, store, Meter(), bucket.sides)  # type: ignore[arg-type]  # a stand-in
+    store.under_way = {"pack": ("running", None)}
     with pytest.raises(NotYet):
         list(plan.items("t:a"))
-    books.under_way = {}
+    store.under_way = {}
     assert [item.destination for _, item in plan.items("t:a")] == ["b2://bucket/b"]  # type: ignore[union-attr]  # no refusals
+
+
+def test_a_source_that_is_gone_by_then_removes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its disk was unmounted while the transfers ran: the second comparison saw no file at all."""
+    monkeypatch.setattr(spool, "MOST_ITEMS", 2)
+    names = [f"{n:02}" for n in range(10)]
+    bucket = Bucket(names, {**dict.fromkeys(names, 1), "old": 1})
+    for name in names:
+        bucket.there[name] = (Version(f"{name}#0", 5),)
+    store = Store()
+    store.fields["sync"] = json.dumps({"is_spooled": False})
+    request = Sync(source="data://r/", destination="b2://bucket/", delete="remove", max_delete=1)
+    attempt: Any = DetachedAttempt("sync")
+
+    def removals() -> list[str]:
+        plan = SyncPlan(request, attempt, store, Meter(), bucket.sides)  # type: ignore[arg-type]  # a stand-in
+        return [item.destination for _, item in plan.items("t:09")]
+
+    assert removals() == ["b2://bucket/old"]
+    bucket.source = []
+    with pytest.raises(CallerError, match="no file below"):
+        removals()
+    bucket.source = names[:3]
+    request = request.model_copy(update={"max_delete": 0.5})
+    with pytest.raises(CallerError, match="max_delete"):
+        removals()

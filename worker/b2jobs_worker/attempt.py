@@ -33,7 +33,7 @@ class Interrupted(Exception):
 class Settled(Exception):
     """The work has itself written what became of its job, in one step with its effect.
 
-    For works that keep their books in Redis (batches): delivery has nothing left to write.
+    For works that write to Redis themselves (batches): delivery has nothing left to write.
     """
 
 

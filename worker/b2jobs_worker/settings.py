@@ -157,6 +157,13 @@ class Settings(BaseSettings):
         description="Slots in one more process that serves only `high`, so that an urgent job "
         "never waits for a long one. 0 saves that process, about 70 MB.",
     )
+    download_mode: str = Field(
+        "0640",
+        pattern=r"^0[67][0-7]{2}$",
+        description="Permissions of downloaded files, in octal as chmod takes them. Folders that a "
+        "download makes may be entered by those who may read its files, as far as the worker's "
+        "umask allows.",
+    )
     cache_folder: Path | None = Field(
         Path("~/.cache/b2jobs"),
         description="Where syncs by SHA-1 remember the digests of local files, about 120 bytes "

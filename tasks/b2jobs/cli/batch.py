@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
+import shutil
+import stat
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -18,7 +24,6 @@ from b2jobs.duplicates import DuplicateFinder
 from b2jobs.errors import Failure, InvalidJob, JobFailed
 from b2jobs.reports import csv_lines
 from b2jobs.requests import State
-from b2jobs.results import VerifyResult
 
 _SHOWN_PROBLEMS = 20
 
@@ -62,7 +67,8 @@ def submit(
 
     A manifest is CSV (with a header: source, destination, size, sha1, content_type, info) or
     JSON lines, plain or compressed (.gz, .bz2, .xz). A path without a scheme is a file on this
-    machine: its lines are checked here and streamed to the workers.
+    machine, `-` is stdin: its lines are checked here and streamed to the workers. What comes
+    from a pipe is kept in a temporary file meanwhile.
 
     \b
       b2jobs batch submit data://nas/photos/ b2://archive/photos/ --dry-run
@@ -81,7 +87,7 @@ def submit(
     if dry_run:
         options["dry_run"] = True
     if destination is None and "://" not in source:
-        handle = _submit_file(session, Path(source), options)
+        handle = _submit_file(session, source, options)
     else:
         handle = session.client.batch(source, destination, **options)
     if wait or dry_run or timeout is not None:
@@ -176,7 +182,7 @@ def report(session: Session, batch_id: str, as_csv: bool) -> None:
 
 
 @batch.command()
-@click.argument("report_file", metavar="REPORT", type=click.File("r"))
+@click.argument("report_file", metavar="REPORT", type=click.File("rb"))
 @click.option("--prefix", metavar="B2URI", help="Also look for files below it that it lacks.")
 @click.option("--account", metavar="NAME", help="Which credentials of the workers to use.")
 @click.option("--timeout", type=Duration(), help="Wait this long at most; then exit 4.")
@@ -184,7 +190,7 @@ def report(session: Session, batch_id: str, as_csv: bool) -> None:
 @pass_session
 def verify(
     session: Session,
-    report_file: IO[str],
+    report_file: IO[bytes],
     prefix: str | None,
     account: str | None,
     timeout: float | None,
@@ -194,10 +200,8 @@ def verify(
     Exit 0 when all agrees, 1 when something is missing, different or extra. REPORT is the
     JSON form; `-` reads stdin.
     """
-    options = {"account": account} if account else {}
-    job = session.client.verify(report_file, prefix=prefix, **options)
+    job = session.client.verify(_texts(report_file), prefix=prefix, account=account or "default")
     found = job.wait(timeout)
-    assert isinstance(found, VerifyResult)
     if session.json:
         show.line(found.as_json())
     else:
@@ -220,63 +224,107 @@ def verify(
         )
 
 
-def _submit_file(session: Session, path: Path, options: dict[str, Any]) -> BatchHandle:
+def _texts(file: IO[bytes]) -> Iterator[str]:
+    """The lines of a report, none of which may be longer than those of a manifest."""
+    for line in manifest.lines(file, "report"):
+        try:
+            if len(line.raw) > manifest.MOST_LINE_BYTES:
+                raise ValueError("too long")
+            yield line.raw.decode()
+        except ValueError as error:
+            raise InvalidJob(
+                f"Line {line.number} of the report cannot be read: {error}.", code="report_invalid"
+            ) from error
+
+
+def _submit_file(session: Session, name: str, options: dict[str, Any]) -> BatchHandle:
     """Check a manifest of this machine, say what is wrong by line, and stream the rest."""
-    repeats, problems = _checked(path)
-    for problem in problems[:_SHOWN_PROBLEMS]:
-        complain(f"{path}: {problem}")
-    if len(problems) > _SHOWN_PROBLEMS:
-        complain(f"{path}: {len(problems) - _SHOWN_PROBLEMS} more lines cannot be done.")
-    if problems and options.pop("strict", False):
-        raise InvalidJob(
-            f"{len(problems)} lines of {path} cannot be done; nothing was submitted.",
-            code="plan_refused",
-            hint="Correct them, or leave out --strict to do the others.",
-        )
-    options.pop("strict", None)
-    rows = (
-        _repeat(row) if isinstance(row, manifest.Row) and row.line in repeats else row
-        for row in _rows(path)
-    )
-    return session.client.batch_rows(rows, **options)
+    with _readable_twice(name) as file:
+        checked = _Checked(file, name)
+        for problem in checked.problems:
+            complain(f"{name}: {problem}")
+        if checked.refused > len(checked.problems):
+            complain(
+                f"{name}: {checked.refused - len(checked.problems)} more lines cannot be done."
+            )
+        if options.pop("strict", False) and checked.refused:
+            raise InvalidJob(
+                f"{checked.refused} lines of {name} cannot be done; nothing was submitted.",
+                code="plan_refused",
+                hint="Correct them, or leave out --strict to do the others.",
+            )
+        return session.client.batch_rows(checked.again(), **options)
 
 
-def _checked(path: Path) -> tuple[set[int], list[manifest.BadLine]]:
-    problems: list[manifest.BadLine] = []
-    with DuplicateFinder() as duplicates:
-        for row in _rows(path):
-            if isinstance(row, manifest.BadLine):
-                problems.append(row)
-            else:
-                duplicates.add(row.line, row.destination)
-        repeats = duplicates.repeats()
-    problems += [_repeat(manifest.Row(line, "upload", "", "")) for line in repeats]
-    return set(repeats), sorted(problems, key=lambda problem: problem.line)
+@contextlib.contextmanager
+def _readable_twice(name: str) -> Iterator[IO[bytes]]:
+    """The manifest *name*; what is no regular file (`-`, a pipe) is kept in a temporary one."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
+            if name == "-" or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                kept = stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(file, kept)
+                file = kept
+        except OSError as error:
+            raise InvalidJob(
+                f"The manifest {name} cannot be read: {error.strerror}.", code="manifest_unreadable"
+            ) from error
+        yield file
 
 
-def _rows(path: Path) -> Iterator[manifest.Row | manifest.BadLine]:
-    try:
-        with contextlib.ExitStack() as stack:
-            file = stack.enter_context(path.open("rb"))
-            lines = manifest.decompressed(file, path.name)
-            for row in manifest.Reader().rows(lines):
-                if row is not None:
-                    yield row
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InvalidJob(
-            f"The manifest {path} cannot be read: {reason}.", code="manifest_unreadable"
-        ) from error
+class _Checked:
+    """A manifest that was read once: what is wrong with it, and its rows once more."""
 
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._file = file
+        self._name = name
+        self.refused = 0
+        self.problems: list[manifest.BadLine] = []
+        with DuplicateFinder() as duplicates:
+            digest = hashlib.blake2b()
+            for row in self._rows(digest):
+                if isinstance(row, manifest.BadLine):
+                    self._note(row)
+                else:
+                    duplicates.add(row.line, row.destination)
+            repeats = duplicates.repeats()
+        self._digest = digest.digest()
+        self._repeats = set(repeats)
+        for line in repeats:
+            self._note(manifest.repeated(line))
+        self.problems.sort(key=lambda problem: problem.line)
 
-def _repeat(row: manifest.Row) -> manifest.BadLine:
-    return manifest.BadLine(
-        row.line,
-        "duplicate_destination",
-        "An earlier line has the same destination.",
-        row.source,
-        row.destination,
-    )
+    def again(self) -> Iterator[manifest.Row | manifest.BadLine]:
+        """The rows for the workers.
+
+        Raises:
+            InvalidJob: `manifest_changed`, behind the last of them.
+        """
+        digest = hashlib.blake2b()
+        for row in self._rows(digest):
+            is_repeat = isinstance(row, manifest.Row) and row.line in self._repeats
+            yield manifest.repeated(row.line, row.source, row.destination) if is_repeat else row
+        if digest.digest() != self._digest:
+            raise InvalidJob(
+                f"The manifest {self._name} was changed while it was read.",
+                code="manifest_changed",
+            )
+
+    def _rows(self, digest: hashlib.blake2b) -> Iterator[manifest.Row | manifest.BadLine]:
+        self._file.seek(0)
+        reader = manifest.Reader()
+        content = manifest.decompressed(self._file, self._name)
+        for line in manifest.lines(content, self._name):
+            digest.update(line.raw)
+            row = reader.read(line.raw, line.number)
+            if row is not None:
+                yield row
+
+    def _note(self, problem: manifest.BadLine) -> None:
+        self.refused += 1
+        if len(self.problems) < _SHOWN_PROBLEMS:
+            self.problems.append(problem)
 
 
 def _say(session: Session, batch_id: str, state: State, done: str) -> None:

@@ -13,14 +13,15 @@ from b2jobs.batches import BatchHandle, BatchStatus
 from b2jobs.cli import show
 from b2jobs.cli.follow import StatusLine
 from b2jobs.cli.session import Session
-from b2jobs.errors import JobFailed, WaitTimeout
-from b2jobs.handle import looks, outcome
+from b2jobs.errors import JobFailed
+from b2jobs.handle import outcome, until
+from b2jobs.requests import ENDED
 from b2jobs.results import BatchResult
 
 _RATE_SECONDS = 10.0
 
 
-def finish(session: Session, handle: BatchHandle, timeout: float | None) -> None:
+def finish(session: Session, handle: BatchHandle[Any], timeout: float | None) -> None:
     """Follow to the end and print what it came to.
 
     Raises:
@@ -29,27 +30,28 @@ def finish(session: Session, handle: BatchHandle, timeout: float | None) -> None
     """
     pace = Pace()
     last: dict[str, Any] = {}
-    with StatusLine(sys.stderr) as line:
-        for pause in looks(timeout):
-            status = handle.status()
-            pace.note(status)
-            if session.json:
-                now = status.as_json()
-                if {**now, "seconds": 0} != last:
-                    last = {**now, "seconds": 0}
-                    show.line(now)
-                    sys.stdout.flush()
-            else:
-                line.draw(describe(status, pace))
-            if status.state in ("succeeded", "failed", "cancelled"):
-                break
-            time.sleep(pause)
+    line = StatusLine(sys.stderr)
+
+    def look() -> BatchStatus | None:
+        nonlocal last
+        status = handle.status()
+        pace.note(status)
+        if session.json:
+            now = status.as_json()
+            if {**now, "seconds": 0} != last:
+                last = {**now, "seconds": 0}
+                show.line(now)
+                sys.stdout.flush()
         else:
-            raise WaitTimeout(f"The batch {handle.id} has not ended after {timeout:g} s.")
+            line.draw(describe(status, pace))
+        return status if status.state in ENDED else None
+
+    with line:
+        until(look, timeout, f"The batch {handle.id}")
     _end(session, handle)
 
 
-def _end(session: Session, handle: BatchHandle) -> None:
+def _end(session: Session, handle: BatchHandle[Any]) -> None:
     record = handle.record()
     result = BatchResult(**record.result) if record.result else None
     if result is not None and not session.json:

@@ -11,8 +11,8 @@ from typing import Any, Self, TextIO
 from b2jobs.cli import show
 from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Session
-from b2jobs.errors import JobCancelled, JobFailed, WaitTimeout
-from b2jobs.handle import Handle, looks, outcome
+from b2jobs.errors import JobCancelled, JobFailed
+from b2jobs.handle import Handle, outcome, until
 from b2jobs.records import Record
 from b2jobs.results import Result
 
@@ -56,26 +56,26 @@ def follow(handle: Handle, timeout: float | None, *, line: StatusLine) -> Result
     """
     began = time.monotonic()
     warned = False
+
+    def look() -> Record | None:
+        nonlocal warned
+        record = handle.record()
+        if record.has_ended:
+            return record
+        reason = "" if record.state == "running" else handle.reason()
+        line.draw(describe(record, reason))
+        patient = time.monotonic() - began <= _PATIENCE_SECONDS
+        if reason == "no_worker" and not warned and not patient:
+            warned = True
+            line.clear()
+            complain(
+                f"No live worker serves the priority {record.priority!r}; still waiting. "
+                "Start one with `b2jobs worker`. [no_worker]"
+            )
+        return None
+
     with line:
-        for pause in looks(timeout):
-            record = handle.record()
-            if record.has_ended:
-                return outcome(record)
-            reason = "" if record.state == "running" else handle.reason()
-            line.draw(describe(record, reason))
-            if (
-                not warned
-                and reason == "no_worker"
-                and time.monotonic() - began > _PATIENCE_SECONDS
-            ):
-                warned = True
-                line.clear()
-                complain(
-                    f"No live worker serves the priority {record.priority!r}; still waiting. "
-                    "Start one with `b2jobs worker`. [no_worker]"
-                )
-            time.sleep(pause)
-    raise WaitTimeout(f"The job {handle.id} has not ended after {timeout:g} s; it goes on.")
+        return outcome(until(look, timeout, f"The job {handle.id}"))
 
 
 class StatusLine:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import get_args
 
 import click
 
 from b2jobs.cli import follow, show
 from b2jobs.cli.session import Duration, Session, common_options, pass_session
-from b2jobs.errors import WaitTimeout
-from b2jobs.handle import looks, outcome
+from b2jobs.handle import outcome, until
 from b2jobs.records import Record
 from b2jobs.requests import State
 
@@ -108,7 +106,9 @@ def watch(session: Session, job_id: str, timeout: float | None) -> None:
         follow.finish(session, handle, timeout)
         return
     last: Record | None = None
-    for pause in looks(timeout):
+
+    def look() -> Record | None:
+        nonlocal last
         record = handle.record()
         if record != last:
             last = record
@@ -118,11 +118,9 @@ def watch(session: Session, job_id: str, timeout: float | None) -> None:
                 ended = record.has_ended
                 click.echo(record.state if ended else follow.describe(record, handle.reason()))
             sys.stdout.flush()
-        if record.has_ended:
-            outcome(record)
-            return
-        time.sleep(pause)
-    raise WaitTimeout(f"The job {job_id} has not ended after {timeout:g} s; it goes on.")
+        return record if record.has_ended else None
+
+    outcome(until(look, timeout, f"The job {job_id}"))
 
 
 @job.command()

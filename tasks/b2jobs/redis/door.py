@@ -13,6 +13,7 @@ from typing import Any
 from redis import Redis
 from redis.commands.core import Script
 from redis.exceptions import (
+    MasterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -23,6 +24,8 @@ from redis.exceptions import (
 from b2jobs.connection import turned_down
 
 _INCLUDE = re.compile(r"^-- include (.+)\n", re.MULTILINE)
+# redis-py takes the first word of these from their text.
+_WITHOUT_THEIR_WORD = (OutOfMemoryError, ReadOnlyError, NoPermissionError, MasterDownError)
 _REFUSALS = {
     *("OOM", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY"),
     *("NOAUTH", "WRONGPASS", "NOPERM", "DENIED"),
@@ -46,7 +49,8 @@ class Door:
         Raises:
             QueueUnavailable: Redis did not confirm; the script may have run.
         """
-        given = json.dumps({name: value for name, value in arguments.items() if value is not None})
+        named = {name: value for name, value in arguments.items() if value is not None}
+        given = json.dumps(named, ensure_ascii=False)
         if script not in self._scripts:
             self._scripts[script] = self._redis.register_script(script_text(script))
         with unavailable(self._url):
@@ -73,7 +77,7 @@ def unavailable(url: str) -> Iterator[None]:
 
 def _is_refusal(error: ResponseError) -> bool:
     """Whether Redis turned a sound command down: full, loading, read-only, not permitted."""
-    if isinstance(error, OutOfMemoryError | ReadOnlyError | NoPermissionError):
-        return True  # redis-py takes the first word of these from their text
+    if isinstance(error, _WITHOUT_THEIR_WORD):
+        return True
     words = re.findall(r"[A-Z]+", str(error))
     return not _REFUSALS.isdisjoint(words) or str(error).startswith("DB index is out of range")

@@ -10,7 +10,7 @@ from b2jobs import locations, patterns
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests.job import IfExists, Job, Priority
-from b2jobs.requests.places import prefix, single
+from b2jobs.requests.places import lie_in_each_other, prefix, single
 
 
 class Batch(Job):
@@ -80,8 +80,10 @@ class Batch(Job):
             ends = [locations.parse(self.source), locations.parse(self.destination)]
             if not any(isinstance(end, B2File) for end in ends):
                 raise ValueError("the source or the destination must be a b2:// prefix")
-            if ends[0] == ends[1]:
-                raise ValueError("source and destination are the same")
+            if lie_in_each_other(self.source, self.destination):
+                raise ValueError("source and destination must not lie in each other")
+            if self.ledger and self.ledger.startswith(self.source):
+                raise ValueError("the ledger must not lie in the source: it would be moved too")
             if self.if_exists == "version" and not isinstance(ends[1], B2File):
                 raise ValueError("if_exists='version' needs a b2:// destination")
         if (self.include or self.exclude) and self.source is None:

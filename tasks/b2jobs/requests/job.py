@@ -4,15 +4,38 @@ because a plain `send_task` skips the first. Unknown fields are refused.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from b2jobs.errors import InvalidJob
 
 Priority = Literal["high", "normal", "low"]
 IfExists = Literal["version", "skip", "fail", "replace"]
 State = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 DEFAULT_RETRY_SECONDS = 24 * 3600.0
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+=~-]{0,254}\Z")
+
+
+def check_job_id(job_id: str) -> None:
+    """Refuse what cannot be a job's id: it becomes a part of keys, messages and a version's tag.
+
+    Ids of b2jobs are UUIDs; whoever sends a Celery task may choose one. Allowed are 1 to 255
+    letters, digits and `. _ : @ + = ~ -`, beginning with a letter or a digit.
+
+    Raises:
+        InvalidJob: `job_id_refused`
+    """
+    if not _JOB_ID.match(job_id):
+        raise InvalidJob(
+            f"{job_id[:120]!r} cannot be a job's id.",
+            code="job_id_refused",
+            hint="Allowed are 1 to 255 letters, digits and . _ : @ + = ~ -, "
+            "beginning with a letter or a digit.",
+            field="task_id",
+        )
 
 
 class Job(BaseModel):
@@ -28,8 +51,8 @@ class Job(BaseModel):
 
     key: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     priority: Priority = "normal"
-    retry: Annotated[float, Field(ge=0)] = DEFAULT_RETRY_SECONDS
-    expires: Annotated[float, Field(gt=0)] | None = None
+    retry: Annotated[float, Field(ge=0, allow_inf_nan=False)] = DEFAULT_RETRY_SECONDS
+    expires: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     def arguments(self) -> dict[str, Any]:
         """The request as keyword arguments, without those left at their default."""

@@ -67,6 +67,11 @@ def folder(uri: str, *allowed: type[Location]) -> str:
     return text if text.endswith("/") else f"{text}/"
 
 
+def lie_in_each_other(source: str, destination: str) -> bool:
+    """Whether one of two prefixes is the other or lies in it: what is moved moves again."""
+    return source.startswith(destination) or destination.startswith(source)
+
+
 _SCHEMES: dict[type[Location], str] = {
     B2File: "b2://BUCKET/NAME",
     B2Version: "b2id://FILEID",

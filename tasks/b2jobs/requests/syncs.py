@@ -10,7 +10,7 @@ from b2jobs import locations, patterns
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests.job import Job, Priority
-from b2jobs.requests.places import folder
+from b2jobs.requests.places import folder, lie_in_each_other
 
 
 class Sync(Job):
@@ -69,10 +69,8 @@ class Sync(Job):
         source, destination = locations.parse(self.source), locations.parse(self.destination)
         if not isinstance(source, B2File) and not isinstance(destination, B2File):
             raise ValueError("the source or the destination must be in B2 (b2://BUCKET/...)")
-        if isinstance(source, B2File) and isinstance(destination, B2File):
-            ends = (str(source), str(destination))
-            if ends[0].startswith(ends[1]) or ends[1].startswith(ends[0]):
-                raise ValueError("source and destination must not lie in each other")
+        if lie_in_each_other(self.source, self.destination):
+            raise ValueError("source and destination must not lie in each other")
         if not isinstance(destination, B2File):
             if self.delete == "hide":
                 raise ValueError("only files in B2 can be hidden; delete may be keep or remove")

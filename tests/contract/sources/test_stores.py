@@ -77,7 +77,8 @@ def test_a_root_ends_where_it_ends(running: StoreServer, scheme: str) -> None:
     assert read("data://a/b", settings) == b"a/b"
     assert code("data://a/../a-b", settings) == "outside_root"
     assert code("data://a/b/../../a-b", settings) == "outside_root"
-    assert code(f"{scheme}://plain/a/../a-b", settings) == "source_name_unsupported"
+    for inside in ("data://a/dot/../b", "data://a/./b", f"{scheme}://plain/a/../a-b"):
+        assert code(inside, settings) == "source_name_unsupported"
     for prefix in ("data://a/", "data://a", f"{scheme}://plain", f"{scheme}://plain/a/"):
         assert code(prefix, settings) == "source_is_directory"
 

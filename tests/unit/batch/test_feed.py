@@ -8,47 +8,123 @@ from typing import Any
 import pytest
 
 from b2jobs.errors import CallerError
-from b2jobs.ledger import packed_rows
+from b2jobs.feed import RowsBroke, _chunks
 from b2jobs.manifest import Row
+from b2jobs_worker.batch.ledger.feed import Look
 from b2jobs_worker.batch.plan.feed import FeedPlan
+from b2jobs_worker.batch.plan.source import NotYet
 from b2jobs_worker.batch.proof.verify import fed_chunks
 
-ROW = Row(1, "upload", "data://r/a", "b2://some-bucket/a").packed()
+
+def row(at: int) -> list[Any]:
+    return Row(at, "upload", f"data://r/{at}", f"b2://some-bucket/{at}").packed()
 
 
-class LateBooks:
-    """The chunk comes, and the producer ends, right behind the first look for it."""
+class PlayedFeed:
+    """Chunks in a dict; `passed` is the written cursor, as the planner wrote it."""
 
-    def __init__(self, *, comes: bool = True) -> None:
-        self._comes = comes
-        self._looks = 0
+    def __init__(self, chunks: int = 0, *, ended: bool = False) -> None:
+        self.chunks = {at: [row(at)] for at in range(chunks)}
+        self.ended = ended
+        self.passed = 0
+        self.broke = ""
+        self.silent_seconds = 0.0
+        self.after_look = lambda: None
 
-    def chunk(self, batch: str, number: int) -> bytes | None:
-        self._looks += 1
-        return packed_rows([ROW]) if self._comes and number == 0 and self._looks > 1 else None
+    def look(self, number: int) -> Look:
+        # The order of the real one: how the feed stands, then the chunk.
+        end = len(self.chunks) if self.ended else None
+        self.after_look()
+        return Look(self.chunks.get(number), self.broke, end, self.silent_seconds, self.passed)
 
-    def state(self, attempt: Any) -> dict[str, str]:
-        return {"fed_all": "1"}
-
-    def forget_chunks(self, batch: str, numbers: Any) -> None:
-        pass
+    def drop_before(self, number: int) -> None:
+        for at in [at for at in self.chunks if at < number]:
+            self.chunks[at] = None  # type: ignore[assignment]
 
 
 def attempt() -> Any:
     return SimpleNamespace(job_id="job", number=1, checkpoint=lambda: None)
 
 
-def test_a_chunk_that_comes_between_two_looks_is_planned() -> None:
-    assert len(list(FeedPlan(attempt(), LateBooks()).items(""))) == 1  # type: ignore[arg-type]
+def planned(feed: PlayedFeed, cursor: str = "") -> list[str]:
+    return [behind for behind, _ in FeedPlan(feed).items(cursor)]  # type: ignore[arg-type]
 
 
-def test_a_chunk_that_comes_between_two_looks_is_verified() -> None:
-    assert len(list(fed_chunks(LateBooks(), attempt()))) == 1  # type: ignore[arg-type]
+def test_nothing_is_dropped_before_the_cursor_that_passed_it_is_written() -> None:
+    # A feed lost everything behind the point where the planner caught up: chunks were dropped
+    # before the plan's own position, although what it had given was not in a pack yet. The
+    # next step began at the written cursor and found its chunk gone.
+    feed = PlayedFeed(3)
+    plan = FeedPlan(feed)  # type: ignore[arg-type]
+    given = []
+    with pytest.raises(NotYet):
+        given += [behind for behind, _ in plan.items("")]
+    assert [at for at, rows in feed.chunks.items() if rows] == [0, 1, 2]
+    feed.passed = 2  # what is written is written, whatever has been read beyond it
+    feed.ended = True
+    assert planned(feed, "2:0") == ["2:1"]
+    assert [at for at, rows in feed.chunks.items() if rows] == [2]
+
+
+def test_a_chunk_and_the_end_that_come_while_it_is_looked_for_are_planned() -> None:
+    feed = PlayedFeed()
+
+    def comes() -> None:
+        feed.chunks[0] = [row(0)]
+        feed.ended = True
+
+    feed.after_look = comes
+    assert planned(feed) == ["0:1"]
+
+
+def test_a_chunk_that_comes_behind_a_look_comes_with_the_next() -> None:
+    feed = PlayedFeed()
+    with pytest.raises(NotYet):
+        planned(feed)
+    feed = PlayedFeed(1, ended=True)
+    assert planned(feed) == ["0:1"]
+    assert len(list(fed_chunks(feed, attempt()))) == 1  # type: ignore[arg-type]
 
 
 def test_a_chunk_that_never_comes_is_an_error() -> None:
-    books: Any = LateBooks(comes=False)
+    feed: Any = PlayedFeed(1, ended=True)
+    feed.chunks[0] = None
     with pytest.raises(CallerError, match="Chunk 0 of 1"):
-        list(FeedPlan(attempt(), books).items(""))
+        planned(feed)
     with pytest.raises(CallerError, match="did not all arrive"):
-        list(fed_chunks(books, attempt()))
+        list(fed_chunks(feed, attempt()))
+
+
+def test_a_producer_that_died_before_its_first_chunk_is_noticed() -> None:
+    feed = PlayedFeed()
+    feed.silent_seconds = 601.0
+    with pytest.raises(CallerError, match="No items came"):
+        planned(feed)
+
+
+def test_items_that_ended_with_an_error_are_planned_up_to_it() -> None:
+    feed: Any = PlayedFeed(1)
+    feed.broke = "The items ended with ValueError: no"
+    given = []
+    with pytest.raises(CallerError, match="ValueError: no") as broken:
+        given += [behind for behind, _ in FeedPlan(feed).items("")]
+    assert broken.value.code == "feed_broken"
+    with pytest.raises(CallerError):
+        list(fed_chunks(feed, attempt()))
+
+
+def test_what_came_before_an_error_is_kept_and_a_slow_producer_is_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def rows() -> Any:
+        yield from range(1500)
+        raise ValueError("no")
+
+    chunks = _chunks(rows())
+    assert len(next(chunks)) == 1000
+    with pytest.raises(RowsBroke) as broke:
+        next(chunks)
+    assert broke.value.rows == list(range(1000, 1500))
+    now = iter(range(100))
+    monkeypatch.setattr("b2jobs.feed.time.monotonic", lambda: 2.0 * next(now))
+    assert list(_chunks([1, 2])) == [[1], [2]]

@@ -72,22 +72,22 @@ def test_running_again_takes_each_undone_line_once_and_counts_exactly(
     outcomes: list[Outcome], codes: set[str]
 ) -> None:
     packed = segment(lines(outcomes))
-    step = _step(packed, {"codes": sorted(codes)}, at=3, number=7)
+    change = _step(packed, {"codes": sorted(codes)}, at=3, number=7)
     wanted = [
         at
         for at, outcome in enumerate(outcomes)
         if outcome.status in ("failed", "cancelled") and (not codes or outcome.code in codes)
     ]
-    taken = [entry for pack in step.packs for entry in pack.entries]
+    taken = [entry for pack in change.packs for entry in pack.entries]
     assert sorted(entry.position for entry in taken) == wanted
     assert all(isinstance(entry.planned, Item) and entry.planned.options for entry in taken)
-    kept = list(lines_of(step.segments[3])) if 3 in step.segments else list(lines_of(packed))
+    kept = list(lines_of(change.segments[3])) if 3 in change.segments else list(lines_of(packed))
     assert sorted([line[0] for line in kept] + wanted) == list(range(len(outcomes)))
     expected = Counter(f"n:{outcomes[at].status}" for at in wanted)
     expected += Counter(f"code:{outcomes[at].code}" for at in wanted)
-    found = {name: -count for name, count in step.counts.items() if name != "packs"}
+    found = {name: -count for name, count in change.counts.items() if name != "packs"}
     assert found == dict(expected)
-    assert [pack.number for pack in step.packs] == list(range(7, 7 + len(step.packs)))
+    assert [pack.number for pack in change.packs] == list(range(7, 7 + len(change.packs)))
 
 
 def test_a_refused_line_is_never_run_again() -> None:

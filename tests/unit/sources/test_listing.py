@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from b2jobs.errors import JobError
 from b2jobs.locations import InlineData, LocalPath, Location, RootPath
 from b2jobs_worker.sources import open_source
-from b2jobs_worker.sources.listing import Symlinks, list_root
+from b2jobs_worker.sources.listing import list_root
 from b2jobs_worker.sources.port import Entry, Problem
+from b2jobs_worker.sources.tree import Links
 from unit.sources.places import as_nobody, open_folder, served
 
 
@@ -28,7 +29,7 @@ class Listed:
         self,
         folder: Path,
         path: str = "",
-        symlinks: Symlinks = "follow",
+        symlinks: Links = "follow",
         after: str = "",
         enter: Callable[[str], bool] | None = None,
         location: Location | None = None,

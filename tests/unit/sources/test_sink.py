@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from b2jobs.errors import JobError
 from b2jobs.locations import LocalPath, RootPath
@@ -76,13 +77,124 @@ def test_commit_replaces_and_is_not_seen_before(tmp_path: Path) -> None:
     assert names(tmp_path) == ["new"]
 
 
-def test_new_files_obey_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o027)
+@pytest.mark.parametrize("umask", [0o000, 0o027, 0o077])
+@pytest.mark.parametrize("mode", ["0640", "0600", "0664"])
+def test_new_files_get_the_mode_of_the_setting(tmp_path: Path, mode: str, umask: int) -> None:
+    """They had 0644: what came from a private bucket was open to every user of the machine."""
+    (tmp_path / "new").touch(mode=0o666)
+    before = os.umask(umask)
     try:
-        put(sink(tmp_path), b"x")
+        for path in ("new", "made/new"):
+            location = RootPath(".my", path)
+            target = open_sink(location, served(tmp_path, download_mode=mode), "job")
+            os.pwrite(target.open(1), b"x", 0)
+            assert Path(target.part_path).stat().st_mode & 0o177 == 0, "nobody reads it early"
+            target.commit(None)
+            assert (tmp_path / path).stat().st_mode & 0o777 == int(mode, 8)
     finally:
         os.umask(before)
-    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "made").stat().st_mode & 0o777 & ~int(mode, 8) & 0o666 == 0
+
+
+@pytest.mark.parametrize("mode", ["640", "0400", "0o640", "rw-r-----", "01777", "0649", ""])
+def test_a_mode_that_is_none_is_refused(tmp_path: Path, mode: str) -> None:
+    with pytest.raises(ValidationError, match="download_mode"):
+        served(tmp_path, download_mode=mode)
+
+
+@pytest.mark.parametrize("path", ["album/new", "album/deep/new", "up/album/new"])
+def test_nothing_is_written_or_removed_through_a_link_of_the_destination(
+    tmp_path: Path, path: str
+) -> None:
+    """`album -> ../photos` in a sync's destination: its files were written to, and removed."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/new").write_text("mine")
+    (tmp_path / "album").symlink_to("photos")
+    (tmp_path / "up").symlink_to(".")
+    assert code(tmp_path, path) == "destination_is_link"
+    for ask in (sink(tmp_path, path).exists, sink(tmp_path, path).identity):
+        with pytest.raises(JobError, match="link"):
+            ask()
+    assert (tmp_path / "photos/new").read_text() == "mine"
+    assert names(tmp_path) == ["album", "photos", "photos/new", "up"]
+
+
+def test_a_folder_that_becomes_a_link_during_a_download_gets_nothing(tmp_path: Path) -> None:
+    (tmp_path / "album").mkdir()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/new").write_text("mine")
+    target = sink(tmp_path, "album/new")
+    os.pwrite(target.open(3), b"new", 0)
+    (tmp_path / "album").rename(tmp_path / "moved")
+    (tmp_path / "album").symlink_to("photos")
+    target.commit(None)
+    assert (tmp_path / "photos/new").read_text() == "mine"
+    assert (tmp_path / "moved/new").read_text() == "new", "the folder that was opened has it"
+
+
+def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "root").symlink_to("disk")
+    put(sink(tmp_path / "root", "a/new"), b"x")
+    assert (tmp_path / "disk/a/new").read_bytes() == b"x"
+
+
+def replacing(folder: Path, identity: str | None) -> LocalSink:
+    made = open_sink(RootPath(".my", "new"), served(folder), "job-1", replaces=identity)
+    assert isinstance(made, LocalSink)
+    return made
+
+
+CHANGES = {
+    "edited": lambda path: path.write_text("edited by somebody"),
+    "replaced": lambda path: (
+        (path.with_name("other").write_text("old"), path.unlink())
+        and path.with_name("other").rename(path)
+    ),
+    "removed": lambda path: path.unlink(),
+    "a link by now": lambda path: (path.unlink(), path.symlink_to("nothing")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("late", [False, True])
+def test_only_what_was_compared_is_replaced(tmp_path: Path, change: str, late: bool) -> None:
+    path = tmp_path / "new"
+    path.write_text("old")
+    target = replacing(tmp_path, sink(tmp_path).identity())
+    if late:
+        os.pwrite(target.open(4), b"next", 0)
+    CHANGES[change](path)
+    now = path.readlink() if path.is_symlink() else path.exists() and path.read_text()
+    with pytest.raises(JobError) as caught:
+        target.commit(None) if late else target.open(4)
+    target.discard()
+    assert caught.value.code == "destination_changed"
+    assert now == (path.readlink() if path.is_symlink() else path.exists() and path.read_text())
+    assert names(tmp_path) == ([] if change == "removed" else ["new"])
+
+
+def test_what_came_since_the_comparison_is_not_replaced(tmp_path: Path) -> None:
+    target = replacing(tmp_path, "")
+    os.pwrite(target.open(4), b"next", 0)
+    (tmp_path / "new").write_text("mine")
+    with pytest.raises(JobError, match="changed since"):
+        target.commit(None)
+    target.discard()
+    assert (tmp_path / "new").read_text() == "mine"
+    assert names(tmp_path) == ["new"]
+
+
+def test_an_empty_folder_gives_way_to_a_synced_file_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    assert code(tmp_path, "new") == "destination_is_directory"
+    put(replacing(tmp_path, ""), b"x")
+    assert (tmp_path / "new").read_bytes() == b"x"
+    (tmp_path / "new").unlink()
+    (tmp_path / "new/inside").mkdir(parents=True)
+    with pytest.raises(JobError, match="is a folder"):
+        replacing(tmp_path, "").open(1)
+    assert names(tmp_path) == ["new", "new/inside"]
 
 
 def test_a_link_is_replaced_and_what_it_points_to_is_left(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from celery.signals import worker_init, worker_shutting_down
 
 from b2jobs import redis_url
 from b2jobs.redis import QUEUES
-from b2jobs_worker.celery import broker
+from b2jobs_worker.celery import broker, control
+from b2jobs_worker.celery.consumer import JobConsumer, refuse_raw
 from b2jobs_worker.celery.keeper_step import KeeperStep
 from b2jobs_worker.celery.wake import WakeStep
 from b2jobs_worker.delivery import shutdown
@@ -33,7 +34,8 @@ logger = logging.getLogger(__name__)
 
 def make_app(settings: Settings) -> Celery:
     """A Celery app for *settings*. Messages are acknowledged when taken; results are ours."""
-    broker.install()
+    broker.install(refuse_raw)
+    control.install()
     url, options = _broker(settings)
     tls = redis_url.read(settings.redis_url).tls
     app = Celery(__name__, broker=url, backend=url, include=["b2jobs_worker.handlers.tasks"])
@@ -53,6 +55,7 @@ def make_app(settings: Settings) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         result_serializer="json",
+        worker_consumer=JobConsumer,
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
         worker_enable_remote_control=True,

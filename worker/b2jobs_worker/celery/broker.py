@@ -7,17 +7,33 @@ keep workers from the jobs whose end frees memory. Messages of other application
 copy until they have a record; a full Redis takes it all the same, since the message was just
 removed from its queue.
 
-This replaces the acknowledging part (`QoS`) of kombu's Redis channels in this process;
+A message whose envelope is not what kombu's own producers write is tidied before kombu reads
+it; one that breaks its reader all the same is refused and dropped, and the worker goes on.
+
+This replaces the channels of kombu's Redis transports in this process;
 `tests/contract/test_broker.py` fails when kombu changes what it relies on.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import uuid
+from collections.abc import Callable
+from queue import Empty
 from time import time
-from typing import Any
+from typing import Any, cast
 
 from kombu.transport import redis, virtual
+from redis.exceptions import DataError, RedisError
+
+from b2jobs_worker.celery.message import is_doorbell
+
+# What is no message's fault: Redis is away or refuses. Celery connects again. (kombu's own list
+# has KeyError in it, which a message can cause.)
+_PASSING = (RedisError, OSError, Empty)
+
+logger = logging.getLogger(__name__)
 
 _KEEP_COPY = """#!lua flags=allow-oom
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
@@ -38,7 +54,7 @@ class DoorbellQoS(_Copying):  # type: ignore[misc]  # see above
         self._doorbells: set[str] = set()
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        if "rung" in (message.headers or {}):
+        if is_doorbell(message):
             self._doorbells.add(delivery_tag)
         else:
             self._keep_copy(message, delivery_tag)
@@ -67,6 +83,95 @@ class DoorbellQoS(_Copying):  # type: ignore[misc]  # see above
             )
 
 
-def install() -> None:
-    """Make every Redis channel of this process, Sentinel's too, acknowledge like this."""
-    redis.Channel.QoS = DoorbellQoS
+class _Guarded:
+    """A channel on which no message, whatever is in it, raises into Celery's loop."""
+
+    QoS = DoorbellQoS
+    connection: Any
+    qos: Any
+    _fanout_queues: Any
+    refuse: Callable[[object, Exception], None]
+
+    def basic_consume(self, queue: str, *arguments: Any, **options: Any) -> Any:
+        tag = super().basic_consume(queue, *arguments, **options)  # type: ignore[misc]
+        callbacks = self.connection._callbacks
+        callbacks[queue] = self._guard(callbacks[queue], queue)
+        return tag
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)  # type: ignore[misc]
+        except (ValueError, TypeError, RecursionError, MemoryError) as error:
+            logger.error("dropped: what is not JSON in a queue (%.500r)", error)
+            return True
+
+    def _receive_one(self, client: Any) -> Any:
+        try:
+            return super()._receive_one(client)  # type: ignore[misc]
+        except (RecursionError, MemoryError) as error:
+            logger.error("dropped: a broadcast that is not JSON (%.500r)", error)
+            raise Empty from error
+
+    def _guard(self, deliver: Callable[[Any], Any], queue: str) -> Callable[[Any], None]:
+        is_broadcast = queue in self._fanout_queues
+
+        def take(raw: Any) -> None:
+            try:
+                deliver(raw if is_broadcast else tidied(raw, queue))
+            except DataError as error:
+                self._drop(raw, error)
+            except _PASSING:
+                raise
+            except Exception as error:
+                logger.debug("a message broke its reader", exc_info=True)
+                self._drop(raw, error)
+
+        return take
+
+    def _drop(self, raw: Any, error: Exception) -> None:
+        self.refuse(raw, error)
+        properties = raw.get("properties") if isinstance(raw, dict) else None
+        tag = properties.get("delivery_tag") if isinstance(properties, dict) else None
+        if isinstance(tag, str) and tag in self.qos._delivered:
+            self.qos.ack(tag)
+
+
+class _Channel(_Guarded, redis.Channel):  # type: ignore[misc]  # see above
+    pass
+
+
+class _SentinelChannel(_Guarded, redis.SentinelChannel):  # type: ignore[misc]  # see above
+    pass
+
+
+def tidied(raw: Any, queue: str) -> dict[str, Any]:
+    """*raw* with an envelope of the types that kombu relies on, to be given back to *queue*.
+
+    Raises:
+        TypeError: it is no message at all.
+    """
+    headers, properties = raw.get("headers") or {}, raw.get("properties") or {}
+    if not isinstance(headers, dict) or not isinstance(properties, dict):
+        raise TypeError("headers and properties are no mappings")
+    tag = properties.get("delivery_tag")
+    if not isinstance(tag, str) or not tag.isprintable() or len(tag) > 512:
+        tag = str(uuid.uuid4())
+    priority = properties.get("priority")
+    raw["headers"] = headers
+    raw["properties"] = {
+        "body_encoding": properties.get("body_encoding"),
+        "priority": priority if isinstance(priority, int) else 0,
+        "delivery_tag": tag,
+        "delivery_info": {"exchange": "", "routing_key": queue},
+    }
+    return cast("dict[str, Any]", raw)
+
+
+def install(refuse: Callable[[object, Exception], None]) -> None:
+    """Make every Redis transport of this process, Sentinel's too, take messages like this.
+
+    *refuse* is told of each message that broke its reader, and why.
+    """
+    _Guarded.refuse = staticmethod(refuse)
+    redis.Transport.Channel = _Channel
+    redis.SentinelTransport.Channel = _SentinelChannel

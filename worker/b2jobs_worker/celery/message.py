@@ -1,65 +1,85 @@
-"""What a worker does with a message: answer a doorbell, or register another application's job.
+"""What a message is: a doorbell of ours, a job that plain Celery sent, or nothing that can be done.
 
-A message of ours has no arguments: its record has them. One with arguments comes from plain
-Celery (`send_task("b2jobs.upload", kwargs={...})`): it gets its record here, before it is
-acknowledged, and then goes the way of every job.
+A doorbell has no arguments: the job's record has them. A message with arguments comes from
+plain Celery (`send_task("b2jobs.upload", kwargs={...})`): it gets its record here, before it
+is acknowledged, and then goes the way of every job. What can never succeed becomes a failed
+job under the id in its header, so that whoever waits for it hears why.
 """
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from celery.exceptions import InvalidTaskError
-from celery.worker.strategy import default as celery_strategy
+from kombu.exceptions import ContentDisallowed
 
 from b2jobs.account_names import masked
-from b2jobs.errors import InvalidJob, QueueUnavailable
+from b2jobs.errors import Failure, InvalidJob, JobNotFound, QueueUnavailable
 from b2jobs.records import Records
 from b2jobs.requests import Job, build
+from b2jobs.requests.job import check_job_id
 from b2jobs_worker.delivery.deliver import invalid
-from b2jobs_worker.delivery.leases import leases
 
+PREFIX = "b2jobs."
 _LINKS = ("callbacks", "errbacks", "chain", "chord")
+_LONGEST_DELAY_SECONDS = 10 * 366 * 86_400.0
+_LONGEST_ID = 4096
+_MOST_ARGUMENTS = 16_384
+_RING = b'[[], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ForeignArguments:
-    """The body of a message that plain Celery sent; *links* are what is to run after it."""
+class Sent:
+    """A job as plain Celery sent it; *links* are what is to run after it."""
 
-    positional: list[Any]
-    named: dict[str, Any]
-    links: dict[str, Any]
+    kind: str
+    job_id: str
+    headers: Mapping[str, Any]
+    positional: list[Any] = field(default_factory=list)
+    named: dict[str, Any] = field(default_factory=dict)
+    links: dict[str, Any] = field(default_factory=dict)
 
 
-def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
-    """The Celery strategy of our tasks (`Task.Strategy`)."""
-    kind = task.name.removeprefix("b2jobs.")
-    answer = celery_strategy(task, app, consumer, **options)
+def unreadable(why: str, hint: str = "") -> InvalidJob:
+    """The refusal of a message that is not what Celery sends."""
+    return InvalidJob(f"The message cannot be read: {why}.", code="message_unreadable", hint=hint)
 
-    def receive(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> Any:
-        arguments = _arguments(message)
-        if arguments is None:
-            return answer(message, body, ack, reject, callbacks, **more)
+
+def task_of(message: Any) -> tuple[str, str] | None:
+    """The task and the id that *message* is about; None where it does not name both.
+
+    In Celery's first protocol they stand in the body, in the second among the headers.
+    """
+    named = message.headers
+    if "task" not in named:
         try:
-            register(leases().records, kind, message.headers, arguments)
-        except QueueUnavailable:
-            raise
-        except Exception as error:
-            raise InvalidTaskError(f"not a message of Celery: {error!r}") from error
-        return message.ack_log_error(logger, consumer.connection_errors)
+            payload = message.payload
+        except Exception as error:  # noqa: BLE001 - a decoder may raise anything
+            logger.debug("no headers, and a body that cannot be read: %r", error)
+            return None
+        named = payload if isinstance(payload, dict) else {}
+    task, job_id = named.get("task"), named.get("id")
+    return (task, job_id) if isinstance(task, str) and isinstance(job_id, str) else None
 
-    return receive
+
+def is_doorbell(message: Any) -> bool:
+    """Whether it only says that a record is waiting."""
+    return "rung" in message.headers and message.body == _RING
 
 
-def register(
-    records: Records, kind: str, headers: dict[str, Any], arguments: ForeignArguments
-) -> None:
+def reduce(message: Any, task: str, job_id: str) -> None:
+    """Leave of a doorbell what it says: task and id. Its other headers are nobody's business."""
+    message.headers = {"task": task, "id": job_id, "rung": message.headers.get("rung")}
+    message.properties = {}
+
+
+def register(records: Records, message: Any, task: str, job_id: str) -> None:
     """Write the record of a job that plain Celery sent. Called again it does nothing.
 
     Its `eta` or `countdown` becomes waiting time in Redis, its `expires` the job's. What can
@@ -68,69 +88,126 @@ def register(
     Raises:
         QueueUnavailable: the message stays unacknowledged.
     """
-    job_id = str(headers["id"])
+    sent = Sent(task.removeprefix(PREFIX), job_id, message.headers)
     try:
-        job = _requested(kind, headers, arguments)
-        delay = max(0.0, _seconds_until(headers.get("eta")) or 0.0)
+        check_job_id(job_id)
+        sent = _read(message, sent)
+        job = _requested(sent)
+        delay = max(0.0, _seconds_until(sent.headers.get("eta")) or 0.0)
+        if delay > _LONGEST_DELAY_SECONDS:
+            raise InvalidJob("The job's eta is more than ten years away.")
+    except QueueUnavailable:
+        raise
     except InvalidJob as error:
-        logger.warning("job %s is refused: %s", job_id, error)
-        records.refuse(job_id, kind, masked(arguments.named), invalid(error))
+        refuse(records, sent, error)
+        return
+    except Exception as error:
+        logger.exception("job %r: its message is not one of Celery", job_id[:200])
+        refuse(records, sent, unreadable(f"{type(error).__name__}: {error}"))
         return
     first = records.submit(job_id, job, delay_seconds=delay)
     if first != job_id:
         records.follow(first, job_id)
+    elif records.is_revoked(job_id):
+        cancel(records, job_id)
 
 
-def _requested(kind: str, headers: dict[str, Any], arguments: ForeignArguments) -> Job:
-    if arguments.positional:
+def refuse(records: Records, sent: Sent, error: InvalidJob) -> None:
+    """Record *sent* as failed. An id that Redis cannot hold is only logged: nobody waits for it.
+
+    Raises:
+        QueueUnavailable: the message stays unacknowledged.
+    """
+    shown = sent.job_id[:200]
+    logger.warning("job %r is refused: %s", shown, error)
+    if sent.job_id != _plain(sent.job_id) or not 0 < len(sent.job_id) <= _LONGEST_ID:
+        return
+    failure = invalid(error)
+    said = Failure(
+        code=failure.code, message=_plain(failure.message), hint=_plain(failure.hint), act="caller"
+    )
+    records.refuse(sent.job_id, _plain(sent.kind)[:100], _shortened(masked(sent.named)), said)
+
+
+def cancel(records: Records, job_id: str) -> bool:
+    """Cancel a job that Celery has revoked; whether there is one."""
+    try:
+        records.cancel(job_id)
+    except JobNotFound:
+        return False
+    return True
+
+
+def _read(message: Any, sent: Sent) -> Sent:
+    try:
+        payload = message.payload
+    except ContentDisallowed as error:
+        raise unreadable(
+            f"its content type is {message.content_type!r}",
+            hint="Send it as JSON: task_serializer = 'json'.",
+        ) from error
+    except Exception as error:
+        raise unreadable(
+            f"its body is broken ({type(error).__name__}: {str(error)[:200]})"
+        ) from error
+    headers: Mapping[str, Any] = sent.headers
+    if isinstance(payload, dict):  # Celery's first protocol
+        headers = {**payload, **message.headers}
+        positional, named, links = payload.get("args") or [], payload.get("kwargs") or {}, payload
+    else:
+        if not isinstance(payload, list | tuple) or len(payload) != 3:
+            raise unreadable("its body is not [args, kwargs, embed]")
+        positional, named, links = payload
+    if not isinstance(positional, list | tuple) or not isinstance(named, dict):
+        raise unreadable("its body has no list of args and mapping of kwargs")
+    if not isinstance(links or {}, dict):
+        raise unreadable("its embed is not a mapping")
+    return Sent(sent.kind, sent.job_id, headers, list(positional), named, links or {})
+
+
+def _requested(sent: Sent) -> Job:
+    if sent.positional:
         raise InvalidJob(
-            f"{kind} takes its arguments by name; {len(arguments.positional)} came without one.",
+            f"{sent.kind} takes its arguments by name; {len(sent.positional)} came without one.",
             hint="Send kwargs={...}.",
         )
-    linked = [name for name in _LINKS if arguments.links.get(name)]
-    if linked or headers.get("group"):
+    linked = [name for name in _LINKS if sent.links.get(name)]
+    if linked or sent.headers.get("group"):
         raise InvalidJob(
-            f"{kind} cannot be part of a Celery canvas ({', '.join(linked) or 'group'}).",
+            f"{sent.kind} cannot be part of a Celery canvas ({', '.join(linked) or 'group'}).",
             code="canvas_unsupported",
             hint="Send the job by itself and wait for its result.",
         )
-    expires = _seconds_until(headers.get("expires"))
-    named = arguments.named
+    expires = _seconds_until(sent.headers.get("expires"))
+    named = sent.named
     if expires is not None and "expires" not in named:
         named = {**named, "expires": max(expires, 0.001)}
-    return build(kind, named)
+    return build(sent.kind, named)
 
 
-def _arguments(message: Any) -> ForeignArguments | None:
-    """What plain Celery sent, or None for a doorbell of ours.
-
-    Raises:
-        InvalidTaskError: neither; Celery drops the message and says so in its log.
-    """
-    try:
-        return _read(message)
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise InvalidTaskError(f"not a message of Celery: {error!r}") from error
-
-
-def _read(message: Any) -> ForeignArguments | None:
-    payload = message.payload
-    if isinstance(payload, dict):  # Celery's message protocol 1
-        message.headers.setdefault("id", payload.get("id"))
-        return ForeignArguments(payload.get("args") or [], payload.get("kwargs") or {}, payload)
-    positional, named, links = payload
-    if "rung" in message.headers:
-        return None
-    return ForeignArguments(list(positional), dict(named), links or {})
-
-
-def _seconds_until(moment: str | None) -> float | None:
+def _seconds_until(moment: Any) -> float | None:
     if not moment:
         return None
     try:
         then = datetime.fromisoformat(moment)
-    except (TypeError, ValueError):
+        return (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError, OverflowError):
         raise InvalidJob(
-            f"{moment!r} is not a time.", hint="Celery sends eta and expires as ISO 8601."
+            f"{str(moment)[:120]!r} is not a time.",
+            hint="Celery sends eta and expires as ISO 8601.",
         ) from None
-    return (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+
+
+def _plain(text: str) -> str:
+    """*text* as Redis and JSON can hold it: half a surrogate pair is written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _shortened(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Refused arguments as the record shows them; none where they are long or not JSON."""
+    try:
+        text = json.dumps(arguments, default=repr, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    shown: dict[str, Any] = json.loads(text) if len(text) <= _MOST_ARGUMENTS else {}
+    return shown

@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery, Task
+from celery.exceptions import Ignore, Retry, Terminated
 
+from b2jobs.errors import JobFailed, QueueUnavailable
 from b2jobs_worker.delivery.deliver import Work, deliver
+from b2jobs_worker.delivery.leases import Outcome
 
 
 class JobTask(Task):  # type: ignore[misc]  # Celery publishes no types
     """A task whose message is only a doorbell, and whose result delivery/ writes."""
 
     abstract = True
-    Strategy = "b2jobs_worker.celery.message:strategy"
     ignore_result = True
     acks_late = False
+    throws = (JobFailed, Terminated)  # said by us already
     work: Work
     typing = False  # arguments are validated by b2jobs.requests, which names what is wrong
 
@@ -33,6 +36,29 @@ def register(app: Celery, table: Mapping[str, Work]) -> None:
 
 def _answer(work: Work) -> Any:
     def answer(task: Any) -> None:
-        deliver(task.request.id, work, module=task.app.main)
+        try:
+            outcome = deliver(task.request.id, work, module=task.app.main)
+        except QueueUnavailable as error:
+            raise Retry(str(error), exc=error) from error
+        _say(outcome)
 
     return answer
+
+
+def _say(outcome: Outcome | None) -> None:
+    """End the Celery task as its job has: events and signals then tell monitors what happened.
+
+    Celery stores nothing of it: the job's result is written with its record.
+    """
+    if outcome is None:
+        raise Ignore("answered by somebody else")
+    failure = outcome.failure
+    match outcome.state:
+        case "succeeded":
+            return
+        case "failed" if failure is not None:
+            raise JobFailed(failure)
+        case "cancelled":
+            raise Terminated("cancelled")
+        case state:
+            raise Retry(f"the job is {state}", exc=JobFailed(failure) if failure else None)

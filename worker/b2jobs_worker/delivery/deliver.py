@@ -25,6 +25,7 @@ from b2jobs_worker.delivery.leases import (
     LOSSES_THAT_FAIL,
     Claim,
     Leases,
+    Outcome,
     leases,
     until_redis_answers,
 )
@@ -58,8 +59,8 @@ class Work(Protocol):
         """What this attempt newly made, to be undone if it turns out outdated; None for nothing."""
 
 
-def deliver(job_id: str, work: Work, *, module: str) -> None:
-    """Answer a doorbell. Does nothing for a job that is held, ended, or not due.
+def deliver(job_id: str, work: Work, *, module: str) -> Outcome | None:
+    """Answer a doorbell; what became of the job. None where it is held, ended, or not due.
 
     A suspect runs in a process of its own, which finds the same work in *module*.
 
@@ -68,16 +69,17 @@ def deliver(job_id: str, work: Work, *, module: str) -> None:
     """
     if shutdown.has_begun():
         leases().ring_again(job_id)
-        return
+        return None
     claim = leases().claim(job_id)
     if claim is None:
-        return
+        return None
     delivery = Delivery(claim, leases(), work)
     if claim.is_suspect and not claim.is_cancelled:
         with delivery.held():
             run_alone(claim, module, started=delivery.let_go)
     else:
         delivery.run()
+    return delivery.outcome or leases().outcome(job_id)
 
 
 class Delivery:
@@ -88,6 +90,7 @@ class Delivery:
         self.leases = held
         self.work = work
         self.attempt = JobAttempt(claim, held)
+        self.outcome: Outcome | None = None  # where nobody else has written it
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -161,6 +164,7 @@ class Delivery:
             self._disown(request, made)
         else:
             logger.info("job %s: succeeded", self.claim.job_id)
+            self.outcome = Outcome("succeeded")
             self._remove(request, [stray for stray in strays if stray not in kept])
 
     def _failed(self, request: Job, error: JobError) -> None:
@@ -182,7 +186,8 @@ class Delivery:
     def _park(self, again: retry.Again, failure: Failure) -> None:
         claim, delay = self.claim, again.delay_seconds
         logger.info("job %s: %s; again in %.1f s", claim.job_id, failure.code, delay)
-        self._note(lambda: self.leases.park(claim, again.reason, delay, failure) or None)
+        if self._note(lambda: self.leases.park(claim, again.reason, delay, failure) or None):
+            self.outcome = Outcome("waiting", failure)
 
     def _give_up(self, request: Job, failure: Failure) -> None:
         """Remove what is unfinished, then end the job; the failure counts, not the removing."""
@@ -234,11 +239,13 @@ class Delivery:
             act="caller",
             attempts=claim.attempt,
         )
-        self._note(lambda: self.leases.cancelled(claim, failure))
+        if self._note(lambda: self.leases.cancelled(claim, failure)) is not None:
+            self.outcome = Outcome("cancelled", failure)
 
     def _note_failure(self, failure: Failure) -> None:
         logger.warning("job %s: failed: %s", self.claim.job_id, failure)
-        self._note(lambda: self.leases.fail(self.claim, failure))
+        if self._note(lambda: self.leases.fail(self.claim, failure)) is not None:
+            self.outcome = Outcome("failed", failure)
 
     def _note(self, act: Any) -> Any:
         """Write to the record, as long as Redis needs to answer; None: not ours any more."""

@@ -22,8 +22,8 @@ from b2jobs_worker.settings import Settings
 
 ROUND_SECONDS = 1.0
 LEAD_SECONDS = 5.0
-MOST_PER_CALL = 200
-CALLS_PER_ROUND = 10
+MOST_PER_CALL = {"take_back": 100, "ring_due": 100, "ring_unheard": 100, "forget": 2000}
+CALLS_PER_ROUND = 20
 FORWARD_MOST = 200
 
 logger = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class Keeper:
         self._sweep("forget", **self._kept)
         if self.settings.foreign_queue:
             call("keeper/forward", queue=self.settings.foreign_queue, most=FORWARD_MOST)
+        call("keeper/gather", most=FORWARD_MOST)
         if lost or rung:
             logger.warning("keeper: %d jobs taken from lost workers, %d rung again", lost, rung)
         elif due:
@@ -83,11 +84,11 @@ class Keeper:
 
     def _sweep(self, script: Chore, **arguments: float) -> int:
         """Do what is due in calls that hold Redis for milliseconds; how many jobs there were."""
-        found = 0
+        found, most = 0, MOST_PER_CALL[script]
         for _ in range(CALLS_PER_ROUND):
-            count = int(self.records.door.call(f"keeper/{script}", most=MOST_PER_CALL, **arguments))
+            count = int(self.records.door.call(f"keeper/{script}", most=most, **arguments))
             found += count
-            if count < MOST_PER_CALL:
+            if count < most:
                 break
         return found
 

@@ -61,6 +61,14 @@ class Claim:
         return self.losses >= LOSSES_THAT_FAIL
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What an attempt left of its job: the record's state, and why where it is not done."""
+
+    state: str
+    failure: Failure | None = None
+
+
 class Leases:
     """The jobs this process holds. Thread-safe."""
 
@@ -139,6 +147,15 @@ class Leases:
                 "dict[str, str]",
                 self.records.redis.hgetall(f"{self.records.prefix}journal:{job_id}"),
             )
+
+    def outcome(self, job_id: str) -> Outcome:
+        """What became of the job, as its record says."""
+        with unavailable(self.settings.redis_url):
+            state, failure = cast(
+                "list[str | None]",
+                self.records.redis.hmget(f"{self.records.prefix}job:{job_id}", "state", "failure"),
+            )
+        return Outcome(state or "gone", Failure(**json.loads(failure)) if failure else None)
 
     def strays(self, job_id: str) -> list[str]:
         """What outdated owners of the job made and nobody has removed yet."""

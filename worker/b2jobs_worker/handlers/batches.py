@@ -9,23 +9,23 @@ from b2jobs.records import Records
 from b2jobs.requests import Hide, Job
 from b2jobs.results import HideResult, Result
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.books import Books
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.handlers.transfers import context
 from b2jobs_worker.settings import current
 from b2jobs_worker.transfer.hide import hide
 
 
-def books() -> Books:
-    """The books of this process, made at their first use, after any fork."""
-    return _books_of(os.getpid())
+def store() -> Store:
+    """The store of this process, made at their first use, after any fork."""
+    return _store_of(os.getpid())
 
 
 @cache
-def _books_of(process_id: int) -> Books:
+def _store_of(process_id: int) -> Store:
     del process_id
     settings = current()
     records = Records(settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds)
-    return Books(records, settings.keep_failures_seconds)
+    return Store(records, settings.keep_failures_seconds)
 
 
 class HideWork:

@@ -9,10 +9,10 @@ from typing import cast
 from b2jobs.requests import Job, Remove, Sync
 from b2jobs.results import Result, SyncResult
 from b2jobs_worker.attempt import Attempt, Settled
-from b2jobs_worker.batch.books import Fenced
+from b2jobs_worker.batch.ledger.store import Fenced
 from b2jobs_worker.batch.plan.source import PlanSource
 from b2jobs_worker.batch.planner.work import PlannerWork
-from b2jobs_worker.handlers.batches import books
+from b2jobs_worker.handlers.batches import store
 from b2jobs_worker.handlers.transfers import context
 from b2jobs_worker.settings import current
 from b2jobs_worker.sync.digests import DigestCache
@@ -29,20 +29,20 @@ def plan_sync(request: Job, attempt: Attempt) -> PlanSource:
     assert isinstance(request, Sync)
     client = context().client(request.account, attempt)
     find = partial(sides_of, request, client, current(), digests())
-    return SyncPlan(request, cast("Fenced", attempt), books(), client.meter, find)
+    return SyncPlan(request, cast("Fenced", attempt), store(), client.meter, find)
 
 
 class SyncWork(PlannerWork):
     """A planner that begins only when no other sync of the same pair is under way."""
 
     def __init__(self) -> None:
-        super().__init__(plan_sync, books)
+        super().__init__(plan_sync, store)
 
     def run(self, request: Job, attempt: Attempt) -> Result:
         """As `PlannerWork.run`, once the pair is ours."""
         assert isinstance(request, Sync)
         attempt.checkpoint()
-        records = books().records
+        records = store().records
         owner = attempt.job_id
         if not request.dry_run:
             owner = hold(records, attempt.job_id, request)
@@ -52,7 +52,7 @@ class SyncWork(PlannerWork):
             return SyncResult(status="skipped")
         if request.overlap == "replace":
             records.cancel(owner)
-        books().rest(cast("Fenced", attempt), "window", LOOK_AGAIN_SECONDS, low=-1)
+        store().rest(cast("Fenced", attempt), "window", LOOK_AGAIN_SECONDS, low=-1)
         raise Settled
 
 

@@ -11,7 +11,7 @@ from b2jobs_worker.batch.proof.verify import VerifyWork
 from b2jobs_worker.celery.app import app
 from b2jobs_worker.celery.task import register
 from b2jobs_worker.delivery.deliver import Work
-from b2jobs_worker.handlers.batches import HideWork, books
+from b2jobs_worker.handlers.batches import HideWork, store
 from b2jobs_worker.handlers.syncs import RemoveWork, SyncWork
 from b2jobs_worker.handlers.transfers import TransferWork, context
 
@@ -23,11 +23,11 @@ MOVERS: dict[str, Work] = {
 
 WORK: dict[str, Work] = {
     **MOVERS,
-    "batch": PlannerWork(make_plans(context, books), books, context),
-    "pack": PackWork(MOVERS, books),
+    "batch": PlannerWork(make_plans(context, store), store, context),
+    "pack": PackWork(MOVERS, store),
     "sync": SyncWork(),
-    "verify": VerifyWork(context, books),
-    "ledger": ReadLedgerWork(context, books),
+    "verify": VerifyWork(context, store),
+    "ledger": ReadLedgerWork(context, store),
 }
 
 register(app, WORK)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from b2jobs.errors import OperatorError
-from b2jobs_worker.sources.failures import outside_root
+from b2jobs_worker.sources.failures import destination_is_link, outside_root
 from b2jobs_worker.sources.roots import LocalPlace, below
 
 _LINK_LIMIT = 40
@@ -26,30 +26,33 @@ _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 @contextmanager
 def found(
-    place: LocalPlace, *, follow_last: bool = True, make: bool = False
+    place: LocalPlace, *, follow: bool = True, make_mode: int | None = None
 ) -> Iterator[tuple[int, str]]:
     """The folder that holds the end of *place*, as a descriptor, and the last name in it.
 
     The last name is `.` when the path ends at a folder that was walked already. With
-    *follow_last* it is not a symbolic link; without, it may be one and is not looked at.
-    Missing folders are made with *make*.
+    *follow* links are followed inside the root, and the last name is none. Without, as for
+    all that is written or removed, no link may be on the way; the last name may be one and
+    is not looked at. The root itself may be a link: that is the operator's word. Missing
+    folders are made where *make_mode* says how.
 
     Raises:
-        CallerError: `outside_root`.
+        CallerError: `outside_root`, `destination_is_link`.
         OperatorError: `root_missing`.
         OSError: whatever else stands in the way.
     """
-    walk = _Walk(place, make)
+    walk = _Walk(place, follow, make_mode)
     try:
-        yield walk.to_the_end(follow_last)
+        yield walk.to_the_end()
     finally:
         walk.close()
 
 
 class _Walk:
-    def __init__(self, place: LocalPlace, make: bool) -> None:
+    def __init__(self, place: LocalPlace, follow: bool, make_mode: int | None) -> None:
         self._place = place
-        self._make = make
+        self._may_follow = follow
+        self._make_mode = make_mode
         self._links = 0
         self._folders = [_open_root(place)]
 
@@ -57,7 +60,7 @@ class _Walk:
         while self._folders:
             os.close(self._folders.pop())
 
-    def to_the_end(self, follow_last: bool) -> tuple[int, str]:
+    def to_the_end(self) -> tuple[int, str]:
         ahead = deque(_components(self._place.path))
         while ahead:
             name = ahead.popleft()
@@ -65,7 +68,7 @@ class _Walk:
                 self._up()
             elif ahead:
                 self._enter(name, ahead)
-            elif not follow_last or (target := self._link(name)) is None:
+            elif not self._may_follow or (target := self._link(name)) is None:
                 return self._folders[-1], name
             else:
                 self._follow(target, ahead)
@@ -85,6 +88,10 @@ class _Walk:
             target = self._link(name)
             if target is None:
                 raise
+            if not self._may_follow:
+                with suppress(OSError), found(self._place):
+                    pass  # a link out of the root is told as that
+                raise destination_is_link(self._place.uri, name) from error
             self._follow(target, ahead)
 
     def _open(self, name: str) -> int:
@@ -92,10 +99,10 @@ class _Walk:
         try:
             return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
         except FileNotFoundError:
-            if not self._make:
+            if self._make_mode is None:
                 raise
         with suppress(FileExistsError):  # somebody else has just made it
-            os.mkdir(name, dir_fd=here)
+            os.mkdir(name, self._make_mode, dir_fd=here)
         return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
 
     def _link(self, name: str) -> str | None:

@@ -61,7 +61,7 @@ def destination_error(error: OSError, uri: str) -> JobError:
             return CallerError(
                 "destination_missing",
                 f"{uri} cannot be made: a part of its path is a file.",
-                hint="Choose another destination.",
+                hint="Choose another destination, or remove or rename that file.",
             )
         case errno.ENOENT:
             return CallerError("destination_missing", f"{uri} cannot be made: {reason}.")
@@ -124,7 +124,27 @@ def source_changed(uri: str) -> PassingError:
 
 def destination_is_directory(uri: str) -> CallerError:
     return CallerError(
-        "destination_is_directory", f"{uri} is a directory.", hint="Add a file name."
+        "destination_is_directory",
+        f"{uri} is a folder, so it cannot be written as a file.",
+        hint="Name a file in it, or remove or rename the folder.",
+    )
+
+
+def destination_is_link(uri: str, name: str) -> CallerError:
+    return CallerError(
+        "destination_is_link",
+        f"{uri} leads through the symbolic link {name!r}; nothing is written or removed through "
+        "links.",
+        hint="Name the folder that the link leads to, or put a folder in the link's place.",
+    )
+
+
+def destination_changed(uri: str) -> CallerError:
+    """Not tried again: nobody has compared what is there now."""
+    return CallerError(
+        "destination_changed",
+        f"{uri} has changed since it was compared; it stays.",
+        hint="The next sync compares it anew.",
     )
 
 

@@ -6,7 +6,6 @@ Two streams in one order can be compared without holding either, which is what a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 from b2jobs.errors import CallerError
 from b2jobs.locations import LocalPath, Location, RootPath, StoreObject
@@ -14,9 +13,7 @@ from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.port import Entry, Problem
 from b2jobs_worker.sources.roots import StorePlace, place
 from b2jobs_worker.sources.stores import list_objects
-from b2jobs_worker.sources.tree import list_tree
-
-Symlinks = Literal["follow", "skip"]
+from b2jobs_worker.sources.tree import Links, list_tree
 
 
 def list_root(
@@ -24,7 +21,7 @@ def list_root(
     settings: Settings,
     *,
     report: Callable[[Problem], None],
-    symlinks: Symlinks = "follow",
+    symlinks: Links = "follow",
     after: str = "",
     enter: Callable[[str], bool] | None = None,
 ) -> Iterator[Entry]:
@@ -34,6 +31,11 @@ def list_root(
     cannot be read, links that leave the root or turn in circles, names that are not UTF-8,
     what is neither file nor folder. Part files of downloads are passed over in silence, and
     so is what vanishes while the listing runs.
+
+    *symlinks*: `report`, for where something is to be written, goes into no link: not on the
+    way to *location*, and one to a folder is a problem `NAME/`. A link to a file is listed
+    with that file's size and time, and the identity of its own. `skip` leaves out all below
+    *location*, in silence.
 
     *after*: begin behind this name, which need not exist any more; folders before it are not
     read. *enter* is asked for each folder, as `a/b/`, whether to go into it. Both are the
@@ -61,7 +63,7 @@ def list_root(
             )
     if isinstance(target, StorePlace):
         return list_objects(_as_prefix(target), settings, report, after)
-    return list_tree(target, report, follow=symlinks == "follow", after=after, enter=enter)
+    return list_tree(target, report, links=symlinks, after=after, enter=enter)
 
 
 def _as_prefix(target: StorePlace) -> StorePlace:

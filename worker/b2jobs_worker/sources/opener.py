@@ -47,9 +47,16 @@ def open_source(location: str | Location, settings: Settings) -> Source:
 
 
 def open_sink(
-    location: str | Location, settings: Settings, job_id: str, *, durable: bool = True
+    location: str | Location,
+    settings: Settings,
+    job_id: str,
+    *,
+    durable: bool = True,
+    replaces: str | None = None,
 ) -> Sink:
     """Prepare a download to *location*; the disk is touched when the sink is opened.
+
+    *durable*, *replaces*: see `LocalSink`.
 
     Raises:
         JobError: whatever `LocalSink` raises, or `destination_unsupported`.
@@ -58,7 +65,13 @@ def open_sink(
     if isinstance(location, RootPath | LocalPath):
         target = place(location, settings)
         if not isinstance(target, StorePlace):
-            return LocalSink(target, job_id, durable=durable)
+            return LocalSink(
+                target,
+                job_id,
+                durable=durable,
+                mode=int(settings.download_mode, 8),
+                replaces=replaces,
+            )
     raise _not_served(location, "destination")
 
 

@@ -111,6 +111,9 @@ class Sink(Protocol):
     def exists(self) -> bool:
         """Whether the target is there already."""
 
+    def identity(self) -> str:
+        """Of the target as it is now, differs when its content may differ; empty without one."""
+
     def sha1(self) -> str | None:
         """Of the target as it is now; None when there is none."""
 

@@ -6,11 +6,13 @@ A producer names a root; only the worker's configuration knows where that is.
 from __future__ import annotations
 
 import os
+import posixpath
 from dataclasses import dataclass
 
 from b2jobs.errors import CallerError, OperatorError
 from b2jobs.locations import InvalidLocation, LocalPath, RootPath, StoreObject, parse
 from b2jobs_worker.settings import Root, Settings
+from b2jobs_worker.sources.failures import outside_root
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def place(location: RootPath | LocalPath, settings: Settings) -> LocalPlace | St
     """Where *location* is on this worker.
 
     Raises:
-        CallerError: `root_unknown`, `outside_root`.
+        CallerError: `root_unknown`, `outside_root`, `source_name_unsupported`.
         OperatorError: `root_invalid`, when the configured URL of the root cannot be one.
     """
     if isinstance(location, LocalPath):
@@ -59,15 +61,32 @@ def place(location: RootPath | LocalPath, settings: Settings) -> LocalPlace | St
     target = _target(location.root, root)
     if isinstance(target, FolderRoot):
         return LocalPlace(target, location.path, str(location))
+    if posixpath.normpath(location.path).split("/")[0] == "..":
+        raise outside_root(str(location), location.root)
     if {"..", "."} & set(location.path.split("/")):
         raise CallerError(
-            "outside_root",
+            "source_name_unsupported",
             f"{location} has '.' or '..' in its path, which object stores do not resolve.",
             hint="Name the object by its plain key.",
         )
     prefix = target.key.rstrip("/")
     key = f"{prefix}/{location.path}" if prefix else location.path
     return StorePlace(StoreObject(target.scheme, target.bucket, key), str(location))
+
+
+def writable(where: LocalPlace) -> LocalPlace:
+    """*where*, if its root may be written.
+
+    Raises:
+        CallerError: `root_read_only`.
+    """
+    if not where.root.writable:
+        raise CallerError(
+            "root_read_only",
+            f"The root {where.root.name!r} is read only.",
+            hint='Choose another root, or set access = "read-write" for it in the config file.',
+        )
+    return where
 
 
 def folder_roots(settings: Settings) -> list[FolderRoot]:

@@ -7,19 +7,21 @@ import hashlib
 import os
 import secrets
 import stat
+from contextlib import suppress
 
 from b2jobs.errors import CallerError, JobError, PassingError
 from b2jobs_worker.sources import failures
 from b2jobs_worker.sources.beneath import found
-from b2jobs_worker.sources.local import open_file
+from b2jobs_worker.sources.local import file_identity, open_file
 from b2jobs_worker.sources.parts import part_name
-from b2jobs_worker.sources.roots import LocalPlace
+from b2jobs_worker.sources.roots import LocalPlace, writable
 
 RESUMABLE_BYTES = 1024 * 1024
 """Below this size a part file is always begun anew: fetching it again costs less."""
 
 _MARK = b"b2jobs-part:"
 _MARK_BYTES = len(_MARK) + 20
+_FOLDER_BITS = 0o444
 _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -32,30 +34,44 @@ class LocalSink:
     and renames the part file over the target, so the target is at all times the old file
     or the new one.
 
+    No link is followed on the way to it; a target that is a link itself is replaced.
+
     *durable*: `commit` returns when the disk has the bytes and the name. Without it, a
     power failure soon afterwards can leave an empty or missing target.
 
+    *replaces*: the `identity` of the only file that may be replaced, empty where none may be
+    there. None replaces whatever is there.
+
+    *mode*: the file's permissions, whatever the umask says; folders that are made get
+    them too, with the right to enter where there is one to read, as far as the umask allows.
+
     Raises:
         CallerError: `root_read_only`, `outside_root`, `destination_missing`,
-            `destination_is_directory`, `destination_not_a_file`, `destination_name_refused`.
+            `destination_is_directory`, `destination_is_link`, `destination_not_a_file`,
+            `destination_name_refused`, `destination_changed`.
         OperatorError: `destination_unwritable`, `root_missing`, `disk_full` (tried again).
         PassingError: `destination_write_failed`.
     """
 
-    def __init__(self, place: LocalPlace, job_id: str, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        place: LocalPlace,
+        job_id: str,
+        *,
+        durable: bool = True,
+        mode: int = 0o640,
+        replaces: str | None = None,
+    ) -> None:
         self.uri = place.uri
         self.part_identity = ""
         self._place = place
         self._durable = durable
+        self._mode = mode
+        self._replaces = replaces
         self._descriptor = -1
         self._folder = -1
         self._size = 0
-        if not place.root.writable:
-            raise CallerError(
-                "root_read_only",
-                f"The root {place.root.name!r} is read only.",
-                hint='Choose another root, or set access = "read-write" for it in the config file.',
-            )
+        writable(place)
         self._name = place.path.rpartition("/")[2]
         if self._name in ("", ".", ".."):
             raise failures.destination_is_directory(place.uri)
@@ -64,14 +80,18 @@ class LocalSink:
         self.part_path = f"{folder}/{self._part}"
 
     def exists(self) -> bool:
+        return bool(self.identity())
+
+    def identity(self) -> str:
+        """Of the target as it is now, a link's own; empty where there is none, or a folder."""
         try:
-            with found(self._place, follow_last=False) as (folder, name):
-                os.stat(name, dir_fd=folder, follow_symlinks=False)
+            with found(self._place, follow=False) as (folder, name):
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            return "" if stat.S_ISDIR(status.st_mode) else file_identity(status)
         except (FileNotFoundError, NotADirectoryError):
-            return False
+            return ""
         except OSError as error:
             raise failures.destination_error(error, self.uri) from error
-        return True
 
     def sha1(self) -> str | None:
         """Of the target as it is now; None when there is none or it is not a file in the root."""
@@ -97,7 +117,7 @@ class LocalSink:
         if self._descriptor >= 0:
             return self._descriptor
         try:
-            with found(self._place, follow_last=False, make=True) as (folder, _):
+            with found(self._place, follow=False, make_mode=self._folder_mode) as (folder, _):
                 self._check_target(folder)
                 self._folder = os.dup(folder)
             self._descriptor = self._open_part()
@@ -114,16 +134,21 @@ class LocalSink:
         """Flush, set the time, rename over the target: all or nothing.
 
         Raises:
+            CallerError: `destination_changed`, when the target is not the file to be replaced.
             PassingError: `part_file_lost`, when somebody removed or replaced the part file.
         """
         try:
             os.ftruncate(self._descriptor, self._size)
+            with suppress(PermissionError):
+                # File systems without permissions refuse this: there the mount says who reads.
+                os.fchmod(self._descriptor, self._mode)
             if modified_millis is not None:
                 nanoseconds = modified_millis * 1_000_000
                 os.utime(self._descriptor, ns=(nanoseconds, nanoseconds))
             if self._durable:
                 os.fsync(self._descriptor)
             self._check_part_is_ours()
+            self._check_target(self._folder)
             os.replace(self._part, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
             if self._durable:
                 self._flush_folder()
@@ -134,8 +159,11 @@ class LocalSink:
     def discard(self) -> None:
         """Remove the part file, opened by us or not; called twice it does nothing."""
         try:
-            with found(self._place, follow_last=False) as (folder, _):
-                os.unlink(self._part, dir_fd=folder)
+            if self._folder >= 0:
+                os.unlink(self._part, dir_fd=self._folder)
+            else:
+                with found(self._place, follow=False) as (folder, _):
+                    os.unlink(self._part, dir_fd=folder)
         except (FileNotFoundError, NotADirectoryError):
             pass  # it is gone, which is what was asked for
         except OSError as error:
@@ -154,15 +182,28 @@ class LocalSink:
         if getattr(self, "_folder", -1) >= 0:
             self.close()
 
+    @property
+    def _folder_mode(self) -> int:
+        return self._mode | (self._mode & _FOLDER_BITS) >> 2
+
     def _check_target(self, folder: int) -> None:
         try:
-            mode = os.stat(self._name, dir_fd=folder, follow_symlinks=False).st_mode
+            status = os.stat(self._name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
+            if self._replaces:
+                raise failures.destination_changed(self.uri) from None
             return
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(status.st_mode):
+            if self._replaces is not None:
+                with suppress(OSError):
+                    # An empty folder holds nothing that a sync could lose.
+                    os.rmdir(self._name, dir_fd=folder)
+                    return
             raise failures.destination_is_directory(self.uri)
-        if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
             raise failures.destination_not_a_file(self.uri)
+        if self._replaces is not None and file_identity(status) != self._replaces:
+            raise failures.destination_changed(self.uri)
 
     def _open_part(self) -> int:
         """Our part file: one that is nobody else's, or a new one.
@@ -190,7 +231,7 @@ class LocalSink:
         return self._create_part()
 
     def _create_part(self) -> int:
-        return os.open(self._part, _OPEN | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=self._folder)
+        return os.open(self._part, _OPEN | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=self._folder)
 
     def _prepare(self, size: int) -> None:
         self._size = size

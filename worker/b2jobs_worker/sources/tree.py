@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from b2jobs.errors import CallerError, JobError
 from b2jobs_worker.sources import failures
@@ -19,6 +20,8 @@ from b2jobs_worker.sources.parts import is_part
 from b2jobs_worker.sources.port import Entry, Problem
 from b2jobs_worker.sources.roots import LocalPlace
 
+Links = Literal["follow", "skip", "report"]
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -26,14 +29,14 @@ def list_tree(
     place: LocalPlace,
     report: Callable[[Problem], None],
     *,
-    follow: bool,
+    links: Links,
     after: str = "",
     enter: Callable[[str], bool] | None = None,
 ) -> Iterator[Entry]:
     """See `listing.list_root`. The folder itself is opened at once, the rest while iterating."""
-    tree = _Tree(place, report, follow, after, enter)
+    tree = _Tree(place, report, links, after, enter)
     try:
-        tree.push(_open_folder(place), "")
+        tree.push(_open_folder(place, follow=links != "report"), "")
     except NotADirectoryError as error:
         raise CallerError(
             "source_not_a_directory",
@@ -62,13 +65,13 @@ class _Tree:
         self,
         place: LocalPlace,
         report: Callable[[Problem], None],
-        follow: bool,
+        links: Links,
         after: str,
         enter: Callable[[str], bool] | None,
     ) -> None:
         self._place = place
         self._report = report
-        self._follow = follow
+        self._links = links
         self._after = after
         self._enter = enter
         self._way: list[_Folder] = []
@@ -108,7 +111,7 @@ class _Tree:
                     self._tell_not_utf8(prefix, name)
                     continue
                 if item.is_symlink():
-                    if not self._follow:
+                    if self._links == "skip":
                         continue
                     name += "/" if _leads_to_folder(item) else ""
                     folder.links.add(name)
@@ -118,14 +121,20 @@ class _Tree:
                     continue
                 names.append(name)
         if self._after:
-            names[:] = [name for name in names if self._is_ahead(prefix + name)]
+            names[:] = [n for n in names if self._is_ahead(prefix + n, n in folder.links)]
         names.sort(reverse=True)
 
-    def _is_ahead(self, name: str) -> bool:
-        """Whether *name*, or something in the folder *name*, comes behind `after`."""
+    def _is_ahead(self, name: str, is_link: bool) -> bool:
+        """Whether *name*, or something in the folder *name*, comes behind `after`.
+
+        A link that leads to nothing may have been a folder: it is told of again as long as
+        names below it may come.
+        """
         if name > self._after:
             return True
-        return name.endswith("/") and self._after.startswith(name)
+        if name.endswith("/"):
+            return self._after.startswith(name)
+        return is_link and self._after < f"{name}/\U0010ffff"
 
     def _go_into(self, folder: _Folder, name: str) -> None:
         prefix = folder.prefix + name
@@ -133,6 +142,9 @@ class _Tree:
             return
         try:
             if name in folder.links:
+                if self._links == "report":
+                    self._tell(prefix, "destination_is_link", "is a link to a folder")
+                    return
                 descriptor = _open_folder(self._below(prefix[:-1]))
                 if self._is_on_the_way(descriptor):
                     os.close(descriptor)
@@ -142,6 +154,8 @@ class _Tree:
                 descriptor = os.open(name[:-1], _FOLDER, dir_fd=folder.descriptor)
             self.push(descriptor, prefix)
         except FileNotFoundError:
+            if name in folder.links:
+                self._tell(prefix, "source_missing", "is a link to nothing")
             return  # it vanished; then it is not there
         except OSError as error:
             self._tell_error(prefix, failures.source_error(error, f"{self._shown(prefix)}"))
@@ -151,11 +165,13 @@ class _Tree:
     def _entry(self, folder: _Folder, name: str) -> Entry | None:
         whole = folder.prefix + name
         try:
+            own = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
             if name in folder.links:
                 with found(self._below(whole)) as (where, last):
                     status = os.stat(last, dir_fd=where, follow_symlinks=False)
             else:
-                status = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
+                status = own
+            identity = file_identity(own if self._links == "report" else status)
         except FileNotFoundError:
             if name in folder.links:
                 self._tell(whole, "source_missing", "is a link to nothing")
@@ -169,7 +185,9 @@ class _Tree:
         if not stat.S_ISREG(status.st_mode):
             self._tell(whole, "source_not_a_file", "is not a regular file")
             return None
-        return Entry(whole, status.st_size, status.st_mtime_ns // 1_000_000, file_identity(status))
+        if whole <= self._after:
+            return None
+        return Entry(whole, status.st_size, status.st_mtime_ns // 1_000_000, identity)
 
     def _is_on_the_way(self, descriptor: int) -> bool:
         status = os.fstat(descriptor)
@@ -194,8 +212,8 @@ class _Tree:
         self._tell(readable, "name_not_utf8", "has a name that is not UTF-8")
 
 
-def _open_folder(place: LocalPlace) -> int:
-    with found(place) as (where, name):
+def _open_folder(place: LocalPlace, *, follow: bool = True) -> int:
+    with found(place, follow=follow) as (where, name):
         return os.open(name, _FOLDER, dir_fd=where)
 
 

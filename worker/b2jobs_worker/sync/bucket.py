@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from b2jobs.locations import B2File
@@ -18,7 +20,8 @@ def listed(client: B2Client, folder: B2File, *, versions: bool, after: str = "")
     """The files below *folder* in order of their names, those behind the name *after*.
 
     With *versions* each has its older versions and hide markers too, and hidden files are
-    there; unfinished large files never are.
+    there; unfinished large files never are. Empty files whose names end in `/` are passed
+    over, as other tools' placeholders for folders, and so is the folder's own.
     """
     bucket = client.bucket(folder.bucket)
     start = folder.name + after if after else ""
@@ -30,33 +33,28 @@ def listed(client: B2Client, folder: B2File, *, versions: bool, after: str = "")
             _entry(document, cut)
             for page in name_pages(client, bucket, folder.name, start)
             for document in page
-            if document["action"] == "upload"
+            if document["action"] == "upload" and not _is_placeholder(document, cut)
         )
     return (entry for entry in found if entry.name > after) if after else found
 
 
 def _with_versions(pages: Iterator[list[dict[str, Any]]], cut: int) -> Iterator[Entry]:
-    together: list[dict[str, Any]] = []
-    for page in pages:
-        for document in page:
-            if document["action"] not in ("upload", "hide"):
-                continue
-            if together and together[0]["fileName"] != document["fileName"]:
-                yield _together(together, cut)
-                together = []
-            together.append(document)
-    if together:
-        yield _together(together, cut)
+    whole = (each for page in pages for each in page if each["action"] in ("upload", "hide"))
+    for _, found in groupby(whole, itemgetter("fileName")):
+        documents = list(found)
+        if not all(_is_placeholder(document, cut) for document in documents):
+            yield _together(documents, cut)
+
+
+def _is_placeholder(document: dict[str, Any], cut: int) -> bool:
+    name = document["fileName"]
+    return len(name) == cut or (name[-1] == "/" and not document.get("contentLength"))
 
 
 def _together(documents: list[dict[str, Any]], cut: int) -> Entry:
     return _entry(documents[0], cut)._replace(
         versions=tuple(
-            Version(
-                each["fileId"],
-                _modified(each, each.get("fileInfo") or _NO_INFO)[0],
-                each["action"] == "hide",
-            )
+            Version(each["fileId"], each["uploadTimestamp"], each["action"] == "hide")
             for each in documents
         ),
         is_visible=documents[0]["action"] == "upload",
@@ -67,7 +65,9 @@ def _entry(document: dict[str, Any], cut: int) -> Entry:
     # The hot path of every listing: one lookup each, and a tuple made by position.
     info = document.get("fileInfo") or _NO_INFO
     sha1 = document.get("contentSha1")
-    if sha1 is None or len(sha1) != 40:
+    if sha1 is not None and len(sha1) == 40:
+        sha1 = sha1.lower()
+    else:
         sha1 = sha1_hex(sha1) or sha1_hex(info.get(LARGE_FILE_SHA1))
     modified, said = _modified(document, info)
     metadata = () if said else (document.get("contentType"), info)

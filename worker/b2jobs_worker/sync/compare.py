@@ -7,6 +7,10 @@ from typing import Literal
 from b2jobs_worker.sync.entries import Entry
 from b2jobs_worker.sync.rules import Rules
 
+FIRST_KEPT_MILLIS = -(2**31) * 1000
+LAST_KEPT_MILLIS = (2**34 - 2**31 - 1) * 1000
+"""1901-12-13 to 2446-05-10. File systems turn other times into the nearest of these."""
+
 Difference = Literal["", "newer", "older", "size", "sha1"]
 
 
@@ -30,8 +34,13 @@ def difference(source: Entry, destination: Entry, rules: Rules) -> Difference:
     return "" if source.sha1 == destination.sha1 else "sha1"
 
 
+def _kept(millis: int) -> int:
+    """What ext4 and xfs keep of a time; one beyond would differ at every sync."""
+    return min(max(millis, FIRST_KEPT_MILLIS), LAST_KEPT_MILLIS)
+
+
 def _by_time(source: Entry, destination: Entry, same_millis: int) -> Difference:
-    ahead = source.modified_millis - destination.modified_millis
+    ahead = _kept(source.modified_millis) - _kept(destination.modified_millis)
     if -same_millis <= ahead <= same_millis:
         return ""
     return "newer" if ahead > 0 else "older"

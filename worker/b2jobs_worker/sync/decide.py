@@ -18,16 +18,22 @@ Reason = Literal["new", "newer", "older", "size", "sha1"]
 
 
 class Transfer(NamedTuple):
-    """Make the destination's file like the source's."""
+    """Make the destination's file like the source's.
+
+    replaces: the identity of the local file that was compared; empty where there was none.
+    """
 
     source: Entry
     reason: Reason
+    replaces: str = ""
 
 
 class Remove(NamedTuple):
     """Delete a version in B2, or a local file (without an id).
 
     follows: the name's transfer, which must have succeeded first.
+    uncovers: a hide marker over versions that go too, which would be visible without it if
+        one of them stayed. So it goes last, and only when they have gone.
     identity: of the local file that was compared; another one is left alone.
     """
 
@@ -36,12 +42,14 @@ class Remove(NamedTuple):
     reason: Literal["gone", "old", "hide marker"]
     follows: bool
     identity: str = ""
+    uncovers: bool = False
 
 
 class Hide(NamedTuple):
     """Put a hide marker over a file in B2."""
 
     name: str
+    file_id: str = ""
 
 
 class Problem(NamedTuple):
@@ -73,12 +81,12 @@ def decide(source: Entry | None, destination: Entry | None, rules: Rules) -> Ite
                     return
                 reason = ""
         if reason:
-            yield Transfer(source, reason)
+            yield Transfer(source, reason, destination.identity if destination else "")
     if destination is None:
         return
     match rules.deletion:
         case "hide" if source is None and destination.is_visible:
-            yield Hide(destination.name)
+            yield Hide(destination.name, destination.file_id)
         case "remove":
             yield from _removed(source, destination, bool(reason), rules)
         case "keep_days" if rules.direction != "down":
@@ -92,7 +100,7 @@ def _removed(
         if source is None:
             yield Remove(destination.name, "", "gone", False, destination.identity)
         return
-    for index, version in enumerate(destination.versions):
+    for index, version in reversed(list(enumerate(destination.versions))):
         if index == 0 and source is not None and not transferred:
             continue
         is_old = transferred or index > 0
@@ -101,28 +109,34 @@ def _removed(
             version.file_id,
             "hide marker" if version.is_hide else "old" if is_old else "gone",
             follows=transferred,
+            uncovers=_uncovers(destination, index) and not transferred,
         )
 
 
 def _aged(source: Entry | None, destination: Entry, rules: Rules) -> Iterator[Action]:
     """Keep all that was visible at some time in the last `keep_days` days.
 
-    A version was visible until the next one came, so the first one that is too old is
-    kept and those below it go; a hide marker that old goes with them.
+    A version was visible until its successor was uploaded, whatever time of modification
+    they say; a hide marker shows nothing, so its own upload counts. What goes is always the
+    oldest end of the history: nothing that was hidden comes to light.
     """
-    deleting = False
-    for index, version in enumerate(destination.versions):
-        is_old = (rules.now_millis - version.modified_millis) / DAY_MILLIS > rules.keep_days
-        if index == 0 and source is None and not version.is_hide:
-            yield Hide(destination.name)
-        if version.is_hide and is_old:
-            deleting = True
-        if deleting:
-            yield Remove(
-                destination.name,
-                version.file_id,
-                "hide marker" if version.is_hide else "old",
-                follows=False,
-            )
-        if is_old:
-            deleting = True
+    if source is None and destination.is_visible:
+        yield Hide(destination.name, destination.file_id)
+    versions = destination.versions
+    ended = 0
+    for index in reversed(range(len(versions))):
+        version = versions[index]
+        ended = max(ended, version.uploaded_millis)
+        if index == 0 and not version.is_hide:
+            return
+        if not version.is_hide:
+            ended = max(ended, versions[index - 1].uploaded_millis)
+        if (rules.now_millis - ended) / DAY_MILLIS <= rules.keep_days:
+            return
+        reason: Literal["hide marker", "old"] = "hide marker" if version.is_hide else "old"
+        uncovers = _uncovers(destination, index)
+        yield Remove(destination.name, version.file_id, reason, follows=False, uncovers=uncovers)
+
+
+def _uncovers(destination: Entry, index: int) -> bool:
+    return index == 0 and destination.versions[0].is_hide and len(destination.versions) > 1

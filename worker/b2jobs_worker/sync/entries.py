@@ -9,8 +9,21 @@ class Version(NamedTuple):
     """One version of a file in B2. A hide marker is a version with `is_hide`."""
 
     file_id: str
-    modified_millis: int
+    uploaded_millis: int
     is_hide: bool = False
+
+
+class Trouble(NamedTuple):
+    """Why a listing cannot use a name.
+
+    hides_folder: there may be a folder behind the name whose files nobody sees.
+    is_excluded: a pattern takes the name out. It is not reported; what it may hide is left
+        alone all the same.
+    """
+
+    message: str
+    hides_folder: bool = True
+    is_excluded: bool = False
 
 
 class Entry(NamedTuple):
@@ -23,7 +36,7 @@ class Entry(NamedTuple):
     versions: the newest first, only where old versions were listed.
     is_visible: False when the newest version is a hide marker.
     metadata: content type and file info, only where a copy must add the time.
-    problem: why a listing cannot use the name; such an entry is only reported.
+    trouble: why the listing cannot use the name; such an entry is only reported.
     """
 
     name: str
@@ -36,4 +49,4 @@ class Entry(NamedTuple):
     is_visible: bool = True
     has_modified: bool = True
     metadata: tuple[Any, ...] = ()
-    problem: str = ""
+    trouble: Trouble | None = None

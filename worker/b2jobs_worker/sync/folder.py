@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from b2jobs.errors import CallerError
 from b2jobs.locations import Location
 from b2jobs_worker.settings import Settings
-from b2jobs_worker.sources.listing import Symlinks, list_root
+from b2jobs_worker.sources.listing import list_root
 from b2jobs_worker.sources.port import Entry as Listed
 from b2jobs_worker.sources.port import Problem
-from b2jobs_worker.sync.entries import Entry
+from b2jobs_worker.sources.tree import Links
+from b2jobs_worker.sync.entries import Entry, Trouble
 
+_HIDES_NOTHING = "source_name_unsupported"  # an object's name; there are no folders
 _NO_FILES = "source_not_a_file"  # devices, pipes and sockets take no part
 
 
@@ -19,15 +21,15 @@ def listed(
     side: Location,
     settings: Settings,
     *,
-    symlinks: Symlinks,
+    symlinks: Links,
     after: str,
     may_be_missing: bool,
     loose: Callable[[Problem], None],
 ) -> Iterator[Entry]:
-    """The files below *side*, and in their places what could not be read, with its `problem`.
+    """The files below *side*, and in their places what could not be read, with its `trouble`.
 
-    Such a folder's name ends in `/`. A problem that has no place in the order, since its name
-    is no text, is told to *loose*.
+    What is known to be a folder has a `/` at its end. A problem that has no place in the
+    order, since its name is no text, is told to *loose*.
 
     Raises:
         JobError: as `list_root`.
@@ -65,7 +67,8 @@ def _placed(
         if problem.code == _NO_FILES:
             continue
         if problem.name > last and (following is None or problem.name < following):
-            placed[problem.name] = Entry(problem.name, problem=problem.message)
+            trouble = Trouble(problem.message, hides_folder=problem.code != _HIDES_NOTHING)
+            placed[problem.name] = Entry(problem.name, trouble=trouble)
         else:
             loose(problem)
     told.clear()

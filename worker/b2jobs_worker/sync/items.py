@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from b2jobs import locations
 from b2jobs.metadata import MODIFIED_MILLIS
 from b2jobs.requests import check_info
 from b2jobs_worker.b2.versions import JOB_TAG
@@ -19,9 +18,13 @@ SMALLEST_LARGE_BYTES = 5_000_000
 def planned(action: Action, sides: Sides) -> Planned:
     """The item that does *action*, or the refusal that reports it."""
     match action:
-        case Transfer(source=entry):
-            return _transfer(entry, sides)
-        case Hide(name=name):
+        case Transfer():
+            return _transfer(action, sides)
+        case Hide(name=name, file_id=file_id):
+            refused = sides.refused_in_b2(name)
+            if refused is not None:
+                message = f"{refused.message} It can only be removed, as b2id://{file_id}."
+                return Refusal(refused.code, message, "", sides.destination + name)
             return Item("hide", "", sides.destination + name)
         case Remove():
             return _removal(action, sides)
@@ -31,16 +34,20 @@ def planned(action: Action, sides: Sides) -> Planned:
             return Refusal(code, text, sides.source + shown, sides.destination + shown)
 
 
-def _transfer(entry: Entry, sides: Sides) -> Item:
+def _transfer(action: Transfer, sides: Sides) -> Item:
+    entry = action.source
     source, destination = sides.source + entry.name, sides.destination + entry.name
     match sides.rules.direction:
         case "up":
             # Other tools know a large file's content by the digest in its info.
             is_large = entry.size > SMALLEST_LARGE_BYTES
-            options = {"hash_first": True} if is_large else {}
-            return Item("upload", source, destination, entry.size, options=options)
+            hashing = {"hash_first": True} if is_large else {}
+            return Item("upload", source, destination, entry.size, options=hashing)
         case "down":
-            return Item("download", source, destination, entry.size)
+            options = {"replaces": action.replaces}
+            if sides.refused_in_b2(entry.name, is_source=True):
+                source = f"b2id://{entry.file_id}"  # a part of 251 to 255 bytes
+            return Item("download", source, destination, entry.size, options=options)
         case _:
             return Item("copy", source, destination, entry.size, options=_with_time(entry))
 
@@ -64,10 +71,8 @@ def _removal(action: Remove, sides: Sides) -> Item:
     if sides.rules.direction == "down":
         options = {"identity": action.identity, "top": sides.destination}
         return Item("remove", "", target, options=options)
-    try:
-        locations.parse(target)
-    except locations.InvalidLocation:
-        return Item("delete", "", f"b2id://{action.file_id}")  # a name such as `a//b`
+    if sides.refused_in_b2(action.name):
+        return Item("delete", "", f"b2id://{action.file_id}")  # a name such as `a//b` or `a/`
     return Item("delete", "", target, options={"versions": action.file_id})
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from b2jobs.errors import InternalError
 from b2jobs_worker.sources.names import Refused
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer, decide
-from b2jobs_worker.sync.entries import Entry
+from b2jobs_worker.sync.entries import Entry, Trouble
 from b2jobs_worker.sync.rules import Rules
 
 Pair = tuple[Entry | None, Entry | None]
@@ -70,35 +70,77 @@ def plan(
     """Decide each pair; count in *tally*. *refuse* judges the source's names in order.
 
     A name that is refused has no part in the sync: it is reported, and what the
-    destination has under that name stays. So does all below a folder that cannot be read.
+    destination has under that name stays. Where a side could not read a name that may be a
+    folder's, nobody knows what is below it: all of that stays too, on both sides.
     """
-    blind = "/"  # a folder of the source that could not be read: nobody knows what is in it
+    sight = _Sight(refuse)
     for source, destination in matched:
-        if destination is not None:
-            if source is None and destination.name.startswith(blind):
-                continue
-            if destination.problem:
-                tally.problems += 1
-                yield Problem(destination.name, "destination_unreadable", destination.problem)
-                continue
+        tally.sources += source is not None and source.trouble is None
+        left_alone = sight.left_alone(source, destination)
+        if destination is not None and destination.trouble is None:
             tally.destinations += destination.is_visible
-        if source is not None:
-            tally.sources += 1
-            if source.problem:
-                refused: Refused | None = Refused("source_unreadable", source.problem)
-                blind = source.name if source.name.endswith("/") else blind
-            else:
-                refused = refuse(source.name)
-            if refused is not None:
-                tally.problems += 1
-                yield Problem(source.name, *refused)
-                continue
+        if left_alone is not None:
+            tally.problems += len(left_alone)
+            yield from left_alone
+            continue
         idle = True
         for action in decide(source, destination, rules):
             idle = _count(action, tally) and idle
             yield action
         if idle and source is not None:
             tally.unchanged += 1
+
+
+class _Sight:
+    """What the two listings could see, name after name."""
+
+    def __init__(self, refuse: Callable[[str], Refused | None]) -> None:
+        self._refuse = refuse
+        self._unseen = _Hidden()  # in the source
+        self._closed = _Hidden()  # in the destination
+
+    def left_alone(self, source: Entry | None, destination: Entry | None) -> list[Problem] | None:
+        """What to report of a name that is left alone; None for one that is to be decided."""
+        if destination is not None:
+            if source is None and self._unseen.above(destination.name):
+                return []
+            if destination.trouble is not None:
+                return self._closed.add(destination, destination.trouble, "destination_unreadable")
+        if source is None:
+            return None
+        if source.trouble is not None:
+            return self._unseen.add(source, source.trouble, "source_unreadable")
+        closed = self._closed.above(source.name)
+        if closed is not None:
+            # Reported with the folder, unless a pattern took out the folder's name alone.
+            if not closed.is_excluded:
+                return []
+            return [Problem(source.name, "destination_unreadable", closed.message)]
+        refused = self._refuse(source.name)
+        if refused is None:
+            return None
+        by_id = f" Its id is b2id://{source.file_id}." if source.file_id else ""
+        return [Problem(source.name, refused.code, refused.message + by_id)]
+
+
+class _Hidden:
+    """Names behind which a folder may hide, as long as names below them may come."""
+
+    def __init__(self) -> None:
+        self._stems: list[tuple[str, Trouble]] = []
+
+    def add(self, entry: Entry, trouble: Trouble, code: str) -> list[Problem]:
+        if trouble.hides_folder:
+            self.above(entry.name)
+            self._stems.append((entry.name.rstrip("/"), trouble))
+        return [] if trouble.is_excluded else [Problem(entry.name, code, trouble.message)]
+
+    def above(self, name: str) -> Trouble | None:
+        """The trouble of a folder that *name* lies in. Names come in ascending order."""
+        stems = self._stems
+        while stems and not name.startswith(stems[-1][0]):
+            stems.pop()
+        return next((trouble for stem, trouble in stems if name[len(stem)] == "/"), None)
 
 
 def _count(action: Action, tally: Tally) -> bool:

@@ -16,8 +16,8 @@ from b2jobs.errors import CallerError
 from b2jobs.redis import unavailable
 from b2jobs.requests import Sync
 from b2jobs_worker.b2.meter import Meter
-from b2jobs_worker.batch.books import Books, Fenced
 from b2jobs_worker.batch.ledger.item import Planned, Refusal
+from b2jobs_worker.batch.ledger.store import Fenced, Store
 from b2jobs_worker.batch.plan.source import Forecast, NotYet
 from b2jobs_worker.sync import spool
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
@@ -32,16 +32,18 @@ SETTLE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Outline:
-    """What is known of the plan between two visits.
+    """What is known of the plan between two steps.
 
-    moves, removals, following: how many of each are in the spool, in this order. `following`
-    are old versions of files that are transferred: they go only if no transfer failed.
+    moves, removals, following, markers: how many of each are in the spool, in this order.
+    `following` are old versions of files that are transferred: they go only if no transfer
+    failed. `markers` are hide markers over what is removed: they go only if nothing failed.
     refused: how many of the moves are refusals. is_spooled: else it is compared again.
     """
 
     moves: int = 0
     removals: int = 0
     following: int = 0
+    markers: int = 0
     refused: int = 0
     is_spooled: bool = True
 
@@ -53,16 +55,16 @@ class SyncPlan:
         self,
         request: Sync,
         attempt: Fenced,
-        books: Books,
+        store: Store,
         meter: Meter,
         find_sides: Callable[[], Sides],
     ) -> None:
         self._request = request
         self._attempt = attempt
-        self._books = books
+        self._store = store
         self._meter = meter
         self._find_sides = find_sides
-        self._spool = spool.Spool(books.records, attempt.job_id)
+        self._spool = spool.Spool(store.records, attempt.job_id)
         self._dry: list[Planned] | None = None
         self.tally = Tally()
         self.lines: list[str] = []
@@ -86,18 +88,19 @@ class SyncPlan:
                 compared=self._compared_counts(),
                 lines=self.lines,
             )
-        moves, removals, following = kept
+        moves, removals, following, markers = kept
         refusals = [item for item in moves if isinstance(item, Refusal)]
         outline = Outline(
             len(moves),
             len(removals),
             len(following),
+            len(markers),
             len(refusals),
             is_spooled=whole is not None,
         )
         if outline.is_spooled:
-            self._spool.write([*moves, *removals, *following])
-        self._books.note(
+            self._spool.write([*moves, *removals, *following, *markers])
+        self._store.note(
             self._attempt,
             sync=json.dumps(asdict(outline)),
             compared=json.dumps(self._compared_counts()),
@@ -112,7 +115,7 @@ class SyncPlan:
     def items(self, cursor: str) -> Iterable[tuple[str, Planned]]:
         if self._request.dry_run:
             return (("", item) for item in self._dry or self._all_again())
-        outline = Outline(**json.loads(self._books.state(self._attempt)["sync"]))
+        outline = Outline(**json.loads(self._store.state(self._attempt)["sync"]))
         if outline.is_spooled:
             return self._from_spool(outline, int(cursor or 0))
         return self._streamed(cursor)
@@ -120,10 +123,11 @@ class SyncPlan:
     # -- the first comparison --------------------------------------------------------------
 
     def _compared(self, *, must_see_all: bool) -> tuple[tuple[list[Planned], ...], int | None]:
-        """Moves, removals, and removals that follow a move; how many, or None: too many to keep."""
+        """The parts of an `Outline`; how many in all, or None: too many to keep."""
         moves: list[Planned] = []
         removals: list[Planned] = []
         following: list[Planned] = []
+        markers: list[Planned] = []
         count = 0
         sides = self._find_sides()
         for action in self._actions(sides, ""):
@@ -132,26 +136,31 @@ class SyncPlan:
                 self.lines.append(line(action))
             if count > spool.MOST_ITEMS:
                 if not must_see_all and not self._request.dry_run:
-                    return ([], [], []), None
+                    return ([], [], [], []), None
                 if count == spool.MOST_ITEMS + 1:
-                    moves, removals, following = [], [], []
+                    moves, removals, following, markers = [], [], [], []
                 continue
             if not isinstance(action, Remove | Hide):
                 moves.append(planned(action, sides))
             elif isinstance(action, Remove) and action.follows:
                 following.append(planned(action, sides))
+            elif isinstance(action, Remove) and action.uncovers:
+                markers.append(planned(action, sides))
             else:
                 removals.append(planned(action, sides))
-        kept = (moves, removals, following)
+        kept = (moves, removals, following, markers)
         return kept, count if count <= spool.MOST_ITEMS else None
 
     def _check(self, removes: bool) -> None:
         is_empty = not self.tally.sources and not self._request.allow_empty_source
         is_local = not self._request.source.startswith("b2://")
         if is_empty and (is_local or (removes and self.tally.destinations)):
+            unread = (
+                f" but {problems} that cannot be read" if (problems := self.tally.problems) else ""
+            )
             raise CallerError(
                 "source_empty",
-                f"There is no file below {self._request.source}.",
+                f"There is no file below {self._request.source}{unread}.",
                 hint="If that is right, sync with allow_empty_source.",
             )
         if removes and self.tally.gone_share > self._request.max_delete:
@@ -159,7 +168,7 @@ class SyncPlan:
                 "too_much_to_delete",
                 f"{self.tally.gone} of the {self.tally.destinations} files below "
                 f"{self._request.destination} are not in the source; that is more than "
-                f"max_delete ({self._request.max_delete:g}) allows. Nothing was done.",
+                f"max_delete ({self._request.max_delete:g}) allows. Nothing was removed.",
                 hint="Look whether the source is whole; if it is right, raise max_delete.",
             )
 
@@ -171,6 +180,8 @@ class SyncPlan:
         ):
             if number % 64 == 0:
                 self._attempt.checkpoint()
+            if isinstance(action, Problem) and action.name <= after:
+                continue  # listed again for what it may hide; it is reported already
             yield action
         for loose in sides.loose:
             self.tally.problems += 1
@@ -197,6 +208,11 @@ class SyncPlan:
                 end = free_end
             for at, item in self._spool.read(start, end):
                 yield str(at + 1), item
+            if outline.markers and failed <= outline.refused:
+                if start < end:
+                    raise NotYet(SETTLE_SECONDS)
+                for at, item in self._spool.read(start, end + outline.markers):
+                    yield str(at + 1), item
         self._spool.clear()
 
     def _all_again(self) -> Iterator[Planned]:
@@ -222,12 +238,19 @@ class SyncPlan:
                     raise NotYet(SETTLE_SECONDS)
                 after = ""
             self._failed_when_settled()
+            # What is missing now was there when the transfers were planned, if a disk is away.
+            if stage != "r":
+                for _ in self._actions(sides, ""):
+                    pass
+                self._check(removes=True)
             # A name may lose several versions: only behind the last of them is a cursor.
             held: Remove | Hide | None = None
             moving = ""
             for action in self._actions(sides, after):
                 if isinstance(action, Transfer):
                     moving = action.source.name  # its transfer has failed: it stays as it is
+                elif isinstance(action, Remove) and action.uncovers:
+                    continue  # the next sync finds it alone
                 elif isinstance(action, Remove | Hide) and action.name != moving:
                     if held is not None:
                         after = held.name if held.name != action.name else after
@@ -242,9 +265,9 @@ class SyncPlan:
         Raises:
             NotYet
         """
-        if self._books.packs(self._attempt):
+        if self._store.packs(self._attempt):
             raise NotYet(SETTLE_SECONDS)
-        return int(self._books.state(self._attempt).get("n:failed", 0))
+        return int(self._store.state(self._attempt).get("n:failed", 0))
 
     @contextmanager
     def _metered(self) -> Iterator[None]:
@@ -259,9 +282,9 @@ class SyncPlan:
         if self._request.dry_run:
             return
         used = {name: count - before[name] for name, count in self._meter.calls.items()}
-        key = self._books.key("batch", self._attempt.job_id)
-        with unavailable(self._books.records.url):
-            pipe = self._books.records.redis.pipeline()
+        key = self._store.key("batch", self._attempt.job_id)
+        with unavailable(self._store.records.url):
+            pipe = self._store.records.redis.pipeline()
             for name, count in used.items():
                 if count:
                     pipe.hincrby(key, f"calls_{name}", count)

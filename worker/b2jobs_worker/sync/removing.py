@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 
 from b2jobs import locations
@@ -15,31 +14,34 @@ from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources import failures
 from b2jobs_worker.sources.beneath import found
 from b2jobs_worker.sources.local import file_identity
-from b2jobs_worker.sources.roots import LocalPlace, place
+from b2jobs_worker.sources.roots import LocalPlace, below, place, writable
 
 
 def remove(request: Remove, attempt: Attempt, settings: Settings) -> DeleteResult:
     """Remove the file, and the folders above it that it leaves empty, up to `top`.
 
-    A file that is gone counts as removed. A link is removed, not what it leads to.
+    A file that is gone counts as removed. A link is removed, not what it leads to, and none
+    is followed on the way.
 
     Raises:
         CallerError: `destination_changed`: it is not the file that was compared.
+            `root_read_only`, `destination_is_link`, `outside_root`.
         OperatorError, PassingError: the disk refuses.
     """
     where = _place(request.target, settings)
     top = _place(request.top, settings)
+    if not _is_below(where, top):
+        raise CallerError(
+            "invalid_request",
+            f"{request.target} is not below {request.top}.",
+            hint="Removals of local files are made by syncs; ask for one.",
+        )
     attempt.guard()
     try:
-        with found(where) as (folder, name):
-            is_same = file_identity(os.stat(name, dir_fd=folder)) == request.identity
-        if not is_same:
-            raise CallerError(
-                "destination_changed",
-                f"{request.target} has changed since it was compared; it stays.",
-                hint="The next sync compares it anew.",
-            )
-        with found(where, follow_last=False) as (folder, name):
+        with found(where, follow=False) as (folder, name):
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if file_identity(status) != request.identity:
+                raise failures.destination_changed(request.target)
             os.unlink(name, dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError):
         return DeleteResult(uri=request.target, status="unchanged")
@@ -49,17 +51,22 @@ def remove(request: Remove, attempt: Attempt, settings: Settings) -> DeleteResul
     return DeleteResult(uri=request.target, deleted=1)
 
 
+def _is_below(where: LocalPlace, top: LocalPlace) -> bool:
+    inside = below(f"/{top.path.strip('/')}".rstrip("/") or "/", f"/{where.path.lstrip('/')}")
+    return where.root == top.root and bool(inside) and ".." not in str(inside).split("/")
+
+
 def _remove_empty(where: LocalPlace, top: LocalPlace) -> None:
     """Remove the folders that are empty now, from the file's own up, `top` not included."""
     path = where.path.rpartition("/")[0]
     while len(path) > len(top.path.rstrip("/")):
         try:
-            with found(LocalPlace(where.root, path, where.uri), follow_last=False) as (above, name):
+            with found(LocalPlace(where.root, path, where.uri), follow=False) as (above, name):
                 os.rmdir(name, dir_fd=above)
-        except OSError as error:
-            if error.errno == errno.ENOENT:
-                continue  # another item was faster
-            return  # not empty, or not ours to remove: it stays
+        except FileNotFoundError:
+            continue  # another item was faster
+        except (OSError, CallerError):
+            return  # not empty, not ours to remove, or a link by now: it stays
         finally:
             path = path.rpartition("/")[0]
 
@@ -69,5 +76,5 @@ def _place(uri: str, settings: Settings) -> LocalPlace:
     if isinstance(location, RootPath | LocalPath):
         where = place(location, settings)
         if isinstance(where, LocalPlace):
-            return where
+            return writable(where)
     raise CallerError("destination_unsupported", f"{uri} is not a local file.")

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from time import time_ns
 
 from b2jobs import locations
 from b2jobs.errors import CallerError, JobError
 from b2jobs.locations import B2File, LocalPath, Location, RootPath
-from b2jobs.patterns import chosen
+from b2jobs.patterns import chosen, compiled
 from b2jobs.requests import Sync
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.beneath import found
+from b2jobs_worker.sources.case import folds_case
 from b2jobs_worker.sources.local import file_identity, open_file
 from b2jobs_worker.sources.names import LocalNames, Refused, b2_problem
 from b2jobs_worker.sources.port import Problem
-from b2jobs_worker.sources.roots import LocalPlace, place
+from b2jobs_worker.sources.roots import LocalPlace, place, writable
+from b2jobs_worker.sources.tree import Links
 from b2jobs_worker.sync import bucket, folder
 from b2jobs_worker.sync.digests import DigestCache, with_digests
-from b2jobs_worker.sync.entries import Entry
+from b2jobs_worker.sync.entries import Entry, Trouble
 from b2jobs_worker.sync.plan import Pair, pairs
 from b2jobs_worker.sync.rules import Deletion, Direction, Rules
 
@@ -53,6 +53,11 @@ class Sides:
         matched = pairs(self.list_source(after), self.list_destination(after))
         return matched if self.digest is None else with_digests(matched, self.digest)
 
+    def refused_in_b2(self, name: str, *, is_source: bool = False) -> Refused | None:
+        """Why nothing can be done with a side's file *name* by its name, only by its id."""
+        side = self.source if is_source else self.destination
+        return b2_problem(side.split("/", 3)[3] + name)
+
 
 def sides_of(request: Sync, client: B2Client, settings: Settings, digests: DigestCache) -> Sides:
     """Find both sides; nothing is listed yet.
@@ -62,12 +67,17 @@ def sides_of(request: Sync, client: B2Client, settings: Settings, digests: Diges
     """
     source, destination = locations.parse(request.source), locations.parse(request.destination)
     is_chosen = chosen(request.include, request.exclude)
+    is_excluded = _excluded(request.exclude)
     deletion: Deletion = "keep_days" if request.keep_days is not None else request.delete
 
     def filtered(listing: Listing) -> Listing:
         if not request.include and not request.exclude:
             return listing
-        return lambda after: (e for e in listing(after) if e.problem or is_chosen(e.name))
+        return lambda after: (
+            entry if entry.trouble is None else _judged(entry, entry.trouble, is_excluded)
+            for entry in listing(after)
+            if entry.trouble or is_chosen(entry.name)
+        )
 
     direction: Direction = "up"
     if isinstance(source, B2File):
@@ -78,21 +88,28 @@ def sides_of(request: Sync, client: B2Client, settings: Settings, digests: Diges
         request.newer,
         deletion,
         request.keep_days or 0.0,
-        time_ns() // 1_000_000,
+        client.account().http.server_millis() if deletion == "keep_days" else 0,
     )
     loose: list[Problem] = []
+
+    def keep(problem: Problem) -> None:
+        if len(loose) < MOST_LOOSE and not is_excluded(problem.name):
+            loose.append(problem)
+
     local: LocalPlace | None = None
     if isinstance(source, B2File):
         list_source = _bucket(client, source, versions=False)
     else:
         local = _local(source, settings)
-        list_source = _folder(source, settings, request, loose)
+        list_source = _folder(source, settings, request.symlinks, keep)
     if isinstance(destination, B2File):
         list_destination = _bucket(client, destination, versions=rules.needs_versions)
         make_refuse = _refuse_for_b2(destination.name)
     else:
         local = _writable(destination, settings)
-        list_destination = _folder(destination, settings, request, loose, may_be_missing=True)
+        # What is written or removed lies in the destination itself, never behind a link.
+        links: Links = "report" if request.symlinks == "follow" else "skip"
+        list_destination = _folder(destination, settings, links, keep, is_destination=True)
         make_refuse = _refuse_for_folder(local)
     digest = None
     if request.compare == "sha1" and rules.direction != "copy":
@@ -118,6 +135,21 @@ def sides_of(request: Sync, client: B2Client, settings: Settings, digests: Diges
     )
 
 
+def _excluded(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a pattern takes out a name that could not be read, be it a file's or a folder's."""
+    unwanted = [compiled(pattern) for pattern in patterns]
+
+    def is_excluded(name: str) -> bool:
+        stem = name.rstrip("/")
+        return any(pattern.search(stem) or pattern.search(f"{stem}/") for pattern in unwanted)
+
+    return is_excluded
+
+
+def _judged(entry: Entry, trouble: Trouble, is_excluded: Callable[[str], bool]) -> Entry:
+    return entry._replace(trouble=trouble._replace(is_excluded=is_excluded(entry.name)))
+
+
 def _bucket(client: B2Client, side: B2File, *, versions: bool) -> Listing:
     return lambda after: bucket.listed(client, side, versions=versions, after=after)
 
@@ -125,21 +157,17 @@ def _bucket(client: B2Client, side: B2File, *, versions: bool) -> Listing:
 def _folder(
     side: Location,
     settings: Settings,
-    request: Sync,
-    loose: list[Problem],
+    links: Links,
+    keep: Callable[[Problem], None],
     *,
-    may_be_missing: bool = False,
+    is_destination: bool = False,
 ) -> Listing:
-    def keep(problem: Problem) -> None:
-        if len(loose) < MOST_LOOSE:
-            loose.append(problem)
-
     return lambda after: folder.listed(
         side,
         settings,
-        symlinks=request.symlinks,
+        symlinks=links,
         after=after,
-        may_be_missing=may_be_missing,
+        may_be_missing=is_destination,
         loose=keep,
     )
 
@@ -158,13 +186,10 @@ def _writable(side: Location, settings: Settings) -> LocalPlace:
         raise CallerError(
             "destination_unsupported", f"{side} cannot be the destination: it cannot be written."
         )
-    if not where.root.writable:
-        raise CallerError(
-            "root_read_only",
-            f"The root {where.root.name!r} is read only.",
-            hint='Choose another root, or set access = "read-write" for it in the config file.',
-        )
-    return where
+    # A side that lies behind a link is refused as a whole, before anything is compared.
+    with suppress(OSError), found(replace(where, path=f"{where.path}-"), follow=False):
+        pass
+    return writable(where)
 
 
 def _refuse_for_b2(prefix: str) -> Callable[[], Callable[[str], Refused | None]]:
@@ -173,30 +198,6 @@ def _refuse_for_b2(prefix: str) -> Callable[[], Callable[[str], Refused | None]]
 
 def _refuse_for_folder(side: LocalPlace) -> Callable[[], Callable[[str], Refused | None]]:
     return lambda: LocalNames(folds_case=folds_case(side)).judge
-
-
-def folds_case(side: LocalPlace) -> bool:
-    """Whether the folder takes `A` and `a` for one name. Makes a file there for a moment."""
-    probe = f".b2jobs-{secrets.token_hex(8)}a"
-    try:
-        with found(replace(side, path=side.path.rstrip("/")), follow_last=True) as (parent, name):
-            inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=parent)
-    except (OSError, JobError):
-        return False  # it is not there yet; what is made later is as its parent is
-    try:
-        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=inside))
-        try:
-            os.stat(probe.upper(), dir_fd=inside)
-        except FileNotFoundError:
-            return False
-        finally:
-            os.unlink(probe, dir_fd=inside)
-        return True
-    except OSError:
-        return False
-    finally:
-        with suppress(OSError):
-            os.close(inside)
 
 
 def _digester(side: LocalPlace, digests: DigestCache) -> Callable[[Entry], str | None]:

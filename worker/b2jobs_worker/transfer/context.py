@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -26,6 +26,12 @@ from b2jobs_worker.transfer.buffers import Buffers
 from b2jobs_worker.transfer.threads import Threads
 
 
+class OpenSink(Protocol):
+    """`sources.open_sink` with the settings of this process."""
+
+    def __call__(self, location: Location, job_id: str, replaces: str | None = None, /) -> Sink: ...
+
+
 @dataclass(frozen=True)
 class Context:
     """The accounts, the places, the threads and the memory of one process.
@@ -37,7 +43,7 @@ class Context:
     accounts: Accounts
     settings: Settings
     open_source: Callable[[Location], Source]
-    open_sink: Callable[[Location, str], Sink]
+    open_sink: OpenSink
     prices: Prices = field(default_factory=Prices)
     threads: Threads = field(default_factory=Threads)
     buffers: Buffers = field(default_factory=Buffers)
@@ -59,7 +65,9 @@ def build(settings: Settings, *, governor: Governor | None = None, durable: bool
         settings=settings,
         prices=_prices(settings),
         open_source=partial(open_source, settings=settings),
-        open_sink=lambda location, job_id: open_sink(location, settings, job_id, durable=durable),
+        open_sink=lambda location, job_id, replaces=None: open_sink(
+            location, settings, job_id, durable=durable, replaces=replaces
+        ),
     )
 
 

@@ -8,7 +8,7 @@ local id = given.id
 local state = field(id, 'state')
 if not has_ended(state) then return state end
 for _, key in ipairs(keys_of(id)) do redis.call('PERSIST', key) end
--- A batch that was cancelled before its first visit has nothing to run again: it begins.
+-- A batch that was cancelled before its first step has nothing to run again: it begins.
 if redis.call('EXISTS', batch_key(id)) == 1 then
   redis.call('HSET', batch_key(id), 'again', given.again, 'only_failed', '')
 end

@@ -14,6 +14,11 @@ if started == '' and expires ~= '' and NOW > tonumber(expires) then
   finish(id, 'failed', given)
   return {'expired'}
 end
+-- Revoked while no worker of ours heard it: some worker of Celery has left its mark.
+local result = redis.call('GET', ROOT .. 'celery-task-meta-' .. id)
+if result and string.find(result, '"status": ?"REVOKED"') then
+  redis.call('HSET', job_key(id), 'cancel', '1')
+end
 if started == '' then started = seconds(NOW) end
 local attempts = redis.call('HINCRBY', job_key(id), 'attempts', 1)
 local fence = attempts .. ':' .. given.random

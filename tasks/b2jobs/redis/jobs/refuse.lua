@@ -6,7 +6,6 @@
 -- include shared/job
 local id = given.id
 if redis.call('EXISTS', job_key(id)) == 1 then return 0 end
-given.priority, given.retry = 'normal', 0
-create(id, given)
+create(id, {kind = given.kind, priority = 'normal', request = given.request, retry = 0})
 finish(id, 'failed', given)
 return 1

@@ -40,17 +40,20 @@ local function shelf(state, priority)
   return P .. state
 end
 
+-- Take a job from its shelf. Answers its priority and kind.
 local function leave(id)
-  local found = redis.call('HMGET', job_key(id), 'state', 'priority')
+  local found = redis.call('HMGET', job_key(id), 'state', 'priority', 'kind')
   if found[1] then redis.call('ZREM', shelf(found[1], found[2]), id) end
+  return found[2], found[3]
 end
 
 -- Every change of a state ends here. *score*: the place on the new state's shelf; what follows
--- are more names and values of the record.
+-- are more names and values of the record. Answers the job's priority and kind.
 local function move(id, state, score, ...)
-  leave(id)
+  local priority, kind = leave(id)
   redis.call('HSET', job_key(id), 'state', state, 'reason', '', 'until', '', ...)
-  redis.call('ZADD', shelf(state, field(id, 'priority')), score, id)
+  redis.call('ZADD', shelf(state, priority), score, id)
+  return priority, kind
 end
 
 -- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key and
@@ -118,15 +121,13 @@ end
 -- Queue a job and wake a worker. In front of the queue it takes the place (and the time)
 -- of the bell that was next, so that bells stay in the order of their times.
 local function enqueue(id, in_front)
-  local found = redis.call('HMGET', job_key(id), 'priority', 'kind')
-  local queue = QUEUES[found[1]]
   local rung = NOW
-  if in_front then rung = math.min(next_bell(queue) or NOW, NOW) end
+  if in_front then rung = math.min(next_bell(QUEUES[field(id, 'priority')]) or NOW, NOW) end
   rung = seconds(rung)
+  local priority, kind = move(id, 'queued', rung)
+  local queue = QUEUES[priority]
   local tag = redis.call('HINCRBY', job_key(id), 'bells', 1)
-  move(id, 'queued', rung)
-  redis.call(in_front and 'RPUSH' or 'LPUSH', ROOT .. queue,
-             doorbell(id, found[2], queue, rung, tag))
+  redis.call(in_front and 'RPUSH' or 'LPUSH', ROOT .. queue, doorbell(id, kind, queue, rung, tag))
 end
 
 -- Tell whoever asks Celery: the result is stored as Celery's Redis backend stores it. *meta* is

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from b2jobs.requests import Job, build
-from b2jobs_worker.batch.books import Orders
 from b2jobs_worker.batch.ledger.item import Item
+from b2jobs_worker.batch.ledger.store import Orders
 
 
 def request_of(item: Item, orders: Orders) -> Job:

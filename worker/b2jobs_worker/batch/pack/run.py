@@ -14,9 +14,9 @@ from b2jobs.errors import Failure, JobError, PassingError, QueueUnavailable
 from b2jobs.ledger import segment
 from b2jobs.requests import Pack
 from b2jobs_worker.attempt import Interrupted, Settled
-from b2jobs_worker.batch.books import Books, Entry, Fenced, OpenPack
 from b2jobs_worker.batch.ledger.item import Refusal
 from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure
+from b2jobs_worker.batch.ledger.store import Entry, Fenced, OpenPack, Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt, PackJournal
 from b2jobs_worker.batch.pack.mover import Mover
 from b2jobs_worker.batch.pack.strays import undo_strays, undo_unowned
@@ -37,14 +37,14 @@ logger = logging.getLogger(__name__)
 
 
 class PackRun:
-    """Runs, records and seals; see `PackWork`. The calling thread writes the books."""
+    """Runs, records and seals; see `PackWork`. Only the calling thread writes to Redis."""
 
     def __init__(
         self,
         request: Pack,
         attempt: Fenced,
         opened: OpenPack,
-        books: Books,
+        store: Store,
         movers: Mapping[str, Mover],
     ) -> None:
         self.attempt: Fenced = attempt
@@ -52,7 +52,7 @@ class PackRun:
         self.journal = PackJournal(attempt)
         self._batch = request.batch
         self._number = request.number
-        self._books = books
+        self._store = store
         self._movers = movers
         self._trying = Trying(movers, opened.orders)
         self._outcomes = dict(opened.outcomes)
@@ -81,7 +81,7 @@ class PackRun:
             self._guarded_at = now
 
     def moved(self) -> None:
-        """Progress is added up when the books are written."""
+        """Progress is added up when outcomes are written."""
 
     def run(self) -> NoReturn:
         standing = self._record([])
@@ -90,7 +90,7 @@ class PackRun:
         if standing == "cancel":
             self._cancel_rest()
         elif standing == "paused" and self.unfinished():
-            self._books.pause_pack(self.attempt, self._batch)
+            self._store.pause_pack(self.attempt, self._batch)
             raise Settled
         if self.unfinished():
             raise self._error or PassingError("item_failed", "Some items failed for now.")
@@ -196,7 +196,7 @@ class PackRun:
         for item in under_way:
             item.interrupt(interrupted.reason, keep=interrupted.keep)
 
-    # -- the books ------------------------------------------------------------------------
+    # -- the ledger -----------------------------------------------------------------------
 
     def _look(self) -> str:
         """Write what has arrived if it is time; how the batch stands."""
@@ -221,7 +221,7 @@ class PackRun:
             dollars += spent.dollars
         outcomes = [(position, outcome) for position, outcome, _ in arrived]
         try:
-            standing = self._books.record(self.attempt, self._batch, outcomes, calls, dollars)
+            standing = self._store.record(self.attempt, self._batch, outcomes, calls, dollars)
         except (Interrupted, QueueUnavailable):
             # Redis is away and the attempt must end: a later one finds by its tag what is done.
             logger.warning("%s: %d outcomes not recorded", self.attempt.job_id, len(outcomes))
@@ -254,7 +254,7 @@ class PackRun:
             position, outcome, _ = self._arrived.popleft()
             self._unowned[position] = outcome
         unowned, self._unowned = self._unowned, {}
-        undo_unowned(self, self._books, self._movers, self._batch, self._number, unowned)
+        undo_unowned(self, self._store, self._movers, self._batch, self._number, unowned)
         raise Interrupted("lease_lost", keep=True)
 
     def _cancel_rest(self) -> None:
@@ -272,7 +272,7 @@ class PackRun:
             ledger_line(entry.position, entry.planned, self._outcomes[entry.position])
             for entry in self.opened.entries
         ]
-        strays = self._books.seal(self.attempt, self._batch, self._number, segment(lines))
+        strays = self._store.seal(self.attempt, self._batch, self._number, segment(lines))
         if strays is None:
             self._leave()
             raise Interrupted("lease_lost", keep=True)

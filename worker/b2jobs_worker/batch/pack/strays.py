@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from b2jobs.errors import InvalidJob, JobError, QueueUnavailable
 from b2jobs.ledger import lines_of
-from b2jobs_worker.batch.books import Books
 from b2jobs_worker.batch.ledger.item import Item
 from b2jobs_worker.batch.ledger.outcome import Outcome
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.pack.mover import Mover
 from b2jobs_worker.batch.pack.request import request_of
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 def undo_unowned(
     run: PackRun,
-    books: Books,
+    store: Store,
     movers: Mapping[str, Mover],
     batch: str,
     number: int,
@@ -41,8 +41,8 @@ def undo_unowned(
     if not made:
         return
     try:
-        answers = books.disown(run.attempt.job_id, made)
-        sealed = books.segment(batch, number) if "sealed" in answers.values() else None
+        answers = store.disown(run.attempt.job_id, made)
+        sealed = store.segment(batch, number) if "sealed" in answers.values() else None
     except QueueUnavailable as error:
         logger.warning("%s: strays not told: %s", run.attempt.job_id, error)
         return

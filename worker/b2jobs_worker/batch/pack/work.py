@@ -10,8 +10,8 @@ from b2jobs.errors import CallerError, JobError
 from b2jobs.requests import Job, Pack
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.books import Books, Fenced
 from b2jobs_worker.batch.ledger.item import Item
+from b2jobs_worker.batch.ledger.store import Fenced, Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
 from b2jobs_worker.batch.pack.mover import Mover
 from b2jobs_worker.batch.pack.request import request_of
@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 class PackWork:
     """Implements `delivery.deliver.Work` for packs."""
 
-    def __init__(self, movers: Mapping[str, Mover], books: Callable[[], Books]) -> None:
+    def __init__(self, movers: Mapping[str, Mover], store: Callable[[], Store]) -> None:
         self._movers = movers
-        self._books = books
+        self._store = store
 
     def run(self, request: Job, attempt: Attempt) -> Result:
         """Run the items that are not done yet, and seal the pack when all are.
@@ -61,12 +61,12 @@ class PackWork:
 
     def _opened(self, request: Job, attempt: Attempt) -> PackRun:
         assert isinstance(request, Pack)
-        books = self._books()
-        opened = books.open_pack(attempt, attempt.job_id)
+        store = self._store()
+        opened = store.open_pack(attempt, attempt.job_id)
         if opened is None:
             raise CallerError(
                 "batch_gone",
                 f"The items of {attempt.job_id} are gone.",
                 hint="The records of its batch have expired; submit it again.",
             )
-        return PackRun(request, cast("Fenced", attempt), opened, books, self._movers)
+        return PackRun(request, cast("Fenced", attempt), opened, store, self._movers)

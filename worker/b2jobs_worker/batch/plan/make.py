@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from b2jobs.requests import Batch, Job
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.books import Books
+from b2jobs_worker.batch.ledger.feed import Feed
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.plan.feed import FeedPlan
 from b2jobs_worker.batch.plan.manifest import ManifestPlan
 from b2jobs_worker.batch.plan.prefix import PrefixPlan
@@ -14,13 +15,13 @@ from b2jobs_worker.batch.plan.source import MakePlan, PlanSource
 from b2jobs_worker.transfer.context import Context
 
 
-def make_plans(context: Callable[[], Context], books: Callable[[], Books]) -> MakePlan:
+def make_plans(context: Callable[[], Context], store: Callable[[], Store]) -> MakePlan:
     """Plans of `b2jobs.batch`, by what its request names."""
 
     def make(request: Job, attempt: Attempt) -> PlanSource:
         assert isinstance(request, Batch)
         if request.stream:
-            return FeedPlan(attempt, books())
+            return FeedPlan(Feed(store().records, attempt.job_id))
         if request.manifest is not None:
             return ManifestPlan(request, attempt, context())
         return PrefixPlan(request, attempt, context())

@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO
 
 from b2jobs import locations
 from b2jobs.duplicates import DuplicateFinder
-from b2jobs.errors import JobError
+from b2jobs.errors import CallerError, InvalidJob, JobError
 from b2jobs.locations import B2File, LocalPath, RootPath
-from b2jobs.manifest import BadLine, Reader, Row, decompressed
+from b2jobs.manifest import (
+    BadLine,
+    Line,
+    Reader,
+    Row,
+    decompressed,
+    is_compressed,
+    lines,
+    repeated,
+)
 from b2jobs.requests import Batch
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.ledger.item import Item, Planned, Refusal
 from b2jobs_worker.batch.plan.places import Places
-from b2jobs_worker.batch.plan.reading import open_file
+from b2jobs_worker.batch.plan.reading import OpenFile, open_file
 from b2jobs_worker.batch.plan.source import Forecast
 from b2jobs_worker.transfer.context import Context
 
 _SAMPLES = 100
-_JOURNAL = "repeats"
+_REPEATS = "repeats"
+_MARK = "mark"
 
 
 class ManifestPlan:
-    """Implements `PlanSource`. A cursor is the offset behind a line, and its number."""
+    """Implements `PlanSource`. A cursor is the offset behind a line, its number, and a mark.
+
+    The mark tells the file that was looked through from another one under its name.
+    """
 
     def __init__(self, request: Batch, attempt: Attempt, context: Context) -> None:
         assert request.manifest is not None
@@ -34,17 +47,22 @@ class ManifestPlan:
         self._account = request.account
         self._attempt = attempt
         self._context = context
-        self._compressed = self._uri.endswith((".gz", ".bz2", ".xz"))
         self._places = Places(request.account, attempt, context)
 
     def forecast(self) -> Forecast:
-        """Read the whole manifest: every line that cannot be done is known before one is."""
+        """Read the whole manifest: every line that cannot be done is known before one is.
+
+        Raises:
+            CallerError: `manifest_unreadable`.
+        """
         items = refused = size = 0
         samples: list[str] = []
         sizes_known = True
-        with DuplicateFinder() as duplicates, self._open() as file:
-            for row in Reader().rows(file):
+        reader = Reader()
+        with DuplicateFinder() as duplicates, self._open() as opened:
+            for line in self._lines(opened):
                 self._attempt.checkpoint()
+                row = reader.read(line.raw, line.number)
                 if row is None:
                     continue
                 items += 1
@@ -57,8 +75,8 @@ class ManifestPlan:
                     sizes_known = sizes_known and row.size is not None
                     size += row.size or 0
             repeats = duplicates.repeats()
-        self._attempt.journal.record({_JOURNAL: _packed(repeats)})
-        samples += [str(_repeat(Row(line, "upload", "", ""))) for line in repeats[:_SAMPLES]]
+        self._attempt.journal.record({_REPEATS: _packed(repeats), _MARK: _mark(opened)})
+        samples += [str(repeated(line)) for line in repeats[:_SAMPLES]]
         return Forecast(
             items=items,
             size_bytes=size if sizes_known else None,
@@ -67,43 +85,65 @@ class ManifestPlan:
         )
 
     def items(self, cursor: str) -> Iterable[tuple[str, Planned]]:
-        repeats = set(_unpacked(self._attempt.journal.load().get(_JOURNAL, "")))
-        offset, line = map(int, cursor.split(":")) if cursor else (0, 0)
+        """The items behind *cursor*.
+
+        Raises:
+            CallerError: `manifest_changed` since the forecast; `manifest_unreadable`.
+        """
+        if _MARK not in self._attempt.journal.load():
+            self.forecast()  # the batch has ended once, and its journal with it
+        known = self._attempt.journal.load()
+        repeats = set(_unpacked(known[_REPEATS]))
+        at, number, mark = (cursor or f"0:0:{known[_MARK]}").split(":")
+        offset = int(at)
         reader = Reader()
-        with self._open() as file:
-            for number, raw in self._lines(file, reader, offset, line):
-                row = reader.read(raw, number)
-                offset += len(raw)
+        with self._open(mark) as opened:
+            for line in self._lines_behind(opened, reader, offset, int(number)):
+                row = reader.read(line.raw, line.number)
+                offset += line.size
                 if row is not None:
-                    yield f"{offset}:{number}", self._planned(row, repeats)
+                    yield f"{offset}:{line.number}:{mark}", self._planned(row, repeats)
 
-    def _lines(
-        self, file: IO[bytes], reader: Reader, offset: int, line: int
-    ) -> Iterator[tuple[int, bytes]]:
+    def _lines_behind(
+        self, opened: OpenFile, reader: Reader, offset: int, number: int
+    ) -> Iterator[Line]:
         """The lines behind *offset*; the first of all tells *reader* the format."""
-        if offset:
-            at = 0
-            for raw in file:
-                at += len(raw)
-                reader.read(raw, 1)
-                if raw.strip():
-                    break
-            if self._compressed:
-                while at < offset and (skipped := file.read(min(1 << 20, offset - at))):
-                    at += len(skipped)
-            else:
-                file.close()
-                file = open_file(self._uri, self._account, self._attempt, self._context, offset)
-        yield from enumerate(file, line + 1)
+        if not offset:
+            yield from self._lines(opened)
+            return
+        for line in self._lines(opened):
+            reader.read(line.raw, 1)
+            if line.raw.strip():
+                break
+        with self._open(_mark(opened), 0 if self._is_compressed else offset) as anew:
+            yield from self._lines(anew, offset if self._is_compressed else 0, number + 1)
 
-    def _open(self) -> IO[bytes]:
-        file = open_file(self._uri, self._account, self._attempt, self._context)
-        return decompressed(file, self._uri)
+    def _lines(self, opened: OpenFile, skipped: int = 0, first: int = 1) -> Iterator[Line]:
+        """The lines of what is opened, as it reads uncompressed, *skipped* bytes left out."""
+        content = decompressed(opened, self._uri)
+        try:
+            yield from lines(content, self._uri, first, behind=skipped)
+        except InvalidJob as error:
+            raise CallerError(error.code, error.message, hint=error.hint) from error
+
+    @property
+    def _is_compressed(self) -> bool:
+        return is_compressed(self._uri)
+
+    def _open(self, mark: str | None = None, offset: int = 0) -> OpenFile:
+        opened = open_file(self._uri, self._account, self._attempt, self._context, offset)
+        if mark is not None and _mark(opened) != mark:
+            raise CallerError(
+                "manifest_changed",
+                f"{self._uri} was changed since the batch began.",
+                hint="What was planned is done. Submit the manifest again, with if_exists='skip'.",
+            )
+        return opened
 
     def _planned(self, row: Row | BadLine, repeats: set[int]) -> Planned:
         if isinstance(row, Row):
             if row.line in repeats:
-                return refusal_of(_repeat(row))
+                return refusal_of(repeated(row.line, row.source, row.destination))
             bad = self._refusal(row)
             if bad is None:
                 return item_of(row)
@@ -137,14 +177,8 @@ def refusal_of(bad: BadLine) -> Refusal:
     return Refusal(bad.code, bad.message, bad.source, bad.destination, bad.line)
 
 
-def _repeat(row: Row) -> BadLine:
-    return BadLine(
-        row.line,
-        "duplicate_destination",
-        "An earlier line has the same destination.",
-        row.source,
-        row.destination,
-    )
+def _mark(opened: OpenFile) -> str:
+    return hashlib.sha1(opened.identity.encode(), usedforsecurity=False).hexdigest()[:12]
 
 
 def _packed(numbers: list[int]) -> str:

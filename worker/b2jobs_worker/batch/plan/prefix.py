@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterable, Iterator
 
 from b2jobs import locations
 from b2jobs.locations import B2File, InvalidLocation, LocalPath, RootPath
-from b2jobs.patterns import chosen
+from b2jobs.patterns import chosen, silenced
 from b2jobs.requests import Batch
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.ledger.item import Action, Item, Planned, Refusal
 from b2jobs_worker.batch.plan.listing import Listed, below_bucket
 from b2jobs_worker.batch.plan.places import Places
 from b2jobs_worker.batch.plan.source import Forecast
+from b2jobs_worker.sources.case import folds_case
 from b2jobs_worker.sources.listing import list_root
+from b2jobs_worker.sources.names import LocalNames, Refused
 from b2jobs_worker.sources.port import Problem
+from b2jobs_worker.sources.roots import LocalPlace, place
 from b2jobs_worker.transfer.context import Context
 
 
@@ -30,6 +33,7 @@ class PrefixPlan:
         self._context = context
         self._account = request.account
         self._is_chosen = chosen(request.include, request.exclude)
+        self._is_silenced = silenced(request.include, request.exclude)
         if not isinstance(self._source, B2File):
             self._action: Action = "upload"
         else:
@@ -49,18 +53,33 @@ class PrefixPlan:
         """What is below the source, in the order of its names.
 
         What the listing cannot use (unreadable folders, names that are no text) is refused;
-        it has no place to go on behind, so it may be told again after a visit ends there.
+        it has no place to go on behind, so it may be told again after a step ends there.
         """
         problems: list[Problem] = []
+        refuse = self._refuse(cursor)
         behind = cursor
         for listed in self._listing(cursor, problems.append):
-            while problems:
-                yield behind, self._passed_over(problems.pop(0))
+            yield from ((behind, each) for each in self._told(problems))
             behind = listed.name
             if self._is_chosen(listed.name):
-                yield behind, self._planned(listed.name, listed.size)
-        while problems:
-            yield behind, self._passed_over(problems.pop(0))
+                yield behind, self._planned(listed.name, listed.size, refuse)
+        yield from ((behind, each) for each in self._told(problems))
+
+    def _told(self, problems: list[Problem]) -> list[Refusal]:
+        told = [self._passed_over(each) for each in problems if not self._is_silenced(each.name)]
+        problems.clear()
+        return told
+
+    def _refuse(self, behind: str) -> Callable[[str], Refused | None]:
+        """Says why a name cannot be a local file; asked in order, as syncs ask it."""
+        if isinstance(self._destination, B2File):
+            return lambda _: None
+        assert isinstance(self._destination, RootPath | LocalPath)
+        where = place(self._destination, self._context.settings)
+        names = LocalNames(folds_case=isinstance(where, LocalPlace) and folds_case(where))
+        if behind:
+            names.judge(behind)  # it may be a file that what follows takes for a folder
+        return names.judge
 
     def _listing(self, after: str, report: Callable[[Problem], None]) -> Iterator[Listed]:
         source = self._source
@@ -72,11 +91,13 @@ class PrefixPlan:
 
     def _passed_over(self, problem: Problem) -> Refusal:
         name = problem.name.encode(errors="backslashreplace").decode()
-        return Refusal(
-            problem.code, problem.message, f"{self._source}{name}", f"{self._destination}{name}"
-        )
+        message = problem.message.encode(errors="backslashreplace").decode()
+        return Refusal(problem.code, message, f"{self._source}{name}", f"{self._destination}{name}")
 
-    def _planned(self, name: str, size: int) -> Planned:
+    def _planned(self, name: str, size: int, refuse: Callable[[str], Refused | None]) -> Planned:
+        refused = refuse(name)
+        if refused is not None:
+            return self._passed_over(Problem(name, *refused))
         source, destination = f"{self._source}{name}", f"{self._destination}{name}"
         try:
             name.encode()

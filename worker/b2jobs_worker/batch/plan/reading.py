@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import IO, cast
+from typing import cast
 
 from b2jobs import locations
 from b2jobs.locations import B2File
@@ -36,9 +36,17 @@ class _Chunks(io.RawIOBase):
         return len(content)
 
 
+class OpenFile(io.BufferedReader):
+    """The bytes of a file. *identity* differs when they may differ: as `Source.identity`."""
+
+    def __init__(self, raw: io.RawIOBase, identity: str) -> None:
+        super().__init__(raw, _CHUNK_BYTES)
+        self.identity = identity
+
+
 def open_file(
     uri: str, account: str, attempt: Attempt, context: Context, offset: int = 0
-) -> IO[bytes]:
+) -> OpenFile:
     """The bytes of *uri* from *offset* on.
 
     In B2 they are fetched in ranges of 4 MiB (one class B call each), so that nothing is held
@@ -49,14 +57,20 @@ def open_file(
     """
     location = locations.parse(uri)
     if isinstance(location, B2File):
-        fetch = _fetch_from_b2(location, account, attempt, context)
+        fetch, identity = _fetch_from_b2(location, account, attempt, context)
     else:
-        fetch = _fetch_from(context.open_source(location), offset)
-    return io.BufferedReader(_Chunks(fetch, offset), _CHUNK_BYTES)
+        source = context.open_source(location)
+        fetch, identity = _fetch_from(source, offset), source.identity
+
+    def checked(at: int, most: int) -> bytes:
+        attempt.checkpoint()  # one line may take many chunks
+        return fetch(at, most)
+
+    return OpenFile(_Chunks(checked, offset), identity)
 
 
 def _fetch_from(source: Source, offset: int) -> Callable[[int, int], bytes]:
-    # Closed when the plan that reads is dropped: a planner may keep it open between visits.
+    # Closed when the plan that reads is dropped: a planner may keep it open between steps.
     context = source.open(offset)
     streams: list[Stream] = []
 
@@ -71,7 +85,7 @@ def _fetch_from(source: Source, offset: int) -> Callable[[int, int], bytes]:
 
 def _fetch_from_b2(
     location: B2File, account: str, attempt: Attempt, context: Context
-) -> Callable[[int, int], bytes]:
+) -> tuple[Callable[[int, int], bytes], str]:
     client = context.client(account, attempt)
     bucket = client.bucket(location.bucket)
     version = client.latest(bucket, location.name)
@@ -91,4 +105,4 @@ def _fetch_from_b2(
                 got += count
         return bytes(content[:got])
 
-    return fetch
+    return fetch, version.file_id

@@ -1,7 +1,7 @@
 """The port between what is to be done and how batches do it: a plan is a stream.
 
 `b2jobs.batch` reads manifests, listings and submitted items; `b2jobs.sync` compares two
-listings. Each is a `PlanSource`, made anew for every visit of the planner, on any worker.
+listings. Each is a `PlanSource`, made anew for every step of the planner, on any worker.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class PlanSource(Protocol):
     def forecast(self) -> Forecast:
         """Look at the whole plan once, before its first item is run, in constant memory.
 
-        Called once a batch, at its first visit. May do nothing and return `Forecast()`. Raise
+        Called once a batch, at its first step. May do nothing and return `Forecast()`. Raise
         a `JobError` to stop the batch before anything moves.
         """
 

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 
+from b2jobs.errors import JobError
 from b2jobs_worker.batch.ledger.item import Planned
 from b2jobs_worker.batch.plan.packing import Group, groups
 from b2jobs_worker.batch.plan.source import NotYet, PlanSource
@@ -14,10 +15,13 @@ _MOST_KEPT = 4
 
 
 class PlanStream:
-    """The groups of *source* behind *cursor*. When it ends, `pending` says whether for good."""
+    """The groups of *source* behind *cursor*. When it ends, `stopped` says why if not for good.
+
+    Whatever stops it, what was read before is in a group.
+    """
 
     def __init__(self, source: PlanSource, cursor: str, planned_before: int) -> None:
-        self.pending: NotYet | None = None
+        self.stopped: NotYet | JobError | None = None
         self._items = iter(source.items(cursor))
         self._groups = groups(self._until_now(), planned_before)
 
@@ -27,12 +31,12 @@ class PlanStream:
     def _until_now(self) -> Iterator[tuple[str, Planned]]:
         try:
             yield from self._items
-        except NotYet as not_yet:
-            self.pending = not_yet
+        except (NotYet, JobError) as stopped:
+            self.stopped = stopped
 
 
 class KeptStreams:
-    """Plans that are open in this process, so that the next visit need not find its place.
+    """Plans that are open in this process, so that the next step need not find its place.
 
     Only a shortcut: a stream is used again where its cursor is the persisted one.
     """

@@ -9,23 +9,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from b2jobs.ledger import UNDONE, lines_of, packed_line, segment
-from b2jobs_worker.batch.books import Entry, NewPack, Step
 from b2jobs_worker.batch.ledger.outcome import planned_again
+from b2jobs_worker.batch.ledger.store import Change, Entry, NewPack
 from b2jobs_worker.batch.plan.packing import groups
+from b2jobs_worker.batch.planner.desk import Desk
 from b2jobs_worker.batch.planner.spilling import spilled
-
-if TYPE_CHECKING:
-    from b2jobs_worker.batch.planner.step import Visit
 
 _STATUS = 4
 _ATTEMPTS = 9
 _CODE = 11
 
 
-def plan_again(visit: Visit, state: dict[str, str], has_room: Callable[[], bool]) -> bool:
+def plan_again(desk: Desk, state: dict[str, str], has_room: Callable[[], bool]) -> bool:
     """Queue what is to be run again, as far as there is room; whether that was all of it."""
     asked = json.loads(state["again"])
     if "upto" not in asked:
@@ -33,31 +31,31 @@ def plan_again(visit: Visit, state: dict[str, str], has_room: Callable[[], bool]
         asked["at"] = -1
     number = int(state.get("packs", 0))
     for at, uri in spilled(state).items():
-        if visit.archive is None or not asked.get("spilled_at", -1) < at < asked["upto"]:
+        if desk.archive is None or not asked.get("spilled_at", -1) < at < asked["upto"]:
             continue
         if not has_room():
             return False
         asked["spilled_at"] = at
-        step = _step(visit.archive.read(uri), asked, at, number)
-        if step.packs:
+        change = _step(desk.archive.read(uri), asked, at, number)
+        if change.packs:
             # What is kept of the file goes back into Redis, under its first pack's number.
-            step.fields[f"spill:{at}"] = ""
+            change.fields[f"spill:{at}"] = ""
             asked["back"] = [*asked.get("back", []), at]
-            step.fields["again"] = json.dumps(asked)
-        number += len(step.packs)
-        visit.write(step)
-    for at in visit.books.segment_numbers(visit.attempt.job_id):
+            change.fields["again"] = json.dumps(asked)
+        number += len(change.packs)
+        desk.write(change)
+    for at in desk.store.segment_numbers(desk.batch):
         if not asked["at"] < at < asked["upto"] or at in asked.get("back", []):
             continue
         if not has_room():
             return False
-        packed = visit.books.segment(visit.attempt.job_id, at)
+        packed = desk.store.segment(desk.batch, at)
         asked["at"] = at
-        step = _step(packed or b"", asked, at, number)
-        number += len(step.packs)
-        visit.write(step)
-    visit.write(
-        Step(
+        change = _step(packed or b"", asked, at, number)
+        number += len(change.packs)
+        desk.write(change)
+    desk.write(
+        Change(
             fields={
                 "again": "",
                 "only_failed": "1" if asked.get("only_failed") else "",
@@ -67,7 +65,7 @@ def plan_again(visit: Visit, state: dict[str, str], has_room: Callable[[], bool]
     return True
 
 
-def _step(packed: bytes, asked: dict[str, Any], at: int, number: int) -> Step:
+def _step(packed: bytes, asked: dict[str, Any], at: int, number: int) -> Change:
     kept: list[list[Any]] = []
     taken: list[Entry] = []
     counts: Counter[str] = Counter()
@@ -80,16 +78,16 @@ def _step(packed: bytes, asked: dict[str, Any], at: int, number: int) -> Step:
         taken.append(Entry(line[0], max(1, line[_ATTEMPTS] or 0), item))
         counts[f"n:{line[_STATUS]}"] -= 1
         counts[f"code:{line[_CODE]}"] -= 1
-    step = Step(fields={"again": json.dumps(asked)}, counts=dict(counts))
+    change = Change(fields={"again": json.dumps(asked)}, counts=dict(counts))
     if taken:
-        step.segments[at] = segment(packed_line(line) for line in kept) if kept else b""
+        change.segments[at] = segment(packed_line(line) for line in kept) if kept else b""
         stream = (("", entry.planned) for entry in taken)
         for group in groups(stream, 1_000_000):
             for pack in group.packs:
                 # Large items stand behind the small ones of their group: match by the item.
-                step.packs.append(NewPack(number + len(step.packs), _entries(pack, taken)))
-        step.counts["packs"] = len(step.packs)
-    return step
+                change.packs.append(NewPack(number + len(change.packs), _entries(pack, taken)))
+        change.counts["packs"] = len(change.packs)
+    return change
 
 
 def _entries(pack: list[Any], taken: list[Entry]) -> list[Entry]:

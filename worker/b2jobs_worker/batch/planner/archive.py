@@ -14,6 +14,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.plan.reading import open_file
 from b2jobs_worker.sources.failures import destination_error
 from b2jobs_worker.sources.inline import InlineSource
+from b2jobs_worker.sources.parts import part_token
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.upload import upload
 
@@ -35,7 +36,7 @@ class Archive:
             JobError: the place did not take it; nothing is lost, it is still in Redis.
         """
         digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()[:12]
-        uri = f"{self._prefix}{batch}/{first:09}-{digest}.jsonl.gz"
+        uri = f"{self._prefix}{part_token(batch)}/{first:09}-{digest}.jsonl.gz"
         location = locations.parse(uri)
         if isinstance(location, B2File):
             source = InlineSource(InlineData("application/gzip", content))

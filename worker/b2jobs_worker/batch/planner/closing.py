@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from b2jobs_worker.attempt import Interrupted
-from b2jobs_worker.batch.books import Fenced
+from b2jobs_worker.batch.ledger.store import Fenced
 
 
 class Closing:

@@ -2,73 +2,100 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import Any
 
 from b2jobs.results import BatchResult
 from b2jobs_worker.b2.prices import Prices
 from b2jobs_worker.batch.ledger.item import Item, Planned, Refusal
 from b2jobs_worker.batch.plan.source import Forecast, NotYet, PlanSource
-
-if TYPE_CHECKING:
-    from b2jobs_worker.batch.planner.step import Visit
+from b2jobs_worker.batch.planner.desk import Desk
 
 PART_BYTES = 100_000_000
 _ONE_COPY_BYTES = 5_000_000_000
 _LOOK_SECONDS = 0.2
+NOTED_EVERY = 1000
+MOVING = ("upload", "download", "copy")
 
 
-def dry_run(visit: Visit, source: PlanSource, forecast: Forecast) -> BatchResult:
-    """Read the whole plan once and add it up. Nothing is persisted: killed, it begins anew."""
-    counts: Counter[str] = Counter()
-    sizes: Counter[str] = Counter()
-    calls: Counter[str] = Counter({"a": 0, "b": 0, "c": forecast.listing_calls})
-    codes: Counter[str] = Counter()
-    unknown = 0
-    for planned in _whole_plan(visit, source):
-        if isinstance(planned, Refusal):
-            counts["refused"] += 1
-            codes[planned.code] += 1
-            continue
-        counts[planned.action] += 1
-        sizes[planned.action] += planned.size or 0
-        unknown += planned.size is None and planned.action in ("upload", "download", "copy")
-        calls.update(calls_of(planned, visit.orders.if_exists))
-    if str(getattr(visit.request, "source", "")).startswith("b2://"):
-        calls["c"] += max(1, ceil(sum(counts.values()) / 1000))  # its listing
-    plan = {
-        action: {"items": count, "size_bytes": sizes[action]}
-        for action, count in sorted(counts.items())
+def dry_run(
+    desk: Desk, source: PlanSource, forecast: Forecast, state: dict[str, str]
+) -> BatchResult:
+    """Read the whole plan once and add it up. Killed, it goes on where it last took note."""
+    tally = Tally(**json.loads(state.get("tally") or "{}"))
+    for cursor in _whole_plan(desk, source, tally, state.get("cursor", "")):
+        if cursor:
+            desk.note(cursor=cursor, tally=json.dumps(asdict(tally)))
+    desk.note(cursor="", tally="")
+    calls = Counter(tally.calls)
+    calls["c"] += forecast.listing_calls
+    if str(getattr(desk.request, "source", "")).startswith("b2://"):
+        calls["c"] += max(1, ceil(sum(tally.items.values()) / 1000))  # its listing
+    plan: dict[str, Any] = {
+        action: {"items": count, "size_bytes": tally.sizes.get(action, 0)}
+        for action, count in sorted(tally.items.items())
     }
+    if tally.unknown_sizes:
+        plan["unknown_sizes"] = tally.unknown_sizes
     return BatchResult(
-        job=visit.attempt.job_id,
-        kind=type(visit.request).kind,
+        job=desk.batch,
+        kind=type(desk.request).kind,
         status="dry_run",
-        items=sum(counts.values()),
-        size_bytes=sum(sizes.values()),
-        codes=dict(codes),
-        plan={**plan, "unknown_sizes": unknown} if unknown else plan,
-        calls=dict(calls),
+        items=sum(tally.items.values()),
+        size_bytes=sum(tally.sizes.values()),
+        codes=tally.codes,
+        plan=plan,
+        calls={name: calls[name] for name in "abc"},
         dollars=round(Prices().dollars(dict(calls)), 9),
         compared=dict(forecast.compared),
         planned=list(forecast.lines),
     )
 
 
-def _whole_plan(visit: Visit, source: PlanSource) -> Iterator[Planned]:
-    """Every item, also of a plan that is still being fed."""
-    cursor = ""
+@dataclass
+class Tally:
+    """What has been added up so far, by action, code and class of call."""
+
+    items: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    codes: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    unknown_sizes: int = 0
+
+    def add(self, planned: Planned, if_exists: str | None) -> None:
+        if isinstance(planned, Refusal):
+            _count(self.items, "refused")
+            _count(self.codes, planned.code)
+            return
+        _count(self.items, planned.action)
+        _count(self.sizes, planned.action, planned.size or 0)
+        self.unknown_sizes += planned.size is None and planned.action in MOVING
+        for name, calls in calls_of(planned, if_exists).items():
+            _count(self.calls, name, calls)
+
+
+def _count(counts: dict[str, int], name: str, amount: int = 1) -> None:
+    counts[name] = counts.get(name, 0) + amount
+
+
+def _whole_plan(desk: Desk, source: PlanSource, tally: Tally, cursor: str) -> Iterator[str]:
+    """Add every item, also of a plan that is still being fed; now and then its cursor."""
     while True:
         try:
-            for behind, planned in source.items(cursor):
+            for number, (behind, planned) in enumerate(source.items(cursor), 1):
                 cursor = behind
-                visit.attempt.checkpoint()
-                yield planned
+                desk.attempt.checkpoint()
+                tally.add(planned, desk.orders.if_exists)
+                if number % NOTED_EVERY == 0:
+                    yield cursor
         except NotYet:
-            visit.attempt.checkpoint()
+            yield cursor
+            desk.attempt.checkpoint()
             time.sleep(_LOOK_SECONDS)
         else:
             return

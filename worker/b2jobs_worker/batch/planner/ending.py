@@ -6,21 +6,19 @@ import base64
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from b2jobs.errors import CallerError, Failure
 from b2jobs.ledger import DONE, UNDONE
 from b2jobs.requests import State
 from b2jobs.results import BatchResult
 from b2jobs_worker.batch.plan.source import Forecast
-
-if TYPE_CHECKING:
-    from b2jobs_worker.batch.planner.step import Visit
+from b2jobs_worker.batch.planner.desk import Desk
 
 _CANCELLED = Failure(code="cancelled", message="The batch was cancelled.", act="caller")
 
 
-def summary(visit: Visit, state: dict[str, str]) -> BatchResult:
+def summary(desk: Desk, state: dict[str, str]) -> BatchResult:
     """What the counters say."""
     outcomes = {
         status: count for status in (*DONE, *UNDONE) if (count := int(state.get(f"n:{status}", 0)))
@@ -32,9 +30,9 @@ def summary(visit: Visit, state: dict[str, str]) -> BatchResult:
     }
     undone = sum(outcomes.get(status, 0) for status in UNDONE)
     return BatchResult(
-        job=visit.attempt.job_id,
-        kind=type(visit.request).kind,
-        attempts=visit.attempt.number,
+        job=desk.batch,
+        kind=type(desk.request).kind,
+        attempts=desk.attempt.number,
         seconds=_seconds(state),
         status="incomplete" if undone or "broken" in state else "complete",
         items=int(state.get("planned", 0)),
@@ -49,23 +47,23 @@ def summary(visit: Visit, state: dict[str, str]) -> BatchResult:
     )
 
 
-def end(visit: Visit, state: dict[str, str], *, cancelled: bool = False) -> None:
+def end(desk: Desk, state: dict[str, str], *, cancelled: bool = False) -> None:
     """End the batch: succeeded when every item is done, else failed; its callback is sent."""
-    result = summary(visit, state)
+    result = summary(desk, state)
     undone = {status: result.outcomes.get(status, 0) for status in UNDONE}
     if cancelled:
-        _write(visit, "cancelled", _CANCELLED, result)
+        _write(desk, "cancelled", _CANCELLED, result)
     elif "broken" in state:
-        _write(visit, "failed", Failure(**json.loads(state["broken"])), result)
+        _write(desk, "failed", Failure(**json.loads(state["broken"])), result)
     elif sum(undone.values()):
-        _write(visit, "failed", _incomplete(visit, result, sum(undone.values())), result)
+        _write(desk, "failed", _incomplete(desk, result, sum(undone.values())), result)
     else:
-        _write(visit, "succeeded", None, result)
+        _write(desk, "succeeded", None, result)
 
 
-def end_dry_run(visit: Visit, result: BatchResult) -> None:
+def end_dry_run(desk: Desk, result: BatchResult) -> None:
     """End a batch that only was to be looked at."""
-    _write(visit, "succeeded", None, result)
+    _write(desk, "succeeded", None, result)
 
 
 def refused(forecast: Forecast) -> CallerError:
@@ -77,28 +75,28 @@ def refused(forecast: Forecast) -> CallerError:
     )
 
 
-def _incomplete(visit: Visit, result: BatchResult, undone: int) -> Failure:
+def _incomplete(desk: Desk, result: BatchResult, undone: int) -> Failure:
     reasons = ", ".join(f"{code} {count}" for code, count in sorted(result.codes.items()))
     return Failure(
         code="items_failed",
         message=f"{undone} of {result.items} items were not done ({reasons}).",
-        hint=f"See `b2jobs batch report {visit.attempt.job_id}`, then "
-        f"`b2jobs batch retry {visit.attempt.job_id} --failed`.",
+        hint=f"See `b2jobs batch report {desk.batch}`, then "
+        f"`b2jobs batch retry {desk.batch} --failed`.",
         act="caller",
     )
 
 
-def _write(visit: Visit, state: State, failure: Failure | None, result: BatchResult) -> None:
+def _write(desk: Desk, state: State, failure: Failure | None, result: BatchResult) -> None:
     said = result.model_dump(mode="json")
-    visit.books.end(visit.attempt, state, failure, said, _callback(visit, state, said))
+    desk.store.end(desk.attempt, state, failure, said, _callback(desk, state, said))
 
 
-def _callback(visit: Visit, state: str, said: dict[str, Any]) -> tuple[str, str] | None:
-    named = getattr(visit.request, "on_done", None)
+def _callback(desk: Desk, state: str, said: dict[str, Any]) -> tuple[str, str] | None:
+    named = getattr(desk.request, "on_done", None)
     if not named:
         return None
     task, queue = named
-    kwargs = {"batch": visit.attempt.job_id, "state": state, "summary": said}
+    kwargs = {"batch": desk.batch, "state": state, "summary": said}
     return queue, celery_message(task, queue, kwargs)
 
 

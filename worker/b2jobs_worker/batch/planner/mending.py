@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from b2jobs.errors import Failure
 from b2jobs.ledger import segment
-from b2jobs_worker.batch.books import Entry, NewPack, Step
 from b2jobs_worker.batch.ledger.outcome import ledger_line, of_failure
-
-if TYPE_CHECKING:
-    from b2jobs_worker.batch.planner.step import Visit
+from b2jobs_worker.batch.ledger.store import Change, Entry, NewPack
+from b2jobs_worker.batch.planner.desk import Desk
 
 logger = logging.getLogger(__name__)
 _LOST = Failure(
@@ -29,27 +26,27 @@ _LOST = Failure(
 )
 
 
-def mend(visit: Visit, state: dict[str, str]) -> None:
+def mend(desk: Desk, state: dict[str, str]) -> None:
     """See to every pack under way whose job has ended; adds to `packs` in *state*."""
-    for pack, (standing, failure) in visit.books.packs(visit.attempt).items():
+    for pack, (standing, failure) in desk.packs().items():
         if standing in ("failed", "cancelled", "gone"):
-            _mend(visit, state, pack, failure or _LOST)
+            _mend(desk, state, pack, failure or _LOST)
 
 
-def _mend(visit: Visit, state: dict[str, str], pack: str, failure: Failure) -> None:
-    opened = visit.books.open_pack(visit.attempt, pack)
-    step = Step(closed=[pack])
+def _mend(desk: Desk, state: dict[str, str], pack: str, failure: Failure) -> None:
+    opened = desk.store.open_pack(desk.attempt, pack)
+    change = Change(closed=[pack])
     if opened is not None:
         first = int(state.get("packs", 0))
         rest = [entry for entry in opened.entries if entry.position not in opened.outcomes]
         outcomes = dict(opened.outcomes)
         split = len(rest) > 1 and failure.code in ("worker_lost", "internal_error")
         if split:
-            step.packs = [
+            change.packs = [
                 NewPack(first + at, [Entry(entry.position, entry.earlier + 1, entry.planned)])
                 for at, entry in enumerate(rest)
             ]
-            step.counts["packs"] = len(rest)
+            change.counts["packs"] = len(rest)
             state["packs"] = str(first + len(rest))
         else:
             counts: Counter[str] = Counter()
@@ -61,7 +58,7 @@ def _mend(visit: Visit, state: dict[str, str], pack: str, failure: Failure) -> N
                 ]
                 counts[f"n:{outcome.status}"] += 1
                 counts[f"code:{outcome.code}"] += 1
-            step.counts.update(counts)
+            change.counts.update(counts)
         lines = [
             ledger_line(entry.position, entry.planned, outcomes[entry.position])
             for entry in opened.entries
@@ -69,6 +66,6 @@ def _mend(visit: Visit, state: dict[str, str], pack: str, failure: Failure) -> N
         ]
         if lines:
             number = int(pack.rpartition(".p")[2])
-            step.segments[number] = segment(lines)
+            change.segments[number] = segment(lines)
         logger.warning("pack %s: %s; %d items see to", pack, failure.code, len(rest))
-    visit.write(step)
+    desk.write(change)

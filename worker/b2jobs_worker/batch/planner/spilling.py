@@ -8,35 +8,31 @@ writes the same file again.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
-from b2jobs_worker.batch.books import Step
-from b2jobs_worker.batch.planner.archive import Archive
-
-if TYPE_CHECKING:
-    from b2jobs_worker.batch.planner.step import Visit
+from b2jobs_worker.batch.ledger.store import Change
+from b2jobs_worker.batch.planner.desk import Desk
 
 PACKS_A_FILE = 64
 
 
-def spill(visit: Visit, archive: Archive | None, *, all_of_it: bool) -> None:
+def spill(desk: Desk, *, all_of_it: bool) -> None:
     """Move segments into files, 64 at a time; with *all_of_it* what is left, too.
 
     Raises:
         JobError: the place did not take a file; its segments stay in Redis.
     """
+    archive = desk.archive
     if archive is None:
         return
-    batch = visit.attempt.job_id
-    numbers = visit.books.segment_numbers(batch)
+    numbers = desk.store.segment_numbers(desk.batch)
     while len(numbers) >= PACKS_A_FILE or (all_of_it and numbers):
-        visit.attempt.checkpoint()
+        desk.attempt.checkpoint()
         chosen, numbers = numbers[:PACKS_A_FILE], numbers[PACKS_A_FILE:]
-        content = b"".join(visit.books.segment(batch, number) or b"" for number in chosen)
-        uri = archive.write(batch, chosen[0], content)
+        content = b"".join(desk.store.segment(desk.batch, number) or b"" for number in chosen)
+        uri = archive.write(desk.batch, chosen[0], content)
         entry = json.dumps({"uri": uri, "bytes": len(content)})
-        visit.write(
-            Step(
+        desk.write(
+            Change(
                 fields={f"spill:{chosen[0]}": entry},
                 segments=dict.fromkeys(chosen, b""),
             )

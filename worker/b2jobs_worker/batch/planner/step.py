@@ -1,4 +1,4 @@
-"""One visit of a planner: mend, plan, and rest or end."""
+"""One step of a planner: mend, plan, and rest or end."""
 
 from __future__ import annotations
 
@@ -10,50 +10,32 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from b2jobs.errors import InternalError, JobError
-from b2jobs.requests import Job
 from b2jobs_worker.attempt import Interrupted, Settled
-from b2jobs_worker.batch.books import Books, Entry, Fenced, NewPack, Orders, Step
+from b2jobs_worker.batch.ledger.store import Change, Entry, NewPack
 from b2jobs_worker.batch.plan.packing import Group
-from b2jobs_worker.batch.plan.source import MakePlan, PlanSource
+from b2jobs_worker.batch.plan.source import MakePlan, NotYet, PlanSource
 from b2jobs_worker.batch.plan.stream import KeptStreams, PlanStream
 from b2jobs_worker.batch.planner import again, ending, mending, spilling
-from b2jobs_worker.batch.planner.archive import Archive
+from b2jobs_worker.batch.planner.desk import Desk
 from b2jobs_worker.batch.planner.dry_run import dry_run
 
 QUEUED_AHEAD = 16
 MOST_UNDER_WAY = 4096
 LOOK_EVERY_PACKS = 8
-LONGEST_VISIT_SECONDS = 10.0
+LONGEST_STEP_SECONDS = 10.0
 LONGEST_REST_SECONDS = 10.0
 PAUSED_SECONDS = 3600.0
 
 logger = logging.getLogger(__name__)
 
 
-class Visit:
-    """What a planner does each time it has a slot; every write of it is fenced."""
+class Step:
+    """One step of a planner: mend, plan, and rest or end. Each of them raises at its end."""
 
-    def __init__(
-        self,
-        request: Job,
-        attempt: Fenced,
-        books: Books,
-        make_plan: MakePlan,
-        kept: KeptStreams,
-        archive: Archive | None = None,
-    ) -> None:
-        self.request = request
-        self.attempt = attempt
-        self.books = books
+    def __init__(self, desk: Desk, make_plan: MakePlan, kept: KeptStreams) -> None:
+        self._desk = desk
         self._make_plan = make_plan
         self._kept = kept
-        self.archive = archive
-        self._batch = attempt.job_id
-        self.orders = Orders(
-            account=str(getattr(request, "account", "default")),
-            if_exists=getattr(request, "if_exists", None),
-            retry_seconds=request.retry,
-        )
 
     def run(self) -> NoReturn:
         """Plan as much as may be queued.
@@ -61,14 +43,14 @@ class Visit:
         Raises:
             Settled, Interrupted
         """
-        self.attempt.checkpoint()
-        state = self.books.state(self.attempt)
+        self._desk.attempt.checkpoint()
+        state = self._desk.state()
         if state.get("paused"):
             self._rest("paused", PAUSED_SECONDS, low=-1)
-        mending.mend(self, state)
+        mending.mend(self._desk, state)
         delay = LONGEST_REST_SECONDS
         try:
-            spilling.spill(self, self.archive, all_of_it=False)
+            spilling.spill(self._desk, all_of_it=False)
             if not state.get("broken"):
                 delay = self._go_on(state)
         except (Interrupted, Settled):
@@ -76,57 +58,55 @@ class Visit:
         except JobError as error:
             self._stumble(error, state)
         except Exception as error:
-            logger.exception("batch %s: a bug ended its planning", self._batch)
+            logger.exception("batch %s: a bug ended its planning", self._desk.batch)
             bug = InternalError("internal_error", f"{type(error).__name__}: {error}")
             self._stumble(bug, state)
         self._settle(delay)
 
     def close(self) -> NoReturn:
-        """See the packs of a cancelled batch off, then end it."""
-        if self.books.packs(self.attempt):
-            state = self.books.state(self.attempt)
-            mending.mend(self, state)
-            self.books.wake_packs(self.attempt)
-            if self.books.packs(self.attempt):
+        """Wait until the packs of a cancelled batch have ended, then end it.
+
+        Raises:
+            Settled, Interrupted
+        """
+        if self._desk.packs():
+            mending.mend(self._desk, self._desk.state())
+            self._desk.store.wake_packs(self._desk.attempt)
+            if self._desk.packs():
                 self._rest("window", 5.0, low=0)
         self._finish(cancelled=True)
-
-    def write(self, step: Step) -> None:
-        """Carry out one step of the plan."""
-        self.books.write(self.attempt, step, priority=self.request.priority, orders=self.orders)
 
     # -------------------------------------------------------------------------------------
 
     def _go_on(self, state: dict[str, str]) -> float:
         """Plan; for how long to rest at most when packs are under way."""
-        window = Window(self)
+        window = Window(self._desk)
         if state.get("again"):
-            if not again.plan_again(self, state, window.has_room):
+            if not again.plan_again(self._desk, state, window.has_room):
                 return 2.0
-            state = self.books.state(self.attempt)
+            state = self._desk.state()
         if state.get("planned_all") or state.get("only_failed"):
             return LONGEST_REST_SECONDS
         source: PlanSource | None = None
         if "forecast" not in state:
-            source = self._make_plan(self.request, self.attempt)
-            self._forecast(source)
-            state = self.books.state(self.attempt)
+            source = self._make_plan(self._desk.request, self._desk.attempt)
+            self._forecast(source, state)
+            state = self._desk.state()
         cursor = state.get("cursor", "")
-        stream = self._kept.take(self._batch, cursor)
+        stream = self._kept.take(self._desk.batch, cursor)
         if stream is None:
-            source = source or self._make_plan(self.request, self.attempt)
+            source = source or self._make_plan(self._desk.request, self._desk.attempt)
             stream = PlanStream(source, cursor, int(state.get("planned", 0)))
         return self._plan(stream, state, window)
 
-    def _forecast(self, source: PlanSource) -> None:
+    def _forecast(self, source: PlanSource, state: dict[str, str]) -> None:
         forecast = source.forecast()
-        if getattr(self.request, "dry_run", False):
-            ending.end_dry_run(self, dry_run(self, source, forecast))
+        if getattr(self._desk.request, "dry_run", False):
+            ending.end_dry_run(self._desk, dry_run(self._desk, source, forecast, state))
             raise Settled
-        if forecast.refused and getattr(self.request, "strict", False):
+        if forecast.refused and getattr(self._desk.request, "strict", False):
             raise ending.refused(forecast)
-        self.books.note(
-            self.attempt,
+        self._desk.note(
             forecast="1",
             began=time.time(),
             total_items="" if forecast.items is None else forecast.items,
@@ -141,7 +121,7 @@ class Visit:
         number = int(state.get("packs", 0))
         began = time.monotonic()
         for group in stream:
-            step = Step(
+            change = Change(
                 fields={"cursor": group.cursor, "stumbles": "0"},
                 counts={
                     "planned": group.items(),
@@ -150,16 +130,18 @@ class Visit:
                 },
                 packs=list(_new_packs(group, planned, number)),
             )
-            self.write(step)
+            self._desk.write(change)
             planned += group.items()
             number += len(group.packs)
             window.queued(len(group.packs))
-            if not window.has_room() or time.monotonic() - began > LONGEST_VISIT_SECONDS:
-                self._kept.keep(self._batch, group.cursor, stream)
+            if not window.has_room() or time.monotonic() - began > LONGEST_STEP_SECONDS:
+                self._kept.keep(self._desk.batch, group.cursor, stream)
                 return 2.0
-        if stream.pending is not None:
-            return min(stream.pending.seconds, LONGEST_REST_SECONDS)
-        self.books.note(self.attempt, planned_all="1")
+        if isinstance(stream.stopped, NotYet):
+            return min(stream.stopped.seconds, LONGEST_REST_SECONDS)
+        if stream.stopped is not None:
+            raise stream.stopped
+        self._desk.note(planned_all="1")
         return LONGEST_REST_SECONDS
 
     def _stumble(self, error: JobError, state: dict[str, str]) -> None:
@@ -167,21 +149,21 @@ class Visit:
         stumbles = int(state.get("stumbles", 0)) + 1
         since = float(state.get("stumbled_at") or 0) if stumbles > 1 else time.time()
         pause = _pause_before_next(error, stumbles)
-        if pause is not None and time.time() + pause - since <= self.request.retry:
-            logger.info("batch %s: %s; again in %.1f s", self._batch, error.code, pause)
-            self.books.note(self.attempt, stumbles=stumbles, stumbled_at=since, stumble=error.code)
+        if pause is not None and time.time() + pause - since <= self._desk.request.retry:
+            logger.info("batch %s: %s; again in %.1f s", self._desk.batch, error.code, pause)
+            self._desk.note(stumbles=stumbles, stumbled_at=since, stumble=error.code)
             assert error.wait is not None
             self._rest(error.wait.reason, pause, low=-1)
         if state.get("planned_all"):
             return
         failure = error.failure(stumbles)
-        logger.warning("batch %s: no further plan: %s", self._batch, failure)
-        self.books.note(self.attempt, broken=failure.model_dump_json())
+        logger.warning("batch %s: no further plan: %s", self._desk.batch, failure)
+        self._desk.note(broken=failure.model_dump_json())
 
     def _settle(self, delay: float) -> NoReturn:
         """Rest while packs are under way or more is to be planned; else end."""
-        state = self.books.state(self.attempt)
-        under_way = len(self.books.packs(self.attempt))
+        state = self._desk.state()
+        under_way = len(self._desk.packs())
         finished = bool(state.get("planned_all") or state.get("broken"))
         finished = finished or bool(state.get("only_failed") and not state.get("again"))
         if under_way or not finished:
@@ -192,27 +174,27 @@ class Visit:
 
     def _finish(self, *, cancelled: bool) -> NoReturn:
         """Put the rest of the ledger away, where it has a place, and end."""
-        state = self.books.state(self.attempt)
+        state = self._desk.state()
         try:
-            spilling.spill(self, self.archive, all_of_it=True)
+            spilling.spill(self._desk, all_of_it=True)
         except JobError as error:
             if error.wait is not None:
                 self._stumble(error, state)
             # The place does not take it, and the batch is done: the rest stays in Redis.
-            logger.warning("batch %s: ledger stays in Redis: %s", self._batch, error)
-        ending.end(self, self.books.state(self.attempt), cancelled=cancelled)
+            logger.warning("batch %s: ledger stays in Redis: %s", self._desk.batch, error)
+        ending.end(self._desk, self._desk.state(), cancelled=cancelled)
         raise Settled
 
     def _rest(self, reason: str, delay_seconds: float, *, low: int) -> NoReturn:
-        self.books.rest(self.attempt, reason, delay_seconds, low)
+        self._desk.store.rest(self._desk.attempt, reason, delay_seconds, low)
         raise Settled
 
 
 class Window:
     """Whether more packs may be queued: a few more than are running, in the whole fleet."""
 
-    def __init__(self, visit: Visit) -> None:
-        self._visit = visit
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self._since_look = 0
         self._look()
 
@@ -223,14 +205,14 @@ class Window:
         self._since_look += count
 
     def has_room(self) -> bool:
-        self._visit.attempt.checkpoint()
+        self._desk.attempt.checkpoint()
         if self._since_look >= LOOK_EVERY_PACKS:
             self._look()
         ahead = max(QUEUED_AHEAD, self._all - self._queued)
         return self._queued < ahead and self._all < MOST_UNDER_WAY
 
     def _look(self) -> None:
-        packs = self._visit.books.packs(self._visit.attempt)
+        packs = self._desk.packs()
         self._all = len(packs)
         self._queued = sum(state == "queued" for state, _ in packs.values())
         self._since_look = 0

@@ -1,6 +1,6 @@
 """The work of a batch: plan, wait for the packs, end.
 
-A planner never holds its slot while it waits: each *visit* plans until enough packs are
+A planner never holds its slot while it waits: each *step* plans until enough packs are
 queued, then lets the job rest (state `waiting`, reason `window`) until packs are sealed.
 """
 
@@ -12,12 +12,13 @@ from typing import NoReturn, cast
 from b2jobs.requests import Job
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt, Interrupted
-from b2jobs_worker.batch.books import Books, Fenced
+from b2jobs_worker.batch.ledger.store import Fenced, Orders, Store
 from b2jobs_worker.batch.plan.source import MakePlan
 from b2jobs_worker.batch.plan.stream import KeptStreams
 from b2jobs_worker.batch.planner.archive import Archive
 from b2jobs_worker.batch.planner.closing import Closing
-from b2jobs_worker.batch.planner.step import Visit
+from b2jobs_worker.batch.planner.desk import Desk
+from b2jobs_worker.batch.planner.step import Step
 from b2jobs_worker.transfer.context import Context
 
 
@@ -27,17 +28,17 @@ class PlannerWork:
     def __init__(
         self,
         make_plan: MakePlan,
-        books: Callable[[], Books],
+        store: Callable[[], Store],
         context: Callable[[], Context] | None = None,
     ) -> None:
         """*context* is what reaches the place of a ledger; without it none may be named."""
         self._make_plan = make_plan
-        self._books = books
+        self._store = store
         self._context = context
         self._kept = KeptStreams()
 
     def run(self, request: Job, attempt: Attempt) -> Result:
-        """One visit. The plan goes on where the last visit, on any worker, has left it.
+        """One step. The plan goes on where the last one, on any worker, has left it.
 
         Raises:
             Settled: the batch rests until packs are sealed, or has ended.
@@ -45,7 +46,7 @@ class PlannerWork:
         """
         fenced = cast("Fenced", attempt)
         try:
-            self._visit(request, fenced).run()
+            self._step(request, fenced).run()
         except Interrupted as interrupted:
             if interrupted.reason != "cancelled":
                 raise
@@ -67,12 +68,14 @@ class PlannerWork:
         return None
 
     def _close(self, request: Job, attempt: Fenced) -> NoReturn:
-        self._visit(request, Closing(attempt)).close()
+        self._step(request, Closing(attempt)).close()
 
-    def _visit(self, request: Job, attempt: Fenced) -> Visit:
+    def _step(self, request: Job, attempt: Fenced) -> Step:
+        account = str(getattr(request, "account", "default"))
         prefix = getattr(request, "ledger", None)
         archive = None
         if prefix and self._context is not None:
-            account = str(getattr(request, "account", "default"))
             archive = Archive(prefix, account, attempt, self._context())
-        return Visit(request, attempt, self._books(), self._make_plan, self._kept, archive)
+        orders = Orders(account, getattr(request, "if_exists", None), request.retry)
+        desk = Desk(request, attempt, self._store(), archive, orders)
+        return Step(desk, self._make_plan, self._kept)

@@ -9,8 +9,8 @@ from b2jobs.errors import CallerError
 from b2jobs.requests import Job, ReadLedger
 from b2jobs.results import ReadLedgerResult, Result
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.books import Books
-from b2jobs_worker.batch.plan.feed import SILENCE_SECONDS
+from b2jobs_worker.batch.ledger.feed import SILENCE_SECONDS, Feed
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.planner.archive import Archive
 from b2jobs_worker.batch.planner.spilling import spilled
 from b2jobs_worker.transfer.context import Context
@@ -18,14 +18,15 @@ from b2jobs_worker.transfer.context import Context
 _MOST_CHUNKS = 4
 _PAUSE_SECONDS = 0.05
 _KEPT_SECONDS = 3600
+_HANDED = "handed"
 
 
 class ReadLedgerWork:
     """Implements `delivery.deliver.Work`: files go into Redis as fast as they are taken."""
 
-    def __init__(self, context: Callable[[], Context], books: Callable[[], Books]) -> None:
+    def __init__(self, context: Callable[[], Context], store: Callable[[], Store]) -> None:
         self._context = context
-        self._books = books
+        self._store = store
 
     def run(self, request: Job, attempt: Attempt) -> Result:
         """Hand over every file of the batch's ledger, at most four ahead.
@@ -35,25 +36,30 @@ class ReadLedgerWork:
             JobError: a file cannot be read.
         """
         assert isinstance(request, ReadLedger)
-        books = self._books()
+        store = self._store()
         archive = Archive("", request.account, attempt, self._context())
-        files = spilled(books.batch_state(request.batch))
+        feed = Feed(store.records, attempt.job_id)
+        files = spilled(store.batch_state(request.batch))
+        handed = int(attempt.journal.load().get(_HANDED, 0))
         for number, uri in enumerate(files.values()):
+            if number < handed:
+                continue  # an earlier attempt's: the producer has it, or finds it
             content = archive.read(uri)
             since = time.monotonic()
-            while not books.hand_over(attempt, number, content, _MOST_CHUNKS):
+            while not store.hand_over(attempt, number, content, _MOST_CHUNKS):
                 attempt.checkpoint()
                 if time.monotonic() - since > SILENCE_SECONDS:
-                    books.forget_feed(attempt)
+                    feed.drop()
                     raise CallerError("nobody_reads", "Nobody took the ledger's lines.")
                 time.sleep(_PAUSE_SECONDS)
-        books.expire_feed(attempt, _KEPT_SECONDS)
+            attempt.journal.record({_HANDED: str(number + 1)})
+        feed.expire(_KEPT_SECONDS)
         return ReadLedgerResult(files=len(files))
 
     def abandon(self, request: Job, attempt: Attempt) -> None:
         """Drop what was not taken."""
         del request
-        self._books().forget_feed(attempt)
+        Feed(self._store().records, attempt.job_id).drop()
 
     def undo(self, request: Job, made: str) -> None:
         """Nothing is made."""

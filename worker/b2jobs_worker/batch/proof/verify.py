@@ -9,15 +9,14 @@ from typing import Any
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
-from b2jobs.ledger import rows_of
 from b2jobs.locations import B2File
 from b2jobs.requests import Job, Verify
 from b2jobs.results import Result, VerifyResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.batch.books import Books
-from b2jobs_worker.batch.plan.feed import SILENCE_SECONDS
+from b2jobs_worker.batch.ledger.feed import Feed
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.proof.expected import Expected, ExpectedFiles
 from b2jobs_worker.transfer.context import Context, Usage
 
@@ -28,9 +27,9 @@ _LOOK_SECONDS = 0.1
 class VerifyWork:
     """Implements `delivery.deliver.Work` for verifying a report."""
 
-    def __init__(self, context: Callable[[], Context], books: Callable[[], Books]) -> None:
+    def __init__(self, context: Callable[[], Context], store: Callable[[], Store]) -> None:
         self._context = context
-        self._books = books
+        self._store = store
 
     def run(self, request: Job, attempt: Attempt) -> Result:
         """Compare. Costs one class C call for every thousand names listed.
@@ -40,18 +39,18 @@ class VerifyWork:
             JobError: B2 could not be asked.
         """
         assert isinstance(request, Verify)
-        books = self._books()
+        feed = Feed(self._store().records, attempt.job_id)
         client = self._context().client(request.account, attempt)
         usage = Usage(client, attempt)
         try:
             with ExpectedFiles() as expected:
-                for rows in fed_chunks(books, attempt):
+                for rows in fed_chunks(feed, attempt):
                     expected.add(rows)
                 found = _Findings()
                 for bucket in expected.buckets():
                     _compare(client, bucket, expected.below(bucket), request.prefix, found)
         finally:
-            books.forget_feed(attempt)
+            feed.drop()
         return VerifyResult(
             **usage.fields("verify"),
             checked=found.checked,
@@ -62,7 +61,7 @@ class VerifyWork:
     def abandon(self, request: Job, attempt: Attempt) -> None:
         """Drop what was fed."""
         del request
-        self._books().forget_feed(attempt)
+        Feed(self._store().records, attempt.job_id).drop()
 
     def undo(self, request: Job, made: str) -> None:
         """Nothing is made."""
@@ -72,30 +71,27 @@ class VerifyWork:
         return None
 
 
-def fed_chunks(books: Books, attempt: Attempt) -> Iterator[list[Any]]:
+def fed_chunks(feed: Feed, attempt: Attempt) -> Iterator[list[Any]]:
     """Take what the producer feeds, chunk by chunk, until its end."""
     number = 0
-    heard = time.monotonic()
     while True:
         attempt.checkpoint()
-        packed = books.chunk(attempt.job_id, number)
-        if packed is not None:
-            yield rows_of(packed)
-            books.forget_chunks(attempt.job_id, [number])
-            number, heard = number + 1, time.monotonic()
-            continue
-        end = books.state(attempt).get("fed_all")
-        if end is not None and number >= int(end):
+        look = feed.look(number)
+        if look.is_end(number):
             return
-        if end is not None and books.chunk(attempt.job_id, number) is not None:
-            continue  # it has come meanwhile
-        if end is not None or attempt.number > 1 or time.monotonic() - heard > SILENCE_SECONDS:
+        if look.rows is not None and not look.broke:
+            yield look.rows
+            number += 1
+            feed.drop_before(number)
+        elif look.broke or look.is_broken() or attempt.number > 1:
+            # An earlier attempt may have taken what is missing, and its rows died with it.
             raise CallerError(
                 "feed_broken",
                 "The lines of the report did not all arrive.",
                 hint="Verify the report again.",
             )
-        time.sleep(_LOOK_SECONDS)
+        else:
+            time.sleep(_LOOK_SECONDS)
 
 
 @dataclass

@@ -56,7 +56,7 @@ class NewPack:
 
 
 @dataclass
-class Step:
+class Change:
     """What one write of the planner changes, all of it or nothing."""
 
     fields: dict[str, str] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class OpenPack:
     tries: dict[int, list[Any]]
 
 
-class Books:
+class Store:
     """Thread-safe; one for a process. With an *attempt*, waits while Redis is away."""
 
     def __init__(self, records: Records, keep_seconds: float) -> None:
@@ -123,10 +123,10 @@ class Books:
         texts = {name: str(value) for name, value in fields.items()}
         self._fenced(attempt, "batches/note", fields=texts)
 
-    def write(self, attempt: Fenced, step: Step, *, priority: str, orders: Orders) -> None:
+    def write(self, attempt: Fenced, change: Change, *, priority: str, orders: Orders) -> None:
         """Carry out a step of the plan. Raises `Interrupted` where it is not ours any more."""
         packs, items = [], []
-        for pack in step.packs:
+        for pack in change.packs:
             request = {"batch": attempt.job_id, "number": pack.number}
             job = {
                 "kind": "pack",
@@ -141,12 +141,12 @@ class Books:
         self._fenced(
             attempt,
             "batches/plan",
-            *step.segments.values(),
+            *change.segments.values(),
             *items,
-            fields=step.fields,
-            counts={name: str(amount) for name, amount in step.counts.items()},
-            segments=list(step.segments),
-            closed=step.closed,
+            fields=change.fields,
+            counts={name: str(amount) for name, amount in change.counts.items()},
+            segments=list(change.segments),
+            closed=change.closed,
             packs=packs,
         )
 
@@ -263,18 +263,6 @@ class Books:
         with unavailable(self.records.url):
             return self._binary("HGET", self.key("batch", batch) + ":ledger", number)
 
-    def chunk(self, batch: str, number: int) -> bytes | None:
-        """One chunk of submitted items."""
-        with unavailable(self.records.url):
-            return self._binary("HGET", self.key("batch", batch) + ":feed", number)
-
-    def forget_chunks(self, batch: str, numbers: Iterable[int]) -> None:
-        """Drop chunks that are planned."""
-        names = list(map(str, numbers))
-        if names:
-            with unavailable(self.records.url):
-                self.records.redis.hdel(self.key("batch", batch) + ":feed", *names)
-
     def batch_state(self, batch: str) -> dict[str, str]:
         """The hash of any batch."""
         with unavailable(self.records.url):
@@ -286,19 +274,6 @@ class Books:
             attempt, "batches/feed", chunk, id=attempt.job_id, number=number, most=most
         )
         return bool(said != "full")
-
-    def expire_feed(self, attempt: Attempt, seconds: int) -> None:
-        """Drop what a job has handed over after *seconds*."""
-        key = self.key("batch", attempt.job_id)
-        with unavailable(self.records.url):
-            for name in (key, f"{key}:feed"):
-                self.records.redis.expire(name, seconds)
-
-    def forget_feed(self, attempt: Attempt) -> None:
-        """Drop what was fed to a job that is no batch."""
-        key = self.key("batch", attempt.job_id)
-        with unavailable(self.records.url):
-            self.records.redis.delete(key, f"{key}:feed")
 
     # -------------------------------------------------------------------------------------
 

@@ -1,0 +1,142 @@
+"""The awaitable client. It works in threads of its own and leaves asyncio's to the application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Unpack
+
+from b2jobs import manifest
+from b2jobs.batches import AsyncBatchHandle
+from b2jobs.client import Client
+from b2jobs.handle import AsyncHandle
+from b2jobs.records import Record
+from b2jobs.requests import Job, State
+from b2jobs.requests.options import (
+    AccountOptions,
+    BatchOptions,
+    BucketOptions,
+    CopyOptions,
+    DeleteOptions,
+    DownloadOptions,
+    JobOptions,
+    StreamOptions,
+    SyncOptions,
+    UploadOptions,
+)
+from b2jobs.results import (
+    BucketResult,
+    CheckResult,
+    DeleteResult,
+    ShareResult,
+    SyncResult,
+    TransferResult,
+    VerifyResult,
+)
+from b2jobs.threads import Threads
+
+
+class AsyncClient:
+    """The awaitable twin of `Client`: the same methods and errors, awaited.
+
+    Redis is asked in 16 threads of the client's own. What reads an iterable (`batch_items`,
+    `batch_rows`, `verify`) or lists jobs takes one more while it lasts.
+    """
+
+    def __init__(
+        self,
+        redis_url: str | None = None,
+        *,
+        key_prefix: str | None = None,
+        timeout_seconds: float | None = None,
+        client: Client | None = None,
+    ) -> None:
+        self.client = client or Client(
+            redis_url, key_prefix=key_prefix, timeout_seconds=timeout_seconds
+        )
+        self.threads = Threads(self.client.timeout_seconds)
+
+    async def submit(self, job: Job) -> AsyncHandle[Any]:
+        return AsyncHandle(self, await self.threads.run(self.client.submit, job))
+
+    def job(self, job_id: str) -> AsyncHandle[Any]:
+        return AsyncHandle(self, self.client.job(job_id))
+
+    async def jobs(
+        self, *, state: State | None = None, kind: str | None = None, limit: int = 100
+    ) -> list[Record]:
+        return await self.threads.run_long(self.client.jobs, state=state, kind=kind, limit=limit)
+
+    async def ask(self, kind: str, **arguments: Any) -> AsyncHandle[Any]:
+        return AsyncHandle(self, await self.threads.run(self.client.ask, kind, **arguments))
+
+    async def upload(
+        self, source: str, destination: str, **options: Unpack[UploadOptions]
+    ) -> AsyncHandle[TransferResult]:
+        return await self.ask("upload", source=source, destination=destination, **options)
+
+    async def download(
+        self, source: str, destination: str | None = None, **options: Unpack[DownloadOptions]
+    ) -> AsyncHandle[TransferResult]:
+        return await self.ask("download", source=source, destination=destination, **options)
+
+    async def copy(
+        self, source: str, destination: str, **options: Unpack[CopyOptions]
+    ) -> AsyncHandle[TransferResult]:
+        return await self.ask("copy", source=source, destination=destination, **options)
+
+    async def delete(
+        self, target: str, **options: Unpack[DeleteOptions]
+    ) -> AsyncHandle[DeleteResult]:
+        return await self.ask("delete", target=target, **options)
+
+    async def bucket(
+        self, action: str, name: str | None = None, **options: Unpack[BucketOptions]
+    ) -> AsyncHandle[BucketResult]:
+        return await self.ask("bucket", action=action, name=name, **options)
+
+    async def share(
+        self, source: str, seconds: int = 3600, **options: Unpack[AccountOptions]
+    ) -> AsyncHandle[ShareResult]:
+        return await self.ask("share", source=source, seconds=seconds, **options)
+
+    async def check(
+        self, account: str = "default", **options: Unpack[JobOptions]
+    ) -> AsyncHandle[CheckResult]:
+        return await self.ask("check", account=account, **options)
+
+    async def sync(
+        self, source: str, destination: str, **options: Unpack[SyncOptions]
+    ) -> AsyncBatchHandle[SyncResult]:
+        run = self.threads.run
+        return AsyncBatchHandle(self, await run(self.client.sync, source, destination, **options))
+
+    async def batch(
+        self, source: str, destination: str | None = None, **options: Unpack[BatchOptions]
+    ) -> AsyncBatchHandle:
+        run = self.threads.run
+        return AsyncBatchHandle(self, await run(self.client.batch, source, destination, **options))
+
+    async def batch_items(
+        self, items: Iterable[Mapping[str, Any]], **options: Unpack[StreamOptions]
+    ) -> AsyncBatchHandle:
+        run = self.threads.run_long
+        return AsyncBatchHandle(self, await run(self.client.batch_items, items, **options))
+
+    async def batch_rows(
+        self, rows: Iterable[manifest.Row | manifest.BadLine], **options: Unpack[StreamOptions]
+    ) -> AsyncBatchHandle:
+        run = self.threads.run_long
+        return AsyncBatchHandle(self, await run(self.client.batch_rows, rows, **options))
+
+    async def verify(
+        self,
+        report: Iterable[str],
+        *,
+        prefix: str | None = None,
+        **options: Unpack[AccountOptions],
+    ) -> AsyncHandle[VerifyResult]:
+        run = self.threads.run_long
+        return AsyncHandle(self, await run(self.client.verify, report, prefix=prefix, **options))
+
+    def batch_job(self, batch_id: str) -> AsyncBatchHandle:
+        return AsyncBatchHandle(self, self.client.batch_job(batch_id))

@@ -1,0 +1,77 @@
+"""What may be asked besides source and destination, for type checkers: a field of the request each.
+
+Unset and None are the same where a field may be None.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+from b2jobs.requests.job import IfExists, Priority
+
+
+class JobOptions(TypedDict, total=False):
+    """Those of every job: see `Job`."""
+
+    key: str | None
+    priority: Priority
+    retry: float
+    expires: float | None
+
+
+class AccountOptions(JobOptions, total=False):
+    account: str
+
+
+class UploadOptions(AccountOptions, total=False):
+    if_exists: IfExists
+    content_type: str
+    info: dict[str, str]
+    hash_first: bool
+
+
+class DownloadOptions(AccountOptions, total=False):
+    if_exists: Literal["skip", "fail", "replace"]
+    range: str | None
+
+
+class CopyOptions(AccountOptions, total=False):
+    if_exists: IfExists
+    content_type: str | None
+    info: dict[str, str] | None
+
+
+class DeleteOptions(AccountOptions, total=False):
+    versions: str
+
+
+class BucketOptions(AccountOptions, total=False):
+    type: Literal["private", "public", "allPrivate", "allPublic"] | None
+    lifecycle: list[dict[str, Any]] | None
+
+
+class StreamOptions(AccountOptions, total=False):
+    if_exists: IfExists | None
+    dry_run: bool
+    strict: bool
+    on_done: tuple[str, str] | None
+    ledger: str | None
+
+
+class BatchOptions(StreamOptions, total=False):
+    include: list[str]
+    exclude: list[str]
+
+
+class SyncOptions(AccountOptions, total=False):
+    delete: Literal["keep", "hide", "remove"]
+    keep_days: float | None
+    compare: Literal["modtime", "size", "sha1", "none"]
+    newer: Literal["fail", "skip", "replace"]
+    include: list[str]
+    exclude: list[str]
+    symlinks: Literal["follow", "skip"]
+    max_delete: float
+    allow_empty_source: bool
+    overlap: Literal["wait", "skip", "replace"]
+    dry_run: bool

@@ -1,0 +1,227 @@
+"""What keepers do, a bounded piece in each call; garbage in a queue stops none of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+from b2jobs_worker.delivery.keeper import FORWARD_MOST, MOST_PER_CALL
+from support.scripts import FAILURE, META, Scripts
+
+LIMIT_MS = 10.0
+
+
+def message(task: object, number: int = 0) -> str:
+    headers = {"task": task, "id": str(number), "argsrepr": "()" * 50}
+    return json.dumps({"body": "x" * 600, "headers": headers, "properties": {"number": number}})
+
+
+def queue(scripts: Scripts, name: str) -> list[str]:
+    return [str(each) for each in scripts.redis.lrange(f"{scripts.prefix}{name}", 0, -1)]
+
+
+def forward(scripts: Scripts, most: int = 200) -> int:
+    return int(scripts.call("keeper/forward", queue="celery", most=most))
+
+
+# Garbage that mentions us, to come past whatever looks at the text first.
+GARBAGE = [
+    *("b2jobs.", "null", '"b2jobs.upload"', "[1] b2jobs.x", '{"b2jobs.": 1}', "[" * 20_000),
+    '{"headers": "b2jobs.upload"}',
+    '{"headers": {"task": ["b2jobs.upload"]}}',
+    '{"headers": {"task": {"b2jobs.": 1}}}',
+    '{"headers": {"task": 1}, "b2jobs.": 1}',
+    '{"headers": {}, "b2jobs.": [[]]}',
+    '{"headers": {"task": "b2jobs.upload"}',
+    '{"headers": {"task": "b2jobs.upload\\u0000"}}',
+    '{"headers": {"task": "xb2jobs.upload"}}',
+    '{"headers": {"task": "b2jobs."}}',
+    message("theirs", 1).replace("()", '\\"task\\": \\"b2jobs.upload\\"'),
+    '{"b2jobs.": ' + "[" * 2000 + "]" * 2000 + "}",
+]
+
+
+@pytest.mark.parametrize("suffix", ["", "\x06\x163", "\x06\x167", ":3", ":9"])
+def test_ours_are_found_among_garbage_and_the_rest_stays(scripts: Scripts, suffix: str) -> None:
+    ours = [message("b2jobs.upload", n) for n in range(3)]
+    source = f"{scripts.prefix}celery{suffix}"
+    mixed = [ours[0], *GARBAGE, ours[1], *GARBAGE, ours[2]]
+    scripts.redis.rpush(source, *mixed)
+    scripts.redis.rpush(source, b"b2jobs.\xff\xfe")
+
+    assert [forward(scripts), forward(scripts)] == [3, 0]
+
+    step = int(suffix[-1:] or "0") // 3 * 3
+    target = f"{scripts.prefix}b2jobs" + (f"\x06\x16{step}" if step else "")
+    assert scripts.redis.lrange(target, 0, -1) == ours
+    scripts.redis.ltrim(source, 0, -2)
+    assert scripts.redis.lrange(source, 0, -1) == [*GARBAGE, *GARBAGE]
+
+
+def test_a_key_of_another_type_is_left_alone(scripts: Scripts) -> None:
+    scripts.redis.set(f"{scripts.prefix}celery", "theirs")
+    scripts.redis.rpush(f"{scripts.prefix}celery:3", message("b2jobs.upload"))
+    assert forward(scripts) == 1
+    assert scripts.redis.get(f"{scripts.prefix}celery") == "theirs"
+
+
+def test_two_equal_messages_are_both_moved(scripts: Scripts) -> None:
+    scripts.redis.rpush(f"{scripts.prefix}celery", *[message("b2jobs.upload")] * 2)
+    assert forward(scripts) == 2
+    assert len(queue(scripts, "b2jobs")) == 2
+
+
+def test_who_leads_and_for_how_long(scripts: Scripts) -> None:
+    lead = {"lead": 60, "worker": "w|high", "results": 60, "failures": 70}
+    answers = [scripts.call("keeper/lead", token=token, **lead) for token in ("a", "a", "b")]
+    assert answers == [1, 1, 0]
+    assert scripts.redis.hgetall(scripts.key("retention")) == {"results": "60", "failures": "70"}
+    assert scripts.redis.zrange(scripts.key("workers"), 0, -1) == ["w|high"]
+
+
+def test_who_does_not_lead_does_not_say_how_long_jobs_are_kept(scripts: Scripts) -> None:
+    lead = {"lead": 60, "worker": "w"}
+    scripts.call("keeper/lead", token="a", **lead, results=60, failures=70)
+    scripts.call("keeper/lead", token="b", **lead, results=1, failures=1)
+    assert scripts.redis.hget(scripts.key("retention"), "results") == "60"
+
+
+def test_due_jobs_are_queued_once_a_few_at_a_time(scripts: Scripts) -> None:
+    for n in range(3):
+        scripts.submit(f"j{n}", delay=0.001)
+    scripts.submit("later", delay=600)
+    time.sleep(0.002)
+    answers = [scripts.call("keeper/ring_due", most=2) for _ in range(3)]
+    assert answers == [2, 1, 0]
+    assert [bell["headers"]["id"] for bell in scripts.bells()] == ["j0", "j1", "j2"]
+    assert scripts.state("later") == "waiting"
+
+
+@pytest.mark.parametrize("shelf", ["running", "waiting", "queued:normal"])
+def test_a_job_whose_record_is_gone_leaves_its_shelf(scripts: Scripts, shelf: str) -> None:
+    # It was counted as lost in every round, and kept others from their turn.
+    scripts.redis.zadd(scripts.key(shelf), {"gone": 1})
+    script = {"running": "take_back", "waiting": "ring_due"}.get(shelf, "ring_unheard")
+    scripts.call(f"keeper/{script}", most=5)
+    assert scripts.call(f"keeper/{script}", most=5) == 0
+    assert scripts.shelves("gone") == set()
+    assert scripts.bells() == []
+
+
+def test_a_lost_job_goes_to_the_front(scripts: Scripts) -> None:
+    scripts.submit("lost")
+    scripts.claim("lost", lease=0)
+    scripts.redis.delete(f"{scripts.prefix}b2jobs")
+    scripts.submit("next")
+    assert [scripts.call("keeper/take_back", most=9) for _ in range(2)] == [1, 0]
+    assert [bell["headers"]["id"] for bell in scripts.bells()] == ["lost", "next"]
+    assert scripts.field("lost", "lost") == "1"
+
+
+def test_an_unheard_bell_is_rung_again_later_and_later(scripts: Scripts) -> None:
+    scripts.submit("j")
+    queued = scripts.key("queued:normal")
+    scripts.redis.delete(f"{scripts.prefix}b2jobs")
+    rung = []
+    for seconds in (4, 6, 9, 11, 19, 21):
+        scripts.redis.zadd(queued, {"j": time.time() - seconds})
+        rung.append(scripts.call("keeper/ring_unheard", most=5))
+        scripts.redis.delete(f"{scripts.prefix}b2jobs")
+    assert rung == [0, 1, 0, 1, 0, 1]
+
+
+def test_nothing_is_rung_again_while_earlier_bells_lie_in_the_queue(scripts: Scripts) -> None:
+    scripts.submit("j")
+    scripts.redis.zadd(scripts.key("queued:normal"), {"j": time.time() - 100})
+    old = scripts.bells()[0]
+    old["headers"]["rung"] = f"{time.time() - 200:.6f}"
+    scripts.redis.rpush(f"{scripts.prefix}b2jobs", json.dumps(old))
+    assert scripts.call("keeper/ring_unheard", most=5) == 0
+
+
+def test_what_ended_long_ago_leaves_the_lists_a_few_at_a_time(scripts: Scripts) -> None:
+    now = time.time()
+    for state in ("succeeded", "cancelled", "failed"):
+        ended = {f"{n}": now - 100 - n for n in range(3)}
+        scripts.redis.zadd(scripts.key(state), {**ended, "new": now})
+    answers = [scripts.call("keeper/forget", most=2, results=60, failures=101.5) for _ in range(5)]
+    assert sum(answers) == 3 + 3 + 1
+    assert max(answers) == 2
+    assert answers[-1] == 0
+    assert scripts.redis.zrange(scripts.key("failed"), 0, -1) == ["1", "0", "new"]
+
+
+def milliseconds(scripts: Scripts, act: Callable[[], object], times: int = 5) -> float:
+    """What one of several calls takes of the server's own time: other processes count for
+    nothing, and each call finds work to do."""
+    taken = []
+    for _ in range(times):
+        before = _cpu_seconds(scripts)
+        assert act(), "there was nothing to do"
+        taken.append((_cpu_seconds(scripts) - before) * 1000)
+    return min(taken)
+
+
+def _cpu_seconds(scripts: Scripts) -> float:
+    used = scripts.redis.info("cpu")
+    return float(used["used_cpu_user_main_thread"]) + float(used["used_cpu_sys_main_thread"])
+
+
+# FORWARD held Redis for 1.2 s, since it looked for what is at the front from the end.
+def test_a_hundred_thousand_foreign_messages_hold_nobody_up(own_scripts: Scripts) -> None:
+    scripts = own_scripts
+    foreign = [message("theirs.task", n) for n in range(1000)]
+    for _ in range(100):
+        scripts.redis.lpush(f"{scripts.prefix}celery", *foreign)
+    numbers = count()
+
+    def moved() -> int:
+        for push in (scripts.redis.lpush, scripts.redis.rpush):
+            ours = [message("b2jobs.upload", next(numbers)) for _ in range(FORWARD_MOST // 2)]
+            push(f"{scripts.prefix}celery", *ours)
+        scripts.redis.ping()
+        return forward(scripts, FORWARD_MOST)
+
+    assert milliseconds(scripts, moved) < 2 * LIMIT_MS  # with what pushing them takes
+    assert scripts.redis.llen(f"{scripts.prefix}b2jobs") == next(numbers)
+
+
+@pytest.mark.parametrize(
+    ("script", "state"),
+    [("ring_due", "waiting"), ("take_back", "running"), ("ring_unheard", "queued")],
+)
+def test_many_due_jobs_hold_nobody_up(own_scripts: Scripts, script: str, state: str) -> None:
+    scripts = own_scripts
+    shelf = scripts.key("queued:normal" if state == "queued" else state)
+    pipe = scripts.redis.pipeline(transaction=False)
+    for n in range(20_000):
+        pipe.zadd(shelf, {f"job-{n}": n})
+    for n in range(1000):
+        named = {"id": f"job-{n}", "kind": "upload", "priority": "normal", "state": state}
+        pipe.hset(scripts.key(f"job:job-{n}"), mapping={**named, "failure": FAILURE, "meta": META})
+    pipe.execute()
+    most = MOST_PER_CALL[script]  # type: ignore[index]
+
+    taken = milliseconds(scripts, lambda: scripts.call(f"keeper/{script}", most=most) == most)
+
+    assert taken < LIMIT_MS
+    assert scripts.redis.llen(f"{scripts.prefix}b2jobs") == 5 * most
+
+
+def test_many_jobs_that_expire_at_once_hold_nobody_up(own_scripts: Scripts) -> None:
+    # 200,000 of them took 848 ms in one call.
+    scripts = own_scripts
+    for start in range(0, 200_000, 20_000):
+        old = {f"job-{n}": n for n in range(start, start + 20_000)}
+        scripts.redis.zadd(scripts.key("succeeded"), old)
+    most = MOST_PER_CALL["forget"]
+    given = {"most": most, "results": 60, "failures": 60}
+
+    taken = milliseconds(scripts, lambda: scripts.call("keeper/forget", **given) == most)
+
+    assert taken < LIMIT_MS
+    assert scripts.redis.zcard(scripts.key("succeeded")) == 200_000 - 5 * most

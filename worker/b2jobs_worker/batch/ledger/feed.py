@@ -1,0 +1,100 @@
+"""What a producer feeds a job, as a worker finds it in Redis.
+
+A chunk is dropped only when whoever uses it can say so: what is dropped is gone for every
+later attempt. So a planner drops what its written cursor has passed, and nothing before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from b2jobs.feed import BROKEN
+from b2jobs.ledger import rows_of
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
+
+SILENCE_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """One chunk, and how the feed stood before the chunk was asked for.
+
+    In this order: a chunk that is missing while the end was known before can not come any
+    more, however the producer and this look overlap.
+
+    rows: of the chunk; None where it is not there.
+    broke: with what error the producer's items ended behind these rows, if they did.
+    chunks: how many there are in all, once the producer has ended.
+    silent_seconds: since the producer last handed something over; Redis's clock on both ends.
+    """
+
+    rows: list[Any] | None
+    broke: str
+    chunks: int | None
+    silent_seconds: float
+    passed: int
+
+    def is_end(self, number: int) -> bool:
+        """Whether there is no chunk *number*, and never will be."""
+        return self.rows is None and self.chunks is not None and number >= self.chunks
+
+    def is_broken(self) -> bool:
+        """Whether the chunk will never come although it should."""
+        return self.rows is None and (
+            self.chunks is not None or self.silent_seconds > SILENCE_SECONDS
+        )
+
+
+class Feed:
+    """The chunks of one job. Any call may raise `QueueUnavailable`."""
+
+    def __init__(self, records: Records, job_id: str) -> None:
+        self._records = records
+        self._job = f"{records.prefix}job:{job_id}"
+        self._batch = f"{records.prefix}batch:{job_id}"
+        self._chunks = f"{self._batch}:feed"
+
+    def look(self, number: int) -> Look:
+        """Chunk *number*, and how the feed stood right before."""
+        pipe = self._records.redis.pipeline(transaction=False)
+        pipe.time()
+        pipe.hget(self._job, "created")
+        pipe.hmget(self._batch, "fed_all", "fed_at", "cursor")
+        pipe.execute_command(  # type: ignore[no-untyped-call]  # untyped
+            "HGET", self._chunks, number, NEVER_DECODE=True
+        )
+        with unavailable(self._records.url):
+            (seconds, micros), created, (end, heard, cursor), packed = pipe.execute()
+        heard = float(heard or created or seconds)
+        rows = None if packed is None else rows_of(packed)
+        broke = ""
+        if rows and rows[-1][0] == BROKEN:
+            broke = rows.pop()[1]
+        return Look(
+            rows=rows,
+            broke=broke,
+            chunks=None if end is None else int(end),
+            silent_seconds=seconds + micros / 1e6 - heard,
+            passed=int((cursor or "0").partition(":")[0]),
+        )
+
+    def drop_before(self, number: int) -> None:
+        """Drop the chunks before *number*."""
+        with unavailable(self._records.url):
+            there = cast("list[str]", self._records.redis.hkeys(self._chunks))
+            done = [name for name in there if int(name) < number]
+            if done:
+                self._records.redis.hdel(self._chunks, *done)
+
+    def expire(self, seconds: int) -> None:
+        """Drop what is left after *seconds*."""
+        with unavailable(self._records.url):
+            for key in (self._batch, self._chunks):
+                self._records.redis.expire(key, seconds)
+
+    def drop(self) -> None:
+        """Drop all of it. Only for a job that is no batch."""
+        with unavailable(self._records.url):
+            self._records.redis.delete(self._batch, self._chunks)
