@@ -19,6 +19,7 @@ from pathlib import Path
 import click
 
 from b2jobs.cli.main import cli
+from b2jobs.requests.kinds import KINDS
 from b2jobs_worker.settings import Settings
 from installs.environments import extras
 
@@ -28,6 +29,7 @@ FOREIGN_FILES = {"b2jobs.toml", "pylock.toml", "test_avatars.py"}
 FOREIGN_NAMES = {
     *("PR_SET_PDEATHSIG", "procctl", "dd", "uid", "fsGroup", "defaultMode", "lstat", "openat2"),
     *("statvfs", "posix_fallocate", "fallocate", "prlimit", "zip_folders", "all_files"),
+    *("B2JOBS_CONSOLE_SERVICE_HOST", "B2JOBS_CONSOLE_PORT_80_TCP_ADDR"),
     *("maxclients", "PYTHONPATH", "NotRegistered", "enable_events", *keyword.kwlist),
 }
 # Put together in the code, or a column in SQL.
@@ -117,7 +119,6 @@ def names_in(path: Path) -> Iterator[str]:
             case ast.alias(name=name):
                 yield from name.split(".")
             case ast.Constant(value=str() as text) if " " not in text:
-                yield text  # a task's name, for one: `b2jobs.pack`
                 yield from re.findall(r"\w+", text)
 
 
@@ -166,11 +167,12 @@ def test_links_between_documents() -> None:
 
 
 def test_dotted_names() -> None:
-    """`b2jobs.Client`, `b2jobs_worker.delivery.keeper`: can be imported."""
+    """`b2jobs.Client`, `b2jobs_worker.delivery.keeper`: can be imported, or are tasks."""
+    tasks = {f"b2jobs.{kind}" for kind in KINDS}
 
     def exists(name: str) -> bool:
         parts = name.split(".")
-        if parts[-1] in STANDS_FOR or name in names():
+        if parts[-1] in STANDS_FOR or name in tasks:
             return True
         for length in range(len(parts), 0, -1):
             try:
@@ -192,7 +194,7 @@ def test_names() -> None:
 
 
 def test_variables() -> None:
-    check(r"\b(B2JOBS_[A-Z0-9_]*[A-Z0-9])\b(?!_)", names().__contains__)
+    check(r"\b(B2JOBS_[A-Z0-9_]*[A-Z0-9])\b(?!_)", (names() | FOREIGN_NAMES).__contains__)
 
 
 def test_make_targets_and_extras() -> None:
