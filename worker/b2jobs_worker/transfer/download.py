@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from b2jobs.errors import CallerError, OperatorError
@@ -138,11 +139,11 @@ def _standing(
     """What is at the target already, when that ends the job."""
     replaces = request.replaces
     if replaces is not None and sink.identity() != replaces:
-        # Changed since it was compared, unless by an earlier attempt of this very job.
         standing = _same(sink, client, url, window)
         if standing is None:
             raise destination_changed(sink.uri)
-        return standing
+        # An earlier attempt of this very job has put it there, unless this is the first.
+        return replace(standing, is_unchanged=attempt.number == 1)
     if request.if_exists == "replace" or not sink.exists():
         return None
     if request.if_exists == "fail" and attempt.number == 1:
