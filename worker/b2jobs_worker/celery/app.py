@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 from celery import Celery
-from celery.signals import worker_init, worker_shutting_down
+from celery.signals import worker_init, worker_ready, worker_shutting_down
 
 from b2jobs import redis_url
 from b2jobs.redis import QUEUES
@@ -71,13 +72,18 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
+def when_ready(act: Callable[[], None]) -> None:
+    """Call *act* when this process has its queues, before it takes the first job."""
+    worker_ready.connect(lambda **_: act(), weak=False)
+
+
 def queue_names(priorities: list[str]) -> str:
     """The Celery queues of *priorities*, in the order they are served: the most urgent first."""
     return ",".join(name for priority, name in QUEUES.items() if priority in priorities)
 
 
 def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
-    address, seconds = redis_url.read(settings.redis_url), settings.redis_timeout_seconds
+    address = redis_url.read(settings.redis_url)
     options: dict[str, Any] = {
         "queue_order_strategy": "priority",
         "global_keyprefix": settings.key_prefix,
@@ -87,8 +93,8 @@ def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
         "unacked_index_key": "b2jobs:unacked_index",
         "unacked_mutex_key": "b2jobs:unacked_mutex",
         "visibility_timeout": UNACKED_SECONDS,
-        "socket_timeout": seconds,
-        "socket_connect_timeout": seconds / 2,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 25,
     }
@@ -97,8 +103,8 @@ def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
         options["sentinel_kwargs"] = {
             "username": address.sentinel_username,
             "password": address.sentinel_password,
-            "socket_timeout": seconds / 2,
-            "socket_connect_timeout": seconds / 2,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 5,
             **({"ssl": True, **address.tls} if address.tls else {}),
         }
     return _kombu_url(address), options
