@@ -6,6 +6,7 @@ again for seconds where that helps (retry.py), and raises `JobError`s only.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,7 @@ from b2sdk.v3.exception import (
 )
 
 from b2jobs.errors import JobError
+from b2jobs_worker.attempt import Interrupted
 from b2jobs_worker.b2 import errors, retry
 from b2jobs_worker.b2.accounts import Account, Accounts
 from b2jobs_worker.b2.calling import Caller, Interruptible, calling_as
@@ -28,6 +30,8 @@ from b2jobs_worker.b2.meter import Meter
 from b2jobs_worker.b2.session import KeyRefused
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 _ABSENT = frozenset({"file_not_found", "bucket_not_found", "already_hidden", "large_file_gone"})
 
@@ -133,8 +137,12 @@ class Calls:
                     raise failed
         finally:
             failed = None  # it holds this frame: holding it here too would keep both
-        if in_doubt is not None and doubted and (found := in_doubt()) is not None:
-            return found
+        if in_doubt is not None and doubted:
+            try:
+                return in_doubt() or outcome
+            except (JobError, Interrupted) as error:
+                # What was made must be told, or nobody would know of it.
+                logger.warning("%s: what an earlier try made is not looked for: %s", name, error)
         return outcome
 
     def _try(
