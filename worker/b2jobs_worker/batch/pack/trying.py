@@ -26,8 +26,6 @@ from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
 from b2jobs_worker.batch.pack.mover import Mover
 from b2jobs_worker.batch.pack.request import request_of
 
-MOST_CHANGES = 4
-
 logger = logging.getLogger(__name__)
 
 
@@ -83,8 +81,6 @@ class Trying:
         except Exception as bug:
             logger.exception("%s: a bug ended the item", attempt.job_id)
             error = InternalError("internal_error", f"{type(bug).__name__}: {bug}")
-        if error.code == "source_changed" and earlier + 1 >= MOST_CHANGES:
-            error = _always_written(error, earlier + 1)
         if error.wait is not None:
             since = since or time.time()
             wait = error.wait.seconds or 0.0
@@ -103,15 +99,6 @@ class Trying:
 def _failure(error: JobError, attempts: int) -> Failure:
     message = f"{error.message} {error.hint}".strip()
     return error.failure(attempts).model_copy(update={"message": message})
-
-
-def _always_written(error: JobError, attempts: int) -> CallerError:
-    """A log, a database: trying on would hold up the batch, and the next ones, for a day."""
-    return CallerError(
-        error.code,
-        f"{error.message.rstrip('.')}, in each of {attempts} tries.",
-        hint="It is being written all the time: exclude it, or copy a snapshot of it.",
-    )
 
 
 def _millis(began: float) -> int:
