@@ -1,7 +1,7 @@
 """b2sdk's exceptions become ours here, once.
 
 Each of b2sdk's exception classes is in `_TABLE` (a test lists them and fails on a new
-one); what a job does about each is the table in B2.md and docs/errors.md. Beside the
+one); what a job does about each is in docs/errors.md. Beside the
 class, three things are read from the text, since b2sdk has no class for them: the caps it
 does not know, a checksum that was wrong on the way up, and a wrong key.
 """
