@@ -97,7 +97,9 @@ def given(node: ast.AST) -> Iterator[ast.expr | None]:
             yield from (word.value for word in node.keywords if word.arg == "code")
             if (_ERRORS.match(name) or name in ("Refused", "Finding")) and node.args:
                 yield node.args[0]
-            if name in ("BadLine", "Problem") and len(node.args) > 1:  # behind a line or a name
+            if name == "Refusal" and node.args:
+                yield node.args[0]
+            if name in ("refused", "Problem") and len(node.args) > 1:  # behind an item or a name
                 yield node.args[1]
         case ast.AnnAssign(target=ast.Name(id="code")) | ast.Assign(targets=[ast.Name(id="code")]):
             yield node.value

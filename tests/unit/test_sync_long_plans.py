@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from b2jobs.errors import CallerError
+from b2jobs.items import Item
 from b2jobs.requests import Sync
 from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.b2.meter import Meter
-from b2jobs_worker.batch.ledger.item import Item
 from b2jobs_worker.batch.plan.source import NotYet
 from b2jobs_worker.sync import planner, spool
 from b2jobs_worker.sync.entries import Entry, Version

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from functools import cache
 
-from b2jobs import locations
 from b2jobs.connection import connect
 from b2jobs.locations import B2File
 from b2jobs.requests import Copy, Job, Upload
@@ -59,8 +58,4 @@ class TransferWork:
 
 
 def _target(request: Upload | Copy) -> B2File:
-    if isinstance(request, Upload):
-        return request.target()
-    destination = locations.parse(request.destination)
-    assert isinstance(destination, B2File)
-    return destination
+    return request.target()

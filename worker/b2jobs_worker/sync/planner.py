@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from b2jobs.errors import CallerError
+from b2jobs.items import Planned, Refusal
 from b2jobs.redis import unavailable
 from b2jobs.requests import Sync
 from b2jobs_worker.b2.meter import Meter
-from b2jobs_worker.batch.ledger.item import Planned, Refusal
 from b2jobs_worker.batch.ledger.store import Fenced, Store
 from b2jobs_worker.batch.plan.source import Forecast, NotYet
 from b2jobs_worker.sync import spool

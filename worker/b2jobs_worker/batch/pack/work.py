@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from b2jobs.errors import CallerError, JobError
+from b2jobs.items import Item
 from b2jobs.requests import Job, Pack
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.ledger.item import Item
 from b2jobs_worker.batch.ledger.store import Fenced, Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
 from b2jobs_worker.batch.pack.mover import Mover
