@@ -55,7 +55,7 @@ class Child:
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "b2jobs_worker.process"),
+                *(sys.executable, "-m", "b2jobs_worker.process", "serve"),
                 *(self.plan.name, str(self.plan.slots), str(os.getpid())),
             ],
             env={**os.environ, "B2JOBS_QUEUES": ",".join(self.plan.priorities)},
