@@ -1,15 +1,21 @@
 # Needs Python 3.11 or later, make and a package index; everything else goes into .venv.
 #
 #   make setup           .venv with the pinned versions
-#   make check           format, lint, types, the arrows between the packages
+#   make check           format, lint, types, the arrows between the packages, what is declared
 #   make test            all tests; ARGS="tests/unit -k name" for some
+#   make installs        wheel and sdist in empty environments, one for each extra; INTO=python3.13
+#   make test-lowest     unit and contract tests with the lowest versions that pyproject.toml allows
 #   make demo FILE=path  a job from end to end; without FILE a sample
 #   make bench           speed, next to other tools
 #   make docs            write the README's table of settings anew
 #   make lock            resolve the dependencies anew
+#
+# With another Python, beside the first: make test PYTHON=python3.13 VENV=.venv-3.13
 
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
+INTO ?=
 FILE ?=
 ARGS ?=
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -20,14 +26,15 @@ export PYTHONDONTWRITEBYTECODE :=
 
 DEPTRY = $(BIN)/deptry --no-ansi --optional-dependencies-dev-groups
 
-.PHONY: setup check test demo bench docs lock clean
 
-setup: .venv/ready
+.PHONY: setup check test installs test-lowest demo bench docs lock clean
 
-.venv/ready: requirements-dev.txt pyproject.toml
+setup: $(VENV)/ready
+
+$(VENV)/ready: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "b2jobs needs Python 3.11 or later; try: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
-	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -44,6 +51,24 @@ check: setup
 
 test: setup
 	$(BIN)/pytest --numprocesses 4 --dist loadfile $(ARGS)
+
+# Not one of `make test`: it asks the package index.
+installs: setup
+	B2JOBS_TEST_PYTHON="$(INTO)" $(BIN)/pytest tests/installs $(ARGS)
+
+# What users may have is at its lowest, the tools are as they are locked.
+LOWEST := build/lowest
+test-lowest: setup
+	mkdir -p $(LOWEST)
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --resolution lowest-direct --all-extras \
+		--no-header --output-file $(LOWEST)/ours.txt pyproject.toml
+	cp requirements-dev.txt $(LOWEST)/all.txt
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --all-extras --group dev \
+		--constraint $(LOWEST)/ours.txt --output-file $(LOWEST)/all.txt pyproject.toml
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)/venv
+	$(BIN)/uv pip sync --quiet --python $(LOWEST)/venv $(LOWEST)/all.txt
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/venv --no-deps --no-build-isolation --editable .
+	$(LOWEST)/venv/bin/pytest --numprocesses 4 --dist loadfile tests/unit tests/contract $(ARGS)
 
 demo: setup
 	$(BIN)/b2jobs demo $(if $(FILE),"$(FILE)")

@@ -9,10 +9,10 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from b2jobs.items import Item, Planned
 from b2jobs.requests import Batch, Job, Upload
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.ledger.item import Item, Planned
 from b2jobs_worker.batch.pack.work import PackWork
 from b2jobs_worker.batch.plan.source import Forecast
 from b2jobs_worker.batch.planner.work import PlannerWork

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
-from b2jobs import manifest
 from b2jobs.batches import AsyncBatchHandle
 from b2jobs.client import Client
 from b2jobs.handle import AsyncHandle
+from b2jobs.items import Planned
 from b2jobs.records import Record
 from b2jobs.requests import Job, State
 from b2jobs.requests.options import (
@@ -123,7 +123,7 @@ class AsyncClient:
         return AsyncBatchHandle(self, await run(self.client.batch_items, items, **options))
 
     async def batch_rows(
-        self, rows: Iterable[manifest.Row | manifest.BadLine], **options: Unpack[StreamOptions]
+        self, rows: Iterable[Planned], **options: Unpack[StreamOptions]
     ) -> AsyncBatchHandle:
         run = self.threads.run_long
         return AsyncBatchHandle(self, await run(self.client.batch_rows, rows, **options))

@@ -102,8 +102,8 @@ class BatchHandle(Handle[B]):
         What the ledger has put outside Redis is fetched by a worker: this needs one then.
         """
         for packed in self._spilled():
-            for values in lines_of(packed):
-                yield report_line(values)
+            for line in lines_of(packed):
+                yield report_line(line)
         yield from lines(self._client.records, self.id)
 
     def report(self) -> Iterator[str]:
@@ -245,8 +245,8 @@ def lines(records: Records, batch: str) -> Iterator[dict[str, Any]]:
             packed = records.redis.execute_command(  # type: ignore[no-untyped-call]  # untyped
                 "HGET", key, number, NEVER_DECODE=True
             )
-        for values in lines_of(packed or b""):
-            yield report_line(values)
+        for line in lines_of(packed or b""):
+            yield report_line(line)
 
 
 def _standing(

@@ -17,6 +17,7 @@ from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE, call_s
 from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobFailed
 from b2jobs.feed import RowsBroke, feed
 from b2jobs.handle import Handle
+from b2jobs.items import Planned
 from b2jobs.records import Record, Records
 from b2jobs.reports import ReportReader
 from b2jobs.requests import KINDS, Job, State, build
@@ -235,9 +236,7 @@ class Client:
         rows = (manifest.row(number, item) for number, item in enumerate(items, 1))
         return self.batch_rows(rows, **options)
 
-    def batch_rows(
-        self, rows: Iterable[manifest.Row | manifest.BadLine], **options: Unpack[StreamOptions]
-    ) -> BatchHandle:
+    def batch_rows(self, rows: Iterable[Planned], **options: Unpack[StreamOptions]) -> BatchHandle:
         """`batch_items` for lines that are checked already."""
         handle = self._fed("batch", (row.packed() for row in rows), stream=True, **options)
         return BatchHandle(self, handle.id)

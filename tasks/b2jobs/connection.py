@@ -26,6 +26,7 @@ from redis.connection import (
     SSLConnection,
     UnixDomainSocketConnection,
 )
+from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
@@ -260,6 +261,8 @@ class _Retry(Retry):
         while True:
             try:
                 return do()
+            except AuthenticationError:  # a broken connection to redis-py, and yet an answer
+                raise
             except self._supported_errors as error:
                 if is_retryable is not None and not is_retryable(error):
                     raise

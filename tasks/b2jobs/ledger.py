@@ -10,32 +10,37 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-FIELDS = (
-    "item",
-    "action",
-    "source",
-    "destination",
-    "status",
-    "size",
-    "sha1",
-    "file_id",
-    "url",
-    "attempts",
-    "millis",
-    "code",
-    "message",
-    "line",
-    "options",
-)
+
+class LedgerLine(NamedTuple):
+    """One line. Empty values stand as None, "" or 0; `options` are those of what is not done."""
+
+    item: int
+    action: str
+    source: str
+    destination: str
+    status: str
+    size: int | None = None
+    sha1: str | None = None
+    file_id: str | None = None
+    url: str | None = None
+    attempts: int | None = None
+    millis: int | None = None
+    code: str | None = None
+    message: str | None = None
+    line: int | None = None
+    options: dict[str, Any] | None = None
+
+
+FIELDS = LedgerLine._fields
 DONE = ("transferred", "unchanged", "deleted", "hidden")
 UNDONE = ("failed", "cancelled")
 _MODULUS = 1 << 256
 
 
-def packed_line(values: list[Any]) -> str:
+def packed_line(values: Sequence[Any]) -> str:
     """An array as it stands in a segment."""
     end = len(values)
     while end and values[end - 1] in (None, "", 0):
@@ -48,18 +53,16 @@ def segment(lines: Iterable[str]) -> bytes:
     return gzip.compress("".join(f"{line}\n" for line in lines).encode(), 6, mtime=0)
 
 
-def lines_of(packed: bytes) -> Iterator[list[Any]]:
-    """The arrays of a segment, or of several one behind the other; all `FIELDS` long."""
+def lines_of(packed: bytes) -> Iterator[LedgerLine]:
+    """The lines of a segment, or of several one behind the other."""
     # Not splitlines: names may have line separators of Unicode, which JSON leaves as they are.
     for text in _text(packed).split("\n")[:-1]:
-        values = json.loads(text)
-        values += [None] * (len(FIELDS) - len(values))
-        yield values
+        yield LedgerLine(*json.loads(text))
 
 
-def report_line(values: list[Any]) -> dict[str, Any]:
+def report_line(line: LedgerLine) -> dict[str, Any]:
     """One line as the report has it: no empty values, seconds instead of milliseconds."""
-    named = dict(zip(FIELDS, values, strict=True))
+    named = line._asdict()
     named.pop("options")
     millis = named.pop("millis")
     if millis:

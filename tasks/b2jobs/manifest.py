@@ -15,11 +15,11 @@ import lzma
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple, cast
 
 from b2jobs import locations
 from b2jobs.errors import B2JobsError, InvalidJob
+from b2jobs.items import Item, Planned, Refusal, refused
 from b2jobs.locations import B2File, B2Version, InvalidLocation, Location
 from b2jobs.requests import build, last_name
 
@@ -27,53 +27,6 @@ COLUMNS = ("source", "destination", "size", "sha1", "content_type", "info")
 MOST_LINE_BYTES = 512 * 1024
 MOST_FILE_BYTES = 10 * 1000**4  # the largest file in B2
 _SHA1 = re.compile(r"[0-9a-f]{40}\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line that can be tried: what it does, and the options of its job."""
-
-    line: int
-    action: Literal["upload", "download", "copy"]
-    source: str
-    destination: str
-    size: int | None = None
-    sha1: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def packed(self) -> list[Any]:
-        """As JSON, in a form that `row_of` reads."""
-        return [
-            *(self.line, self.action, self.source, self.destination),
-            *(self.size, self.sha1, dict(self.options) or None),
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """A line that can never be done, and why."""
-
-    line: int
-    code: str
-    message: str
-    source: str = ""
-    destination: str = ""
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.message} [{self.code}]"
-
-    def packed(self) -> list[Any]:
-        """As JSON, in a form that `row_of` reads."""
-        return [self.line, "refused", self.source, self.destination, self.code, self.message]
-
-
-def row_of(values: list[Any]) -> Row | BadLine:
-    """What `packed` made."""
-    if values[1] == "refused":
-        line, _, source, destination, code, message = values
-        return BadLine(line, code, message, source, destination)
-    line, action, source, destination, size, sha1, options = values
-    return Row(line, action, source, destination, size, sha1, options or {})
 
 
 class Line(NamedTuple):
@@ -115,27 +68,26 @@ def lines(file: IO[bytes], name: str, first: int = 1, *, behind: int = 0) -> Ite
 
 
 class Reader:
-    """Rows from the lines of a manifest. Its first line says of which format it is."""
+    """Items from the lines of a manifest. Its first line says of which format it is."""
 
     def __init__(self) -> None:
         self._columns: list[str] | None = None
         self._is_json = False
 
-    def rows(self, found: Iterable[Line]) -> Iterator[Row | BadLine | None]:
+    def rows(self, found: Iterable[Line]) -> Iterator[Planned | None]:
         """One for each line, None for one without content."""
         for line in found:
             yield self.read(line.raw, line.number)
 
-    def read(self, raw: bytes, number: int) -> Row | BadLine | None:
+    def read(self, raw: bytes, number: int) -> Planned | None:
         """The row of one line; None for a header or an empty line."""
         if len(raw) > MOST_LINE_BYTES:
-            return BadLine(
-                number, "line_too_long", f"The line has more than {MOST_LINE_BYTES} bytes."
-            )
+            message = f"The line has more than {MOST_LINE_BYTES} bytes."
+            return Refusal("line_too_long", message, line=number)
         try:
             text = raw.decode().strip("\r\n")
         except UnicodeDecodeError:
-            return BadLine(number, "line_broken", "The line is not UTF-8.")
+            return Refusal("line_broken", "The line is not UTF-8.", line=number)
         text = text.removeprefix("\ufeff")
         if not text.strip():
             return None
@@ -147,7 +99,7 @@ class Reader:
         try:
             fields = _json_fields(text) if self._is_json else self._csv_fields(text)
         except ValueError as error:
-            return BadLine(number, "line_broken", str(error))
+            return Refusal("line_broken", str(error), line=number)
         return row(number, fields)
 
     def _is_header(self, text: str) -> bool:
@@ -171,14 +123,14 @@ class Reader:
         return {name: cell for name, cell in zip(self._columns, cells, strict=False) if cell}
 
 
-def row(number: int, fields: object) -> Row | BadLine:
+def row(number: int, fields: object) -> Planned:
     """Check the fields of one line, as a single job's arguments would be."""
     if not isinstance(fields, Mapping):
         kind = type(fields).__name__
-        return BadLine(number, "line_broken", f"It is a {kind}, not an object with fields.")
+        return Refusal("line_broken", f"It is a {kind}, not an object with fields.", line=number)
     source, destination = fields.get("source"), fields.get("destination")
     if not isinstance(source, str) or not isinstance(destination, str):
-        return BadLine(number, "line_broken", "The line needs a source and a destination.")
+        return Refusal("line_broken", "The line needs a source and a destination.", line=number)
     try:
         unknown = set(fields) - set(COLUMNS) - {"if_exists"}
         if unknown:
@@ -193,13 +145,12 @@ def row(number: int, fields: object) -> Row | BadLine:
         return _bad(number, error.code, str(error), source, destination)
     except ValueError as error:
         return _bad(number, "line_broken", str(error), source, destination)
-    return Row(number, action, source, target, size, sha1, options)
+    return Item(action, source, target, size, sha1, number, options)
 
 
-def repeated(line: int, source: str = "", destination: str = "") -> BadLine:
+def repeated(item: Item) -> Refusal:
     """A line whose destination an earlier line has."""
-    message = "An earlier line has the same destination."
-    return BadLine(line, "duplicate_destination", message, source, destination)
+    return refused(item, "duplicate_destination", "An earlier line has the same destination.")
 
 
 def is_compressed(name: str) -> bool:
@@ -219,8 +170,8 @@ def decompressed(stream: IO[bytes], name: str) -> IO[bytes]:
     return stream
 
 
-def _bad(number: int, code: str, message: str, source: str, destination: str) -> BadLine:
-    return BadLine(number, code, *(_as_text(each) for each in (message, source, destination)))
+def _bad(number: int, code: str, message: str, source: str, destination: str) -> Refusal:
+    return Refusal(code, _as_text(message), _as_text(source), _as_text(destination), number)
 
 
 def _as_text(text: str) -> str:

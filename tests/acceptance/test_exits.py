@@ -68,6 +68,17 @@ def test_a_queue_that_is_down_is_3(idle: Run) -> None:
         assert code(done.err) == "queue_unavailable"
 
 
+def test_a_password_on_the_command_line_is_said(idle: Run) -> None:
+    for place in (
+        f":s3cret@127.0.0.1:{free_port()}/0",
+        f"127.0.0.1:{free_port()}/0?password=s3cret",
+    ):
+        done = idle("job", "list", "--redis-url", f"redis://{place}")
+        assert "everybody on this machine" in done.err
+        assert "s3cret" not in done.err
+        assert done.out == ""
+
+
 def test_the_option_is_stronger_than_the_environment(idle: Run) -> None:
     nobody = f"redis://127.0.0.1:{free_port()}/0"
 

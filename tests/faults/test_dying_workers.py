@@ -32,7 +32,8 @@ def settled(fake: Fake, jobs: list[Handle], workers: list[Process]) -> None:
 
 def test_kill_9_at_a_random_moment_with_200_jobs_five_times_over(fake: Fake) -> None:
     workers = [fake.installation.start_celery(f"w{i}", slots=16) for i in range(2)]
-    jobs = [fake.submit(sleep=random.uniform(0.2, 3), steps=5) for _ in range(200)]
+    chance = random.Random("200 jobs, five times over")
+    jobs = [fake.submit(sleep=chance.uniform(0.2, 3), steps=5) for _ in range(200)]
 
     for round_ in range(5):
         eventually(lambda: running_now(fake) >= 10 or not queued(fake), timeout=120)
@@ -48,7 +49,7 @@ def queued(fake: Fake) -> int:
 
 
 def test_small_jobs_flow_while_workers_are_killed(fake: Fake) -> None:
-    # `python bench/soak.py` does this with 10,000 jobs and 20 kills, or for an hour.
+    # `python -m bench.delivery.soak` does this with 10,000 jobs and 20 kills, or for an hour.
     workers = [fake.installation.start_celery(f"w{i}", slots=4) for i in range(2)]
     jobs: list[Handle] = []
     for kill in range(4):
@@ -247,10 +248,11 @@ def test_a_job_that_is_nearly_done_ends_within_the_grace_period(fake: Fake) -> N
 
 
 def test_a_rolling_restart_under_load_loses_and_repeats_nothing(fake: Fake) -> None:
+    chance = random.Random("a rolling restart")
     workers = [fake.installation.start_celery(f"w{i}", slots=4) for i in range(2)]
     jobs: list[Handle] = []
     for round_ in range(4):
-        jobs += [fake.submit(sleep=random.uniform(0, 0.5)) for _ in range(60)]
+        jobs += [fake.submit(sleep=chance.uniform(0, 0.5)) for _ in range(60)]
         eventually(lambda: running_now(fake) >= 4)
         # One that is still starting knows no SIGTERM yet, and has nothing to hand back.
         eventually(lambda worker=workers[round_ % 2]: " ready." in worker.output())

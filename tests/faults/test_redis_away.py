@@ -172,3 +172,28 @@ def test_what_could_lose_jobs_is_said_at_the_start(
     assert fake.submit().wait(120).size == 3
     assert "no append-only file" in worker.output()
     assert "maxmemory-policy allkeys-lru" in worker.output()
+
+
+def test_a_batch_comes_to_its_end_in_a_full_redis(
+    make_redis: MakeRedis, make_installation: Make
+) -> None:
+    # None of a batch's scripts was allowed there: it stood still, its one slot held by its planner.
+    server = make_redis(maxmemory_policy="noeviction")
+    installation = make_installation(server.url)
+    installation.start_celery(app="support.batch_app", slots=1)
+    installation.client.batch_items([]).wait(120)
+    items = [
+        {"source": "data://r/fine", "destination": f"b2://some-bucket/{n}"} for n in range(9000)
+    ]
+    batch = installation.client.batch_items(items, on_done=("app.migrated", "app-queue"))
+    server.set("maxmemory", 1)
+    before = batch.status()
+
+    with pytest.raises(b2jobs.QueueUnavailable, match="maxmemory"):
+        installation.client.upload("data:,x", "b2://some-bucket/x")
+    eventually(lambda: batch.record().has_ended, timeout=120, what=lambda: str(batch.status()))
+
+    assert before.finished_items < 8000, "Redis was full while nearly all of it was done"
+    assert batch.status().outcomes == {"transferred": 9000}
+    assert sum(1 for _ in batch.lines()) == 9000
+    assert installation.redis.llen(f"{installation.key_prefix}app-queue") == 1

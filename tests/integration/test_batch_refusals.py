@@ -187,3 +187,30 @@ def test_a_local_manifest_that_cannot_be_read_says_so(stack: Installation, folde
     done = run(stack, "batch", "verify", str(endless))
     assert done.returncode == 2, done.stderr
     assert b"report_invalid" in done.stderr
+
+
+def test_retry_looks_again_at_what_was_refused_for_now(
+    stack: Installation, bucket: str, folder: Path
+) -> None:
+    (folder / "late.lnk").symlink_to("nowhere")
+    (folder / "good").write_bytes(b"1")
+    later = f"later-{uuid.uuid4().hex[:12]}"
+    (folder / "list.csv").write_text(
+        f"data://.my/{folder.name}/good,b2://{later}/x,1,,text/x-odd\nnonsense\n"
+    )
+    prefix = stack.client.batch(f"data://.my/{folder.name}/", f"b2://{bucket}/", include=["*.lnk"])
+    manifest = stack.client.batch(f"data://.my/{folder.name}/list.csv")
+    for batch in (prefix, manifest):
+        with pytest.raises(JobFailed) as failed:
+            batch.wait(timeout=60)
+        assert "another action there than `refused`" in failed.value.hint
+    assert codes(stack, prefix.id) == {"late.lnk": "source_missing"}
+    (folder / "nowhere").write_bytes(b"here")
+    stack.client.bucket("create", later).wait(timeout=60)
+    for batch in (prefix, manifest):
+        batch.retry(only_failed=True)
+    assert prefix.wait(timeout=60).outcomes == {"transferred": 1}
+    with pytest.raises(JobFailed):
+        manifest.wait(timeout=60)
+    assert manifest.status().outcomes == {"transferred": 1, "failed": 1}
+    assert [line["action"] for line in manifest.lines() if "code" in line] == ["refused"]

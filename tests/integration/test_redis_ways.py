@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from redis import Redis
@@ -27,13 +30,14 @@ MakeRedis = Callable[..., RedisServer]
 
 
 @contextmanager
-def sentinel(folder: Path, master: RedisServer) -> Iterator[int]:
+def sentinel(folder: Path, master: RedisServer, *more: str) -> Iterator[int]:
     port = free_port()
     config = folder / "sentinel.conf"
     config.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
         f"sentinel monitor main 127.0.0.1 {master.port} 1\n"
         "sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n"
+        + "".join(f"{line}\n" for line in more)
     )
     process = Process(
         [str(get_binary_path()), str(config), "--sentinel"], log=folder / "sentinel.log"
@@ -203,3 +207,72 @@ def test_two_installations_with_users_of_their_own_share_one_redis(
                 fake.installation.folder / f"{fake.installation.key_prefix[:-1]}.log"
             ).read_text()
         )
+
+
+PASSWORD = "p@s/s w?rd#"
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket's name."""
+    with tempfile.TemporaryDirectory(prefix="b2jobs-") as name:
+        yield Path(name)
+
+
+@pytest.mark.parametrize("way", ["query", "socket", "sentinel"])
+def test_producers_and_workers_read_a_url_alike(
+    way: str,
+    make_redis: MakeRedis,
+    make_installation: Make,
+    tmp_path: Path,
+    short_folder: Path,
+) -> None:
+    # Workers dropped what stands behind the `?`: jobs were accepted into database 2 and never
+    # run, passwords were not sent, and a socket's path was a crash loop.
+    redis = make_redis(unixsocket=str(short_folder / "r.sock"))
+    redis.client().config_set("requirepass", PASSWORD)
+    secret = quote(PASSWORD, safe="")
+    with ExitStack() as undo:
+        if way == "query":
+            url = f"redis://127.0.0.1:{redis.port}?db=2&password={secret}"
+        elif way == "socket":
+            url = f"unix://:{secret}@{short_folder}/r.sock?db=2"
+        else:
+            more = (f'sentinel auth-pass main "{PASSWORD}"', "requirepass own-one")
+            port = undo.enter_context(sentinel(tmp_path, redis, *more))
+            url = f"sentinel://:{secret}@127.0.0.1:{port}/main/2?sentinel_password=own-one"
+        fake = Fake(make_installation(url))
+        worker = fake.installation.start_celery()
+        assert fake.submit().wait(120).size == 3
+        assert worker.stop() == 0
+        said = worker.output()
+        assert [text for text in (PASSWORD, secret, "own-one") if text in said] == []
+        assert fake.installation.redis.info("keyspace").keys() == {"db2"}
+        fake.installation.close()
+
+
+def test_a_worker_with_64_slots_needs_no_more_connections_than_there_are(fake: Fake) -> None:
+    worker = fake.installation.start_celery(slots=64)
+    jobs = [fake.submit(hold=1) for _ in range(100)]
+    eventually(lambda: fake.installation.client.records.counts()["running"] == 64)
+    fake.let_go(*jobs)
+    assert set(fake.ended(jobs).values()) == {"succeeded"}
+    assert "Too many connections" not in worker.output()
+
+
+@pytest.mark.parametrize(
+    ("command", "end"), [("check", "?foo=secret"), ("check", "/99"), ("worker", "/1?db=2")]
+)
+def test_a_url_that_leads_nowhere_is_one_sentence_and_exit_2(
+    command: str, end: str, installation: Installation
+) -> None:
+    # `?foo=bar` and `/99` were exit 70, "a bug in b2jobs".
+    url = installation.redis_url.removesuffix("/0") + end
+    process = installation.start(
+        *(sys.executable, "-m", "b2jobs", command), name="cli", B2JOBS_REDIS_URL=url
+    )
+    eventually(lambda: process.status is not None, timeout=60, what=process.output)
+    assert process.status == 2, process.output()
+    said = [line for line in process.output().splitlines() if "refused" in line]
+    assert len(said) == 1
+    assert "secret" not in process.output()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -488,3 +489,75 @@ def test_times_that_tools_write_do_not_come_down_at_every_sync(pair: Pair) -> No
     assert pair.down().items == 0
     assert pair.up().items == 0
     assert not [path for path in pair.folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_hide_marker_stays_while_what_it_hides_cannot_be_removed(
+    own_b2: LocalB2, make_installation: Callable[..., Installation]
+) -> None:
+    """Removed together, the marker went, the version stayed, and was visible again."""
+    installation = make_installation(account=own_b2.account)
+    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_RESERVED_SLOTS="0")
+    pair = Pair(installation, own_b2)
+    pair.put("hidden")
+    pair.bucket.hide_file("hidden")
+    pair.write("a")
+    own_b2.faults.fault(
+        "error", calls="b2_delete_file_version", status=400, code="bad_request", next=1
+    )
+    options = {"delete": "remove", "max_delete": 1}
+    with pytest.raises(b2jobs.JobFailed, match="items_failed"):
+        pair.up(**options)
+    assert pair.versions() == {"a": ["upload"], "hidden": ["hide", "upload"]}
+    assert pair.up(**options).outcomes == {"deleted": 2}
+    assert pair.versions() == {"a": ["upload"]}
+
+
+def test_exclude_silences_what_cannot_be_read(pair: Pair) -> None:
+    """Such a sync was never green, whatever it left out."""
+    pair.write("a")
+    (pair.folder / "broken").symlink_to("nothing")
+    (pair.folder / "loop").symlink_to(".")
+    (pair.folder / "away").symlink_to("/etc")
+    os.mkfifo(pair.folder / "pipe")
+    Path(os.fsdecode(os.fsencode(pair.folder) + b"/latin\xe9.txt")).touch()
+    pair.put("loop/kept")
+    with pytest.raises(b2jobs.JobFailed) as caught:
+        pair.up(delete="remove", max_delete=1)
+    assert "source_unreadable 3" in caught.value.failure.message
+    assert "name_not_utf8 1" in caught.value.failure.message
+    excluded = ["broken", "loop/", "/away", "latin*"]
+    result = pair.up(delete="remove", max_delete=1, exclude=excluded)
+    assert (result.status, result.items, result.compared["problems"]) == ("complete", 0, 0)
+    assert set(pair.there()) == {"a", "loop/kept"}
+
+
+def test_links_that_are_skipped_are_not_written_through_either(pair: Pair) -> None:
+    photos = pair.installation.data / f"{pair.name}-photos"
+    photos.mkdir()
+    (photos / "1").write_text("mine")
+    (pair.folder / "album").symlink_to(f"../{photos.name}")
+    (pair.folder / "file").symlink_to(f"../{photos.name}/1")
+    for name in ("album/1", "album/2", "b", "file"):
+        pair.put(name, b"from B2")
+    with pytest.raises(b2jobs.JobFailed) as caught:
+        pair.down(symlinks="skip", delete="remove", max_delete=1)
+    assert "destination_is_link 2" in caught.value.failure.message
+    assert "destination_changed 1" in caught.value.failure.message, "the link that nobody compared"
+    assert {path.name: path.read_text() for path in photos.iterdir()} == {"1": "mine"}
+    assert (pair.folder / "file").is_symlink()
+    assert (pair.folder / "b").read_bytes() == b"from B2"
+
+
+@pytest.mark.parametrize("side", ["file", "folder"])
+def test_a_file_that_becomes_a_folder_on_the_way_down_says_what_to_do(
+    pair: Pair, side: str
+) -> None:
+    """`Add a file name`, said a sync, to which nobody can add one."""
+    pair.write("a/b" if side == "folder" else "a", "local")
+    pair.put("a" if side == "folder" else "a/b", b"from B2")
+    with pytest.raises(b2jobs.JobFailed, match="items_failed") as caught:
+        pair.down(delete="remove", max_delete=1)
+    reported = list(lines(pair.installation.client.records, caught.value.job))
+    [message] = [each["message"] for each in reported if each.get("code")]
+    assert "remove or rename" in message
+    assert pair.down().outcomes == {"transferred": 1}, "the first removed, the second writes"

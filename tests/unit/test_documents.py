@@ -95,9 +95,11 @@ def given(node: ast.AST) -> Iterator[ast.expr | None]:
     match node:
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
             yield from (word.value for word in node.keywords if word.arg == "code")
-            if (_ERRORS.match(name) or name == "Refused") and node.args:
+            if (_ERRORS.match(name) or name in ("Refused", "Finding")) and node.args:
                 yield node.args[0]
-            if name in ("BadLine", "Problem") and len(node.args) > 1:  # behind a line or a name
+            if name == "Refusal" and node.args:
+                yield node.args[0]
+            if name in ("refused", "Problem") and len(node.args) > 1:  # behind an item or a name
                 yield node.args[1]
         case ast.AnnAssign(target=ast.Name(id="code")) | ast.Assign(targets=[ast.Name(id="code")]):
             yield node.value

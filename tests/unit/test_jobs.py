@@ -29,6 +29,21 @@ GOOD = {"source": "data://.my/a.png", "destination": "b2://some-bucket/a.png"}
         ("upload", {**GOOD, "if_exists": "maybe"}, "invalid_request", "if_exists"),
         ("upload", {**GOOD, "info": {"Upper": "x"}}, "invalid_request", "info"),
         ("upload", {**GOOD, "info": {"b2-x": "x"}}, "invalid_request", "info"),
+        ("upload", {**GOOD, "info": {"x": "a\nb"}}, "invalid_request", "info"),
+        ("upload", {**GOOD, "info": {"x": "\ud800"}}, "invalid_request", "info"),
+        ("upload", {**GOOD, "info": {"x": "ü" * 1000}}, "invalid_request", "info"),
+        ("upload", {**GOOD, "info": {"large_file_sha1": "none"}}, "invalid_request", "info"),
+        (
+            "upload",
+            {**GOOD, "info": {"src_last_modified_millis": "yesterday"}},
+            *("invalid_request", "info"),
+        ),
+        (
+            "upload",
+            {**GOOD, "info": {"src_last_modified_millis": "\u0661\u0662"}},
+            *("invalid_request", "info"),
+        ),
+        ("upload", {**GOOD, "content_type": "a\r\nX: y"}, "invalid_request", "content_type"),
         ("upload", {**GOOD, "info": {"b2jobs": "x"}}, "invalid_request", "info"),
         (
             "upload",
@@ -76,11 +91,15 @@ def test_a_folder_takes_the_name_of_the_source() -> None:
 
     assert target("data://.my/deep/a.png", "b2://some-bucket/to/") == "to/a.png"
     assert target("https://host/x/b.jpg?sig=1", "b2://some-bucket/") == "b.jpg"
+    assert target("https://host/x/a%20b.png", "b2://some-bucket/dir/") == "dir/a b.png"
+    assert target("https://host/x/a%2Fb.png", "b2://some-bucket/dir/") == "dir/a%2Fb.png"
+    assert target("https://host/x/%ff.png", "b2://some-bucket/dir/") == "dir/%ff.png"
     assert target("data:,", "b2://some-bucket/empty/") == "empty/.bzEmpty"
     assert target("data://.my/a.png", "b2://some-bucket/other") == "other"
 
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+_value = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
 
 
 @given(
@@ -88,7 +107,7 @@ _text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4
     priority=st.sampled_from(["high", "normal", "low"]),
     retry=st.floats(0, 1e9),
     expires=st.none() | st.floats(0.001, 1e9),
-    info=st.dictionaries(st.from_regex(r"x[a-z0-9_-]{1,20}", fullmatch=True), _text, max_size=8),
+    info=st.dictionaries(st.from_regex(r"x[a-z0-9_-]{1,20}", fullmatch=True), _value, max_size=8),
 )
 def test_a_request_is_the_same_after_json(**options: object) -> None:
     request = build("upload", {**GOOD, **options})

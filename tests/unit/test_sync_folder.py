@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -197,3 +201,50 @@ def test_a_destination_is_listed_without_going_through_links(tmp_path: Path) -> 
     assert loose == []
     with pytest.raises(CallerError):
         found_in(tmp_path, path="album/", symlinks="report")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EACCES])
+@pytest.mark.parametrize("moment", ["opened", "read", "half read"])
+def test_a_folder_that_fails_hides_nothing_from_the_destination(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, moment: str
+) -> None:
+    """A dead network disk, a bad sector: what is below is there, and nobody can see it."""
+    (tmp_path / "media").mkdir()
+    for name in ("media/1", "media/2", "a", "z"):
+        (tmp_path / name).touch()
+    inode = (tmp_path / "media").stat().st_ino
+    real_open, real_scandir = os.open, os.scandir
+
+    def failing_open(path: Any, *given: Any, **more: Any) -> int:
+        if moment == "opened" and path == "media":
+            raise OSError(number, os.strerror(number))
+        return real_open(path, *given, **more)
+
+    @contextmanager
+    def failing_scandir(descriptor: int) -> Iterator[Any]:
+        with real_scandir(descriptor) as found_here:
+            yield half(found_here) if os.fstat(descriptor).st_ino == inode else found_here
+
+    def half(found_here: Any) -> Iterator[Any]:
+        if moment == "half read":
+            yield next(found_here)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", failing_open)
+    if moment != "opened":
+        monkeypatch.setattr(os, "scandir", failing_scandir)
+    source = found_in(tmp_path)[0]
+    monkeypatch.undo()
+    bucket = ["a", "b", "media/1", "media/3", "media/4/5", "z"]
+    actions = list(
+        plan(
+            pairs(iter(source), iter([Entry(name) for name in bucket])),
+            Rules("up", compare="none", deletion="hide"),
+            lambda name: None,
+            Tally(),
+        )
+    )
+    assert [(type(each).__name__, getattr(each, "name", "")) for each in actions] == [
+        ("Hide", "b"),
+        ("Problem", "media/"),
+    ]

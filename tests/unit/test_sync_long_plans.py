@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from b2jobs.errors import CallerError
+from b2jobs.items import Item
 from b2jobs.requests import Sync
 from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.b2.meter import Meter
-from b2jobs_worker.batch.ledger.item import Item
 from b2jobs_worker.batch.plan.source import NotYet
 from b2jobs_worker.sync import planner, spool
 from b2jobs_worker.sync.entries import Entry, Version
@@ -148,3 +149,29 @@ def test_removals_wait_until_nothing_is_under_way(monkeypatch: pytest.MonkeyPatc
         list(plan.items("t:a"))
     store.under_way = {}
     assert [item.destination for _, item in plan.items("t:a")] == ["b2://bucket/b"]  # type: ignore[union-attr]  # no refusals
+
+
+def test_a_source_that_is_gone_by_then_removes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its disk was unmounted while the transfers ran: the second comparison saw no file at all."""
+    monkeypatch.setattr(spool, "MOST_ITEMS", 2)
+    names = [f"{n:02}" for n in range(10)]
+    bucket = Bucket(names, {**dict.fromkeys(names, 1), "old": 1})
+    for name in names:
+        bucket.there[name] = (Version(f"{name}#0", 5),)
+    store = Store()
+    store.fields["sync"] = json.dumps({"is_spooled": False})
+    request = Sync(source="data://r/", destination="b2://bucket/", delete="remove", max_delete=1)
+    attempt: Any = DetachedAttempt("sync")
+
+    def removals() -> list[str]:
+        plan = SyncPlan(request, attempt, store, Meter(), bucket.sides)  # type: ignore[arg-type]  # a stand-in
+        return [item.destination for _, item in plan.items("t:09")]
+
+    assert removals() == ["b2://bucket/old"]
+    bucket.source = []
+    with pytest.raises(CallerError, match="no file below"):
+        removals()
+    bucket.source = names[:3]
+    request = request.model_copy(update={"max_delete": 0.5})
+    with pytest.raises(CallerError, match="max_delete"):
+        removals()

@@ -253,3 +253,56 @@ def test_times_a_millisecond_apart_are_the_same() -> None:
     for ahead in (-1, 0, 1):
         source, destination = {"a": Entry("a", 1, NOW + ahead)}, {"a": Entry("a", 1, NOW)}
         assert planned(source, destination, Rules("up"))[0] == []
+
+
+def history(*versions: tuple[str, int, bool]) -> dict[str, Entry]:
+    """One name `a`: file id, age of the upload in days, whether a hide marker; newest first."""
+    made = tuple(
+        Version(name, NOW - days * DAY_MILLIS, is_hide) for name, days, is_hide in versions
+    )
+    return {"a": Entry("a", 1, 5, versions=made, is_visible=not made[0].is_hide)}
+
+
+@pytest.mark.parametrize(
+    ("versions", "removed"),
+    [
+        # Uploaded seconds apart, however old the files say they are.
+        ([("new", 0, False), ("old", 0, False)], set()),
+        # Uploaded long ago and replaced yesterday: it was visible until then.
+        ([("new", 1, False), ("old", 900, False)], set()),
+        ([("new", 31, False), ("old", 31, False)], {"old"}),
+        ([("new", 31, False), ("same", 31, False), ("old", 40, False)], {"same", "old"}),
+        ([("hide", 29, True), ("old", 900, False)], set()),
+        ([("hide", 31, True), ("old", 900, False)], {"hide", "old"}),
+        ([("new", 1, False), ("hide", 31, True), ("old", 900, False)], {"hide", "old"}),
+        ([("new", 1, False), ("hide", 29, True), ("old", 900, False)], set()),
+        # A clock went back between two uploads: nothing may come to light.
+        ([("hide", 40, True), ("young", 1, False), ("old", 50, False)], {"old"}),
+        ([("hide", 31, True)], {"hide"}),
+    ],
+)
+@pytest.mark.parametrize("has_source", [False, True])
+def test_what_keep_days_removes(
+    versions: list[tuple[str, int, bool]], removed: set[str], has_source: bool
+) -> None:
+    rules = Rules("up", deletion="keep_days", keep_days=30, now_millis=NOW)
+    source = {"a": Entry("a", 1, 5)} if has_source else {}
+    actions = planned(source, history(*versions), rules)[0]
+    found = [action for action in actions if isinstance(action, Remove)]
+    if versions[1:] and versions[1][0] == "young":
+        assert {action.file_id for action in found} <= removed, "or nothing at all"
+    else:
+        assert {action.file_id for action in found} == removed
+    ids = [name for name, _, _ in versions]
+    assert [action.file_id for action in found] == list(reversed(ids))[: len(found)]
+
+
+@pytest.mark.parametrize("deletion", ["remove", "keep_days"])
+def test_a_hide_marker_goes_behind_what_it_hides(deletion: str) -> None:
+    """Removed beside it, it uncovers a version whose own removal is refused."""
+    rules = Rules("up", deletion=deletion, keep_days=30, now_millis=NOW)  # type: ignore[arg-type]  # drawn
+    actions = planned({}, history(("hide", 31, True), ("old", 900, False)), rules)[0]
+    uncovers = {each.file_id: each.uncovers for each in actions if isinstance(each, Remove)}
+    assert uncovers == {"old": False, "hide": True}
+    alone = planned({}, history(("hide", 31, True)), rules)[0]
+    assert [each.uncovers for each in alone if isinstance(each, Remove)] == [False]

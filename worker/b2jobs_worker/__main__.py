@@ -1,26 +1,35 @@
 """`python -m b2jobs_worker`: the worker, as one parent and its Celery processes.
 
 Cores are used by processes, latency is hidden by threads inside each. One more process with
-a few slots serves only `high`. A process that dies is started again.
+a few slots serves only `high`. A process that dies is started again; one that dies again and
+again before it takes a job ends the worker, so that whoever started it sees that.
+
+    python -m b2jobs_worker [--check [--json]] [--start-tries N]
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FrameType
 
 from b2jobs.errors import OperatorError
 from b2jobs_worker.delivery.credentials_watch import CredentialsWatch
 from b2jobs_worker.settings import Settings, load
+from b2jobs_worker.start.check import before_processes, check, log, report
+from b2jobs_worker.start.finding import finding
 
 RESTART_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+START_TRIES = 4
+START_FAILED, CANNOT_START = 1, 2
 
 logger = logging.getLogger("b2jobs_worker")
 
@@ -49,18 +58,29 @@ class Child:
     def __init__(self, what: Plan) -> None:
         self.plan = what
         self.deaths = 0
+        self.failed_starts = 0
+        """How often in a row it has died before it took jobs."""
+        self._ready = False
         self.start()
 
     def start(self) -> None:
         self.started = time.monotonic()
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "b2jobs_worker.process", "serve"),
-                *(self.plan.name, str(self.plan.slots), str(os.getpid())),
-            ],
-            env={**os.environ, "B2JOBS_QUEUES": ",".join(self.plan.priorities)},
-            start_new_session=True,
-        )
+        self._ready = False
+        self._is_noted = False
+        self._pipe, ready = os.pipe()
+        os.set_blocking(self._pipe, False)
+        try:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "b2jobs_worker.process", "serve"),
+                    *(self.plan.name, str(self.plan.slots), str(os.getpid()), str(ready)),
+                ],
+                env={**os.environ, "B2JOBS_QUEUES": ",".join(self.plan.priorities)},
+                start_new_session=True,
+                pass_fds=[ready],
+            )
+        finally:
+            os.close(ready)
 
     def revive(self) -> None:
         """Start the process again if it has died and has rested long enough."""
@@ -68,8 +88,7 @@ class Child:
         if status is None:
             return
         now = time.monotonic()
-        if now - self.started > LONGEST_PAUSE_SECONDS:
-            self.deaths = 0
+        self._note_death(now)
         pause = min(RESTART_PAUSE_SECONDS * 2**self.deaths, LONGEST_PAUSE_SECONDS)
         if now - self.started >= pause:
             logger.error(
@@ -78,28 +97,58 @@ class Child:
             self.deaths += 1
             self.start()
 
+    def has_given_up(self, tries: int) -> bool:
+        """Whether it has died *tries* times in a row while it was starting."""
+        if self.process.poll() is not None:
+            self._note_death(time.monotonic())
+        return self.failed_starts >= tries
+
     def signal(self, number: int) -> None:
         if self.process.poll() is None:
             self.process.send_signal(number)
+
+    def _note_death(self, now: float) -> None:
+        if self._is_noted:
+            return
+        self._is_noted = True
+        try:
+            self._ready = os.read(self._pipe, 1) == b"1"
+        except BlockingIOError:  # a process of its own still holds the other end
+            self._ready = False
+        os.close(self._pipe)
+        self.failed_starts = 0 if self._ready else self.failed_starts + 1
+        if now - self.started > LONGEST_PAUSE_SECONDS:
+            self.deaths = 0
 
 
 class Parent:
     """Starts the processes, passes signals on, and waits for all of them."""
 
-    def __init__(self, plans: list[Plan]) -> None:
+    def __init__(self, plans: list[Plan], start_tries: int = START_TRIES) -> None:
         self.stopping = 0
+        self._start_tries = start_tries
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         self.children = [Child(what) for what in plans]
 
     def run(self) -> int:
-        while not self.stopping:
-            for child in self.children:
-                child.revive()
-            time.sleep(0.2)
+        failed = None
+        while not self.stopping and failed is None:
+            failed = next((c for c in self.children if c.has_given_up(self._start_tries)), None)
+            if failed is None:
+                for child in self.children:
+                    child.revive()
+                time.sleep(0.2)
         for child in self.children:
             child.signal(signal.SIGTERM)
         statuses = [child.process.wait() for child in self.children]
+        if failed is not None:
+            logger.error(
+                "process %s ended with status %d while it was starting, %d times in a row; "
+                "giving up, the lines above say why",
+                *(failed.plan.name, failed.process.returncode, failed.failed_starts),
+            )
+            return START_FAILED
         return max(abs(status) for status in statuses)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
@@ -111,20 +160,41 @@ class Parent:
         logger.info("signal %d: stopping", number)
 
 
-def main() -> int:
-    """Run the worker until it is told to stop; its exit status."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the worker until it is told to stop; its exit status.
+
+    0 stopped as it was told, 1 a process could not be started, 2 it cannot start as things are.
+    """
+    given = _options().parse_args(arguments)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
         settings = load()
     except OperatorError as error:
-        logger.error("%s %s [%s]", error, error.hint, error.code)
-        return 2
+        refused = [finding(error, heals=False)]
+        if given.check:
+            return report(refused, as_json=given.json)
+        log(refused)
+        return CANNOT_START
+    if given.check:
+        return check(settings, as_json=given.json)
+    if not log(before_processes(settings)):
+        return CANNOT_START
     watch = CredentialsWatch(settings)
-    parent = Parent(plan(settings))
+    parent = Parent(plan(settings), given.start_tries)
     watch.start()
     return parent.run()
+
+
+def _options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m b2jobs_worker")
+    add = options.add_argument
+    add("--check", action="store_true", help="say what is wrong and end: 0 nothing, 1, or 2")
+    add("--json", action="store_true", help="with --check: one JSON object a line")
+    tries = "give up when a process died N times in a row while starting (%(default)s)"
+    add("--start-tries", type=int, default=START_TRIES, metavar="N", help=tries)
+    return options
 
 
 if __name__ == "__main__":

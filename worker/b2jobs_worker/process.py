@@ -1,6 +1,6 @@
 """The processes of a worker.
 
-python -m b2jobs_worker.process serve NAME SLOTS PARENT    answers the queues' messages
+python -m b2jobs_worker.process serve NAME SLOTS PARENT READY    answers the queues' messages
 python -m b2jobs_worker.process attempt MODULE PARENT      makes one attempt (own_process)
 """
 
@@ -19,16 +19,25 @@ from b2jobs_worker.delivery.claims import Claim
 from b2jobs_worker.delivery.deliver import Delivery
 from b2jobs_worker.resources import resources
 from b2jobs_worker.settings import current
+from b2jobs_worker.start.check import say_what_b2_refuses
+
+FIRST = "w1"
+"""The process that checks the accounts, for all of the worker."""
 
 
-def serve(name: str, slots: str, parent: str) -> None:
+def serve(name: str, slots: str, parent: str, ready: str) -> None:
     """Serve the queues that the settings name, with *slots* threads, until SIGTERM.
 
-    *parent*: the process id without which this one ends.
+    *parent*: the process id without which this one ends. *ready*: the descriptor of a pipe
+    that is told when jobs are taken.
     """
-    from b2jobs_worker.celery.app import app, queue_names  # an attempt may have another app
+    from b2jobs_worker.celery.app import app, queue_names, when_ready  # an attempt has its own
 
     shutdown.end_with_parent(int(parent))
+    os.set_inheritable(int(ready), False)
+    if name == FIRST:
+        when_ready(say_what_b2_refuses)
+    when_ready(lambda: _tell(int(ready)))
     app.worker_main(
         [
             "worker",
@@ -61,6 +70,11 @@ def attempt(module: str, parent: str) -> None:
         sys.stdout.buffer.write(b"holding\n")
         sys.stdout.buffer.flush()
         delivery.run()
+
+
+def _tell(pipe: int) -> None:
+    os.write(pipe, b"1")
+    os.close(pipe)
 
 
 if __name__ == "__main__":

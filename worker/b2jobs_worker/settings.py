@@ -7,6 +7,7 @@ The only reader of the environment and of the config file: values come from
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from pydantic_settings import (
 
 from b2jobs import redis_url, schedules
 from b2jobs.errors import OperatorError
+from b2jobs_worker import variables
 
 CONFIG_VARIABLE = "B2JOBS_CONFIG"
 
@@ -225,6 +227,13 @@ def load() -> Settings:
     Raises:
         OperatorError: `config_invalid`, naming the file or variable, the field and the value.
     """
+    mistyped = variables.unknown(os.environ, Settings.model_fields)
+    if mistyped:
+        raise OperatorError(
+            "config_invalid",
+            f"No setting is named {', '.join(mistyped)}.",
+            hint="Correct or remove it; README.md lists all variables.",
+        )
     path = os.environ.get(CONFIG_VARIABLE)
     if path:
         _check_file(Path(path))
@@ -258,21 +267,31 @@ def current() -> Settings:
 
 def _check_file(path: Path) -> None:
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text())
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            content: dict[str, Any] = tomllib.load(file)
     except OSError as error:
         raise OperatorError(
             "config_invalid",
             f"The config file {path} cannot be read: {error.strerror}.",
             hint=f"Correct {CONFIG_VARIABLE} or the file's permissions.",
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # not TOML, or not UTF-8
         raise OperatorError(
             "config_invalid", f"The config file {path} is not TOML: {error}."
         ) from error
-    unknown = set(content) - set(Settings.model_fields)
+    if mode & stat.S_IWOTH:
+        raise OperatorError(
+            "config_exposed",
+            f"The config file {path} has mode {stat.S_IMODE(mode):04o}: everybody on this machine "
+            "can change what jobs may read and write.",
+            hint="Run chmod go-w on it.",
+        )
+    unknown = sorted(set(content) - set(Settings.model_fields))
     if unknown:
+        told = [name + variables.meant(name, Settings.model_fields) for name in unknown]
         raise OperatorError(
             "config_invalid",
-            f"The config file {path} has unknown settings: {', '.join(sorted(unknown))}.",
+            f"The config file {path} has unknown settings: {', '.join(told)}.",
             hint=f"Known are {', '.join(sorted(Settings.model_fields))}.",
         )

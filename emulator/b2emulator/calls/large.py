@@ -74,6 +74,8 @@ def b2_finish_large_file(call: Call) -> Json:
     given = call.params.texts("partSha1Array")
     if not given:
         raise bad_request("required field partSha1Array is missing")
+    if len(given) < 2:
+        raise bad_request("large files must have at least 2 parts")
     parts = call.emulator.parts.of(version.number)
     by_number = {part.number: part for part in parts}
     for number, sha1 in enumerate(given, 1):

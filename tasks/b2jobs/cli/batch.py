@@ -22,6 +22,7 @@ from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Duration, Session, common_options, pass_session, submit_options
 from b2jobs.duplicates import DuplicateFinder
 from b2jobs.errors import Failure, InvalidJob, JobFailed
+from b2jobs.items import Item, Planned, Refusal
 from b2jobs.reports import csv_lines
 from b2jobs.requests import State
 
@@ -280,11 +281,11 @@ class _Checked:
         self._file = file
         self._name = name
         self.refused = 0
-        self.problems: list[manifest.BadLine] = []
+        self.problems: list[Refusal] = []
         with DuplicateFinder() as duplicates:
             digest = hashlib.blake2b()
             for row in self._rows(digest):
-                if isinstance(row, manifest.BadLine):
+                if isinstance(row, Refusal):
                     self._note(row)
                 else:
                     duplicates.add(row.line, row.destination)
@@ -292,10 +293,10 @@ class _Checked:
         self._digest = digest.digest()
         self._repeats = set(repeats)
         for line in repeats:
-            self._note(manifest.repeated(line))
+            self._note(manifest.repeated(Item("upload", "", "", line=line)))
         self.problems.sort(key=lambda problem: problem.line)
 
-    def again(self) -> Iterator[manifest.Row | manifest.BadLine]:
+    def again(self) -> Iterator[Planned]:
         """The rows for the workers.
 
         Raises:
@@ -303,15 +304,17 @@ class _Checked:
         """
         digest = hashlib.blake2b()
         for row in self._rows(digest):
-            is_repeat = isinstance(row, manifest.Row) and row.line in self._repeats
-            yield manifest.repeated(row.line, row.source, row.destination) if is_repeat else row
+            if isinstance(row, Item) and row.line in self._repeats:
+                yield manifest.repeated(row)
+            else:
+                yield row
         if digest.digest() != self._digest:
             raise InvalidJob(
                 f"The manifest {self._name} was changed while it was read.",
                 code="manifest_changed",
             )
 
-    def _rows(self, digest: hashlib.blake2b) -> Iterator[manifest.Row | manifest.BadLine]:
+    def _rows(self, digest: hashlib.blake2b) -> Iterator[Planned]:
         self._file.seek(0)
         reader = manifest.Reader()
         content = manifest.decompressed(self._file, self._name)
@@ -321,7 +324,7 @@ class _Checked:
             if row is not None:
                 yield row
 
-    def _note(self, problem: manifest.BadLine) -> None:
+    def _note(self, problem: Refusal) -> None:
         self.refused += 1
         if len(self.problems) < _SHOWN_PROBLEMS:
             self.problems.append(problem)

@@ -22,6 +22,7 @@ from b2jobs.cli.session import Session, common_options, pass_session
 from b2jobs.cli.signals import stopping_is_an_interrupt
 from b2jobs.cli.up import wanted
 from b2jobs.connection import connect
+from b2jobs.errors import QueueUnavailable
 from b2jobs.handle import Handle
 from b2jobs.local.stack import Stack
 from b2jobs.local.state import State
@@ -80,6 +81,7 @@ class Demo:
     def __init__(self, session: Session, stack: Stack, bucket: str) -> None:
         self.session = session
         self.client = stack.client
+        self._check = stack.check
         self.is_local = bool(stack.realm)
         self.root = stack.state.root
         self.bucket = bucket
@@ -148,7 +150,14 @@ class Demo:
         return source
 
     def _follow(self, ask: Callable[..., Handle], *arguments: Any, **options: Any) -> Result:
-        return follow(ask(*arguments, **options), _PATIENCE_SECONDS, line=StatusLine(sys.stderr))
+        self._check()
+        line = StatusLine(sys.stderr)
+        try:
+            handle = ask(*arguments, **options)
+            return follow(handle, _PATIENCE_SECONDS, line=line, check=self._check)
+        except QueueUnavailable:
+            self._check()  # says more, when it is our own Redis that has ended
+            raise
 
     def _say(self, text: str) -> None:
         if not self.session.json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -48,8 +49,16 @@ def finish(session: Session, handle: Handle, timeout: float | None) -> None:
     show.answer(session, result)
 
 
-def follow(handle: Handle, timeout: float | None, *, line: StatusLine) -> Result:
+def follow(
+    handle: Handle,
+    timeout: float | None,
+    *,
+    line: StatusLine,
+    check: Callable[[], None] = lambda: None,
+) -> Result:
     """Wait for the end of the job, keeping *line* up to date; its result.
+
+    *check* is called between two looks and raises when waiting has no sense any more.
 
     Raises:
         JobFailed, JobCancelled, WaitTimeout
@@ -59,6 +68,7 @@ def follow(handle: Handle, timeout: float | None, *, line: StatusLine) -> Result
 
     def look() -> Record | None:
         nonlocal warned
+        check()
         record = handle.record()
         if record.has_ended:
             return record

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
+from b2jobs import redis_url
 from b2jobs.client import Client
+from b2jobs.errors import InvalidJob
 
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -51,7 +53,21 @@ def _stored(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Keep an option in the session; the one nearer to the command wins."""
     if value:
         setattr(ctx.ensure_object(Session), str(param.name), value)
+    if param.name == "redis_url" and value and _has_password(value):
+        click.echo(
+            "Note: the password in --redis-url can be read by everybody on this machine, in the "
+            "list of processes; set B2JOBS_REDIS_URL instead.",
+            err=True,
+        )
     return value
+
+
+def _has_password(url: str) -> bool:
+    try:
+        address = redis_url.read(url)
+    except InvalidJob:  # refused by whoever uses it
+        return False
+    return bool(address.password or address.sentinel_password)
 
 
 def queue_options(command: F) -> F:

@@ -69,6 +69,11 @@ def upload(session: Session, /, **arguments: Any) -> None:
     help="What to do with a file that is there already.  [default: replace]",
 )
 @click.option("--range", metavar="FIRST-LAST", help="Only these bytes, both inclusive.")
+@click.option(
+    "--verify/--no-verify",
+    default=None,
+    help="Take the file only with the SHA-1 that B2 has for it, or as it is.  [default: verify]",
+)
 @submit_options()
 @pass_session
 def download(session: Session, /, **arguments: Any) -> None:
@@ -88,7 +93,7 @@ def download(session: Session, /, **arguments: Any) -> None:
 @click.argument("source")
 @click.argument("destination")
 @click.option("--if-exists", type=click.Choice(_IF_EXISTS), help="As in upload.")
-@click.option("--content-type", metavar="TYPE", help="Replace the metadata, with --info.")
+@click.option("--content-type", metavar="TYPE", help="Replace the type; with --info, the info too.")
 @_info_option
 @submit_options()
 @pass_session

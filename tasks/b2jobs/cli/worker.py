@@ -41,26 +41,35 @@ _ALIVE_SECONDS = 30.0
     is_flag=True,
     help="Run nothing: exit 0 when a worker of this host has shown life in the last 30 s.",
 )
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Run nothing: say what will not work. Exit 0 for nothing, 1 when the worker would start "
+    "all the same, 2 when it would not.",
+)
 @common_options
 @pass_session
-def worker(session: Session, /, healthcheck: bool, **settings: str | int | None) -> None:
+def worker(
+    session: Session, /, healthcheck: bool, check: bool, **settings: str | int | None
+) -> None:
     """Run a worker until SIGTERM or Ctrl-C.
 
     Jobs under way are then handed to other workers. Every option is also an environment variable
     or a line in the config file; the README lists them all.
     """
     if healthcheck:
-        _check(session)
+        _look_for_life(session)
         return
     extras.need("worker")
     given = {**settings, "redis_url": session.redis_url, "key_prefix": session.key_prefix}
     for name, value in given.items():
         if value is not None:
             os.environ[f"B2JOBS_{name.upper()}"] = str(value)
-    extras.become("b2jobs_worker")
+    words = ["--check", *(["--json"] if session.json else [])] if check else []
+    extras.become("b2jobs_worker", *words)
 
 
-def _check(session: Session) -> None:
+def _look_for_life(session: Session) -> None:
     host = socket.gethostname()
     alive = [
         name

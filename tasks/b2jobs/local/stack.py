@@ -144,7 +144,7 @@ class Stack:
         here = f"@{socket.gethostname()}"
         child = self._start(
             "worker",
-            [sys.executable, "-m", "b2jobs_worker"],
+            [sys.executable, "-m", "b2jobs_worker", "--start-tries", "1"],
             {
                 **os.environ,
                 "B2JOBS_CONFIG": str(self.state.config),
@@ -154,13 +154,13 @@ class Stack:
                 SECRETS_VARIABLE: self.secrets_file,
             },
         )
-        child.wait_until(
-            lambda: any(
-                worker.split("|")[0].endswith(here)
-                for worker in set(records.workers(within_seconds=WORKER_LIFE_SECONDS)) - before
-            ),
-            timeout_seconds=_START_SECONDS,
-        )
+
+        def is_up() -> bool:
+            self.check()  # without Redis or B2 there is nothing to wait for
+            found = set(records.workers(within_seconds=WORKER_LIFE_SECONDS)) - before
+            return any(worker.split("|")[0].endswith(here) for worker in found)
+
+        child.wait_until(is_up, timeout_seconds=_START_SECONDS)
         self.children.append(child)
 
 

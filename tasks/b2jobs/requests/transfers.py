@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, Self
+from urllib.parse import quote, unquote
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from b2jobs import locations
 from b2jobs.account_names import AccountName
@@ -20,12 +21,38 @@ from b2jobs.locations import (
     StoreObject,
     WebFile,
 )
+from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS, modified_millis, sha1_hex
 from b2jobs.requests.job import IfExists, Job
 from b2jobs.requests.places import one_file, one_of
 
 _INFO_KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,50}\Z")
 _RANGE = re.compile(r"(\d+)-(\d*)\Z")
-_INFO_LIMIT = 8  # B2 allows 10; the job's tag and the source's modification time take two
+_CONTENT_TYPE = re.compile(r"[\x20-\x7e]+\Z")
+_INFO_LIMIT = 8  # B2 allows 10; the job's mark and the source's modification time take two
+_INFO_HEADER_BYTES = len("x-bz-info-")
+_INFO_BYTES = 5_500  # what is left of B2's 7,000 for the name and for what b2jobs adds
+HEADERS_IN_INFO = frozenset(
+    {
+        "b2-cache-control",
+        "b2-content-disposition",
+        "b2-content-encoding",
+        "b2-content-language",
+        "b2-expires",
+    }
+)
+"""Info that B2 sends as real headers with the file."""
+
+
+def check_content_type(text: str) -> str:
+    """Refuse a content type that cannot be a header."""
+    if not _CONTENT_TYPE.match(text):
+        raise ValueError(f"is {text!r:.100}; a content type is printable ASCII such as text/plain")
+    return text
+
+
+ContentType = Annotated[
+    str, Field(min_length=1, max_length=256), AfterValidator(check_content_type)
+]
 
 
 class Upload(Job):
@@ -40,7 +67,7 @@ class Upload(Job):
     source: str
     destination: str
     if_exists: IfExists = "version"
-    content_type: Annotated[str, Field(min_length=1, max_length=256)] = "b2/x-auto"
+    content_type: ContentType = "b2/x-auto"
     info: dict[str, str] = Field(default_factory=dict)
     hash_first: bool = False
     account: AccountName = "default"
@@ -89,6 +116,7 @@ class Upload(Job):
 class Download(Job):
     """Fetch one file; without a destination, up to 256 KiB of it come back in the result.
 
+    verify: False takes the file though its bytes are not what its SHA-1 in B2 says.
     replaces: only for the items of syncs: which file was compared, and so may be replaced;
         empty where none may be there.
     """
@@ -99,6 +127,7 @@ class Download(Job):
     destination: str | None = None
     if_exists: Literal["skip", "fail", "replace"] = "replace"
     range: str | None = None
+    verify: bool = True
     replaces: str | None = None
     account: AccountName = "default"
 
@@ -136,7 +165,7 @@ class Copy(Job):
     source: str
     destination: str
     if_exists: IfExists = "version"
-    content_type: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    content_type: ContentType | None = None
     info: dict[str, str] | None = None
     account: AccountName = "default"
 
@@ -161,6 +190,12 @@ class Copy(Job):
             raise ValueError("info replaces the metadata, which needs content_type too")
         return self
 
+    def target(self) -> B2File:
+        """The file this copy makes."""
+        destination = locations.parse(self.destination)
+        assert isinstance(destination, B2File)
+        return destination
+
 
 def last_name(source: Location) -> str | None:
     """The name a source would have in a folder, or None where it has none."""
@@ -168,20 +203,47 @@ def last_name(source: Location) -> str | None:
         case RootPath(path=path) | LocalPath(path=path) | StoreObject(key=path):
             return path.rsplit("/", 1)[-1] or None
         case WebFile(url=url):
-            return url.split("?")[0].split("#")[0].rsplit("/", 1)[-1] or None
+            return _decoded(url.split("?")[0].split("#")[0].rsplit("/", 1)[-1]) or None
         case InlineData(content=b""):
             return ".bzEmpty"
         case _:
             return None
 
 
+def _decoded(segment: str) -> str:
+    """The last name of a URL as people write it; as it is where that would be no single name."""
+    try:
+        name = unquote(segment, errors="strict")
+    except UnicodeDecodeError:
+        return segment
+    return segment if "/" in name or any(ord(char) < 32 for char in name) else name
+
+
 def check_info(info: dict[str, str]) -> dict[str, str]:
     """Refuse file info B2 would refuse: see "File Information" in B2's documentation."""
     if len(info) > _INFO_LIMIT:
         raise ValueError(f"has {len(info)} entries, {_INFO_LIMIT} are allowed")
-    for name in info:
+    for name, text in info.items():
         if not _INFO_KEY.match(name):
             raise ValueError(f"has the key {name!r}; keys are up to 50 lower-case characters")
-        if name.startswith(("b2-", "b2jobs")):
-            raise ValueError(f"has the key {name!r}; names beginning with b2- or b2jobs are taken")
+        if name.startswith(("b2-", "b2jobs")) and name not in HEADERS_IN_INFO:
+            raise ValueError(
+                f"has the key {name!r}; names beginning with b2- or b2jobs are taken, "
+                f"except {', '.join(sorted(HEADERS_IN_INFO))}"
+            )
+        if any(ord(char) < 32 or char == "\x7f" or "\ud800" <= char <= "\udfff" for char in text):
+            raise ValueError(f"has control characters or broken ones in {name!r}: {text!r:.100}")
+        if name == MODIFIED_MILLIS and modified_millis(text) is None:
+            raise ValueError(
+                f"has src_last_modified_millis={text!r:.100}; it is a time in milliseconds since "
+                "1970, such as 1700000000000, which other tools read"
+            )
+        if name == LARGE_FILE_SHA1 and sha1_hex(text) is None:
+            raise ValueError(f"has large_file_sha1={text!r:.100}; it is 40 hex digits")
+    used = sum(len(name) + _INFO_HEADER_BYTES + len(quote(text)) for name, text in info.items())
+    if used > _INFO_BYTES:
+        raise ValueError(
+            f"takes {used} bytes with its names; {_INFO_BYTES} are allowed, as B2 takes 7,000 "
+            "with the file's name (2,048 with encryption or object lock)"
+        )
     return info

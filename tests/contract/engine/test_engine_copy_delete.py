@@ -151,7 +151,7 @@ def test_nothing_is_deleted_under_a_lost_lease(bench: Bench) -> None:
 def test_an_unfinished_file_is_deleted_by_all(bench: Bench) -> None:
     client = bench.context.client("default", bench.attempt())
     bucket = client.bucket("engine-bucket")
-    client.start_large_file(bucket, f"{bench.prefix}a", "b2/x-auto", {})
+    client.start_large_file(bucket, f"{bench.prefix}a", "b2/x-auto", {}, in_doubt=lambda: None)
     assert [version.action for version in bench.versions("a")] == ["start"]
     bench.run("delete", target=bench.b2("a"), versions="all")
     assert bench.versions("a") == []
@@ -168,3 +168,18 @@ def test_a_listing_of_many_pages_is_deleted_whole(
     assert bench.run("delete", target=bench.b2("d/")).deleted == 10
     assert {len(bench.versions(f"d/{number}")) for number in range(10)} == {1}
     assert bench.run("delete", target=bench.b2("d/"), versions="all").deleted == 10
+
+
+@pytest.mark.parametrize("target", ["d/", "d/hidden"])
+def test_what_is_hidden_stays_hidden(bench: Bench, target: str) -> None:
+    """Removing the newest version of a hidden file, its marker, showed the file again."""
+    for name in ("d/a", "d/hidden"):
+        bench.run("upload", source="data:,x", destination=bench.b2(name))
+    client = bench.context.client("default", bench.attempt())
+    bucket = client.bucket("engine-bucket")
+    client.hide_file(bucket, f"{bench.prefix}d/hidden")
+    result = bench.run("delete", target=bench.b2(target))
+    assert result.deleted == (1 if target == "d/" else 0)
+    visible, _ = client.list_names(bucket, prefix=f"{bench.prefix}d/")
+    assert [each.name for each in visible] == ([] if target == "d/" else [f"{bench.prefix}d/a"])
+    assert [each.action for each in bench.versions("d/hidden")] == ["hide", "upload"]

@@ -222,3 +222,60 @@ def test_a_range_outside_of_the_file(bench: Bench) -> None:
     assert caught.value.code == "range_not_satisfiable"
     assert down(bench, range="3-99").size == 2
     assert bench.out("big").read_text() == "lo"
+
+
+def test_a_version_that_goes_on_the_way_is_no_failure(many: Bench) -> None:
+    """By name the file is there all the time; the job failed with "correct the name"."""
+    other = os.urandom(2_000_003)
+    [first] = many.versions("big")
+
+    class Replacing(MemoryJournal):
+        """Replaces the file when its first answer has come, and before the others are asked."""
+
+        replaced = False
+
+        def record(self, fields: dict[str, str]) -> None:
+            super().record(fields)
+            if not self.replaced:
+                self.replaced = True
+                many.run("upload", many.attempt("other"), source=many.put("other", other),
+                         destination=many.b2("big"))  # fmt: skip
+                client = many.context.client("default", many.attempt())
+                client.delete_version(first.file_id, first.name)
+
+    journal = Replacing()
+    result = down(many, journal=journal)
+    assert journal.replaced
+    assert result.sha1 == hashlib.sha1(other).hexdigest()
+    assert many.out("big").read_bytes() == other
+
+
+def put_with_digest(bench: Bench, said: str) -> None:
+    bench.run("upload", source=bench.put("big", CONTENT), destination=bench.b2("told"))
+    [version] = bench.versions("told")
+    bench.run(
+        "copy", source=f"b2id://{version.file_id}", destination=bench.b2("big"),
+        content_type="text/plain", info={"large_file_sha1": said},
+    )  # fmt: skip
+
+
+def test_a_digest_that_is_wrong_ends_the_job_at_the_second_time(bench: Bench) -> None:
+    """It was fetched again and again for a day."""
+    put_with_digest(bench, "0" * 40)
+    journal = MemoryJournal()
+    for number, code in ((1, "checksum_mismatch"), (2, "checksum_differs")):
+        with pytest.raises(JobError) as caught:
+            down(bench, number, journal)
+        assert caught.value.code == code
+    assert caught.value.wait is None
+    assert "0" * 40 in caught.value.message
+    assert SHA1 in caught.value.message
+    assert list(bench.folder.joinpath("out").iterdir()) == []
+    taken = down(bench, verify=False)
+    assert (taken.sha1, taken.verified) == (SHA1, False)
+    check_arrived(bench)
+
+
+def test_upper_case_is_the_same_digest(bench: Bench) -> None:
+    put_with_digest(bench, SHA1.upper())
+    assert down(bench).verified

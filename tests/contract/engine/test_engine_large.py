@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -145,7 +146,7 @@ def test_a_source_that_changes_while_it_is_read_leaves_nothing(bench: Bench) -> 
                   destination=bench.b2("big"))  # fmt: skip
     assert caught.value.code == "source_changed"
     assert bench.versions("big") == []
-    assert journal.fields == {}
+    assert journal.fields == {"changed": "1"}
     go_on(bench, MemoryJournal())
     check_one_version(bench, path.read_bytes())
 
@@ -328,3 +329,66 @@ def test_two_large_uploads_share_the_memory(bench: Bench) -> None:
         width=4,
     )
     assert [bench.versions(job)[0].size for job in "abcd"] == 4 * [len(CONTENT)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_one_part_is_a_small_file(bench: Bench, known: bool) -> None:
+    """B2 makes no large file of one part: such a job failed for good."""
+    content = CONTENT[: 2 * PART_BYTES]
+    large = bench.with_settings(part_size_bytes=2 * PART_BYTES)
+    pipe = Pipe(content, len(content) if known else None)
+    piped = replace(large, context=replace(large.context, open_source=lambda _: pipe))
+    result = piped.run("upload", source="https://pipe.example/f", destination=bench.b2("big"))
+    assert result.sha1 == hashlib.sha1(content).hexdigest()
+    assert "b2_start_large_file" not in bench.admin.counters().calls
+    check_one_version(bench, content)
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_a_file_that_somebody_cancels_begins_anew(bench: Bench, attempts: int) -> None:
+    journal = stop_after(bench, 3) if attempts == 2 else MemoryJournal()
+    attempt = bench.attempt(number=attempts, journal=journal)
+    client = bench.context.client("default", bench.attempt())
+    cancelled: list[str] = []
+    lock = threading.Lock()
+
+    def cancel(phase: str, done: int, total: int | None = None) -> None:
+        with lock:
+            if phase == "sending" and done > 5 * PART_BYTES and not cancelled:
+                [unfinished] = bench.versions("big")
+                cancelled.append(unfinished.file_id)
+                client.cancel_large_file(unfinished.file_id)
+
+    attempt.progress = cancel  # type: ignore[method-assign]
+    result = bench.run(
+        "upload", attempt, source=bench.put("big", CONTENT), destination=bench.b2("big")
+    )
+    assert len(cancelled) == 1
+    assert result.sha1 == SHA1
+    check_one_version(bench)
+
+
+def test_a_source_that_always_changes_ends_the_job(bench: Bench) -> None:
+    """A log in a sync was sent again and again for a day, and the sync waited for it."""
+    journal = MemoryJournal()
+    path = bench.folder / "in" / "log"
+    path.write_bytes(CONTENT)
+
+    class Written(MemoryJournal):
+        def record(self, fields: dict[str, str]) -> None:
+            super().record(fields)
+            with path.open("ab") as file:
+                file.write(b"a line")
+
+    waits = []
+    for number in range(1, 5):
+        written = Written()
+        written.fields = journal.fields
+        attempt = bench.attempt(number=number, journal=written)
+        with pytest.raises(JobError) as caught:
+            bench.run("upload", attempt, source="data://in/log", destination=bench.b2("big"))
+        waits.append(caught.value.wait.seconds if caught.value.wait else None)
+    assert waits == [1.0, 3.0, 9.0, None]
+    assert caught.value.code == "source_keeps_changing"
+    assert "data://in/log" in caught.value.message
+    assert bench.versions("big") == []

@@ -9,7 +9,7 @@ import pytest
 
 from b2jobs.errors import CallerError
 from b2jobs.feed import RowsBroke, _chunks
-from b2jobs.manifest import Row
+from b2jobs.items import Item
 from b2jobs_worker.batch.ledger.feed import Look
 from b2jobs_worker.batch.plan.feed import FeedPlan
 from b2jobs_worker.batch.plan.source import NotYet
@@ -17,7 +17,7 @@ from b2jobs_worker.batch.proof.verify import fed_chunks
 
 
 def row(at: int) -> list[Any]:
-    return Row(at, "upload", f"data://r/{at}", f"b2://some-bucket/{at}").packed()
+    return Item("upload", f"data://r/{at}", f"b2://some-bucket/{at}", line=at).packed()
 
 
 class PlayedFeed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
 from typing import Any
@@ -12,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2jobs.errors import Failure, InvalidJob
-from b2jobs.ledger import FIELDS, Digest, lines_of, report_line, report_text, segment
+from b2jobs.items import Item, refused, unpacked
+from b2jobs.ledger import FIELDS, Digest, LedgerLine, lines_of, report_line, report_text, segment
 from b2jobs.reports import ReportReader, csv_lines
-from b2jobs_worker.batch.ledger.item import Item
 from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure, planned_again
 from b2jobs_worker.batch.planner.again import _step
 
@@ -45,7 +44,7 @@ def lines(outcomes: list[Outcome]) -> list[str]:
         ledger_line(
             at,
             Item("upload", f"data://r/{at}", f"b2://bucket/{at}", 5, None, at + 1, {"info": {}}),
-            json.loads(outcome.line()),
+            outcome,
         )
         for at, outcome in enumerate(outcomes)
     ]
@@ -91,8 +90,22 @@ def test_running_again_takes_each_undone_line_once_and_counts_exactly(
 
 
 def test_a_refused_line_is_never_run_again() -> None:
-    line: list[Any] = [0, "refused", "s", "d", "failed", *[None] * 10]
-    assert planned_again(line) is None
+    assert planned_again(LedgerLine(0, "refused", "s", "d", "failed")) is None
+
+
+def test_a_line_refused_for_now_is_run_again_as_the_item_it_would_be() -> None:
+    item = Item("upload", "data://r/a", "b2://bucket/a", 5, "a" * 40, 7, {"info": {"k": "v"}})
+    refusal = unpacked(refused(item, "bucket_not_found", "There is none.", for_now=True).packed())
+    failure = Failure(code="bucket_not_found", message="There is none.", act="caller")
+    for planned, again in ((refusal, item), (refused(item, "name_unsafe", "No."), None)):
+        packed = segment([ledger_line(3, planned, of_failure(planned, failure))])
+        (line,) = lines_of(packed)
+        assert (line.item, line.line, line.code) == (3, 7, "bucket_not_found")
+        assert planned_again(line) == again
+
+
+def test_the_middle_of_a_line_is_an_outcome() -> None:
+    assert FIELDS[4:13] == Outcome._fields
 
 
 @given(st.lists(st.dictionaries(TEXT, TEXT, max_size=3), max_size=20), st.randoms())

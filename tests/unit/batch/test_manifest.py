@@ -13,24 +13,22 @@ from hypothesis import strategies as st
 
 from b2jobs.duplicates import DuplicateFinder
 from b2jobs.errors import InvalidJob
+from b2jobs.items import Item, Refusal, unpacked
 from b2jobs.ledger import packed_rows, rows_of
 from b2jobs.manifest import (
     MOST_LINE_BYTES,
-    BadLine,
     Line,
     Reader,
-    Row,
     decompressed,
     lines,
     row,
-    row_of,
 )
 from b2jobs.patterns import chosen, silenced
 
 UP = ("data://root/a", "b2://some-bucket/a")
 
 
-def read(text: str) -> list[Row | BadLine]:
+def read(text: str) -> list[Item | Refusal]:
     found = lines(io.BytesIO(text.encode()), "list.csv")
     return [each for each in Reader().rows(found) if each is not None]
 
@@ -38,8 +36,8 @@ def read(text: str) -> list[Row | BadLine]:
 def test_csv_with_and_without_a_header() -> None:
     (plain,) = read("data://root/a,b2://some-bucket/a,12\n")
     (named,) = read("size,destination,source\n12,b2://some-bucket/a,data://root/a\n")
-    assert plain == Row(1, "upload", *UP, 12)
-    assert named == Row(2, "upload", *UP, 12)
+    assert plain == Item("upload", *UP, 12, line=1)
+    assert named == Item("upload", *UP, 12, line=2)
 
 
 def test_json_lines_and_options() -> None:
@@ -47,7 +45,7 @@ def test_json_lines_and_options() -> None:
         '\ufeff{"source": "data://root/a", "destination": "b2://some-bucket/x/", "size": 3, '
         '"sha1": "%s", "info": {"k": "v"}, "content_type": "text/plain"}\n' % ("AB" * 20)
     )
-    assert isinstance(row, Row)
+    assert isinstance(row, Item)
     assert row.destination == "b2://some-bucket/x/a"
     assert row.sha1 == "ab" * 20
     assert row.options == {"content_type": "text/plain", "info": {"k": "v"}}
@@ -83,16 +81,16 @@ def test_json_lines_and_options() -> None:
 def test_what_is_wrong_is_said_by_line(line: str, code: str) -> None:
     prefix = "" if line.startswith("{") else "source,destination,size,sha1,content_type,info\n"
     (bad,) = read(prefix + line)
-    assert isinstance(bad, BadLine)
+    assert isinstance(bad, Refusal)
     assert (bad.code, bad.line) == (code, 1 if not prefix else 2)
-    assert row_of(bad.packed()) == bad
+    assert unpacked(bad.packed()) == bad
 
 
 @given(st.binary(max_size=200))
 @example(b"a\rb,c")
 def test_any_bytes_give_a_row_or_a_bad_line(raw: bytes) -> None:
     for found in Reader().rows(lines(io.BytesIO(raw), "list.csv")):
-        assert found is None or isinstance(found, Row | BadLine)
+        assert found is None or isinstance(found, Item | Refusal)
 
 
 def test_an_endless_line_is_a_bad_line_and_costs_no_memory() -> None:
@@ -116,7 +114,7 @@ def test_an_endless_line_is_a_bad_line_and_costs_no_memory() -> None:
     assert line.size == 99 * (MOST_LINE_BYTES + 1) + 1
     assert len(line.raw) == most == MOST_LINE_BYTES + 1
     bad = Reader().read(line.raw, 1)
-    assert isinstance(bad, BadLine)
+    assert isinstance(bad, Refusal)
     assert bad.code == "line_too_long"
 
 
@@ -150,7 +148,7 @@ def test_what_is_not_compressed_as_its_name_says_is_unreadable(name: str, conten
 @pytest.mark.parametrize("fields", [None, (), ["data://r/a"], "text", 7, {1: 2}, {}])
 def test_what_is_no_mapping_is_a_bad_line(fields: object) -> None:
     bad = row(5, fields)
-    assert isinstance(bad, BadLine)
+    assert isinstance(bad, Refusal)
     assert (bad.line, bad.code) == (5, "line_broken")
 
 
@@ -169,7 +167,7 @@ SCRIPT = st.recursive(
 )
 def test_any_fields_give_something_that_can_be_stored(fields: dict[str, object]) -> None:
     found = row(1, fields)
-    assert row_of(rows_of(packed_rows([found.packed()]))[0]) == found
+    assert unpacked(rows_of(packed_rows([found.packed()]))[0]) == found
 
 
 def test_compressed_manifests_read_as_plain_ones() -> None:

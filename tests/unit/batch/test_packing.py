@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from b2jobs_worker.batch.ledger.item import Item, Planned, Refusal, unpacked
+from b2jobs.items import Item, Planned, Refusal, unpacked
 from b2jobs_worker.batch.plan.packing import (
     ALONE_BYTES,
     FEWEST_ITEMS,

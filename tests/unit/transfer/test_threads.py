@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from b2jobs_worker.transfer.threads import Threads
+from support.waiting import eventually
 
 
 def test_no_more_than_the_width_at_once() -> None:
@@ -59,11 +60,26 @@ def test_leaving_with_an_exception_waits_for_what_runs() -> None:
     assert ended.is_set()
 
 
-def test_check_raises_what_a_lane_has_raised() -> None:
-    def act() -> None:
-        raise ValueError("wrong")
-
+def test_check_raises_what_a_lane_has_raised_and_waits_for_no_other() -> None:
+    go = threading.Event()
     lanes = Threads().lanes(2)
-    lanes.submit(act)
+    lanes.submit(go.wait, 10)
+    lanes.submit(wrong)
+    try:
+        with pytest.raises(ValueError, match="wrong"):
+            eventually(lanes.check, timeout=5)
+    finally:
+        go.set()
+    lanes.check()  # told once
+    lanes.join()
+
+
+def test_join_raises_what_a_lane_has_raised() -> None:
+    lanes = Threads().lanes(2)
+    lanes.submit(wrong)
     with pytest.raises(ValueError, match="wrong"):
         lanes.join()
+
+
+def wrong() -> None:
+    raise ValueError("wrong")

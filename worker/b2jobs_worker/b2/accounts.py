@@ -53,6 +53,7 @@ class Account:
     def __init__(self, name: str, credential: Credential, http: Session) -> None:
         self.name = name
         self.credential = credential
+        self.http = http
         self.session = OneAuthorisation(http)
         self.concurrency = Concurrency()
         self.asking_for_buckets = threading.Lock()

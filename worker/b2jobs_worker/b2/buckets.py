@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from b2jobs_worker.b2 import errors
@@ -63,15 +64,22 @@ class BucketCalls(Calls):
         return self.call("list_buckets", look, needs=("listBuckets",))
 
     def create_bucket(
-        self, name: str, bucket_type: str, lifecycle: list[dict[str, Any]] | None
+        self,
+        name: str,
+        bucket_type: str,
+        lifecycle: list[dict[str, Any]] | None,
+        *,
+        in_doubt: Callable[[], dict[str, Any] | None],
     ) -> dict[str, Any]:
+        """Make a bucket. *in_doubt* finds the one that a try without an answer has made."""
+
         def create(account: Account) -> dict[str, Any]:
             document: dict[str, Any] = account.session.create_bucket(
                 account.session.info.get_account_id(), name, bucket_type, lifecycle_rules=lifecycle
             )
             return document
 
-        return self.call("create_bucket", create, needs=("writeBuckets",))
+        return self.call("create_bucket", create, needs=("writeBuckets",), in_doubt=in_doubt)
 
     def update_bucket(
         self,
@@ -90,12 +98,16 @@ class BucketCalls(Calls):
 
         return self.call("update_bucket", update, needs=("writeBuckets",), bucket=bucket.name)
 
-    def delete_bucket(self, bucket: BucketName) -> dict[str, Any]:
-        def delete(account: Account) -> dict[str, Any]:
-            document: dict[str, Any] = account.session.delete_bucket(
-                account.session.info.get_account_id(), bucket.bucket_id
-            )
-            account.forget_bucket(bucket.name)
-            return document
+    def delete_bucket(self, bucket: BucketName) -> bool:
+        """Remove an empty bucket; false when it is not there (any more)."""
 
-        return self.call("delete_bucket", delete, needs=("deleteBuckets",), bucket=bucket.name)
+        def delete(account: Account) -> bool:
+            account.session.delete_bucket(account.session.info.get_account_id(), bucket.bucket_id)
+            return True
+
+        try:
+            return self.call(
+                "delete_bucket", delete, needs=("deleteBuckets",), absent=lambda doubted: doubted
+            )
+        finally:
+            self.account().forget_bucket(bucket.name)

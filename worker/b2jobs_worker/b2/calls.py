@@ -11,7 +11,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from b2sdk.v3.exception import B2Error
+from b2sdk.v3.exception import (
+    B2Error,
+    EmailNotVerified,
+    InvalidAuthToken,
+    NoPaymentHistory,
+    Unauthorized,
+)
 
 from b2jobs.errors import JobError
 from b2jobs_worker.b2 import errors, retry
@@ -19,8 +25,11 @@ from b2jobs_worker.b2.accounts import Account, Accounts
 from b2jobs_worker.b2.calling import Caller, Interruptible, calling_as
 from b2jobs_worker.b2.http import Carried
 from b2jobs_worker.b2.meter import Meter
+from b2jobs_worker.b2.session import KeyRefused
 
 T = TypeVar("T")
+
+_ABSENT = frozenset({"file_not_found", "bucket_not_found", "already_hidden", "large_file_gone"})
 
 
 class Calls:
@@ -66,6 +75,10 @@ class Calls:
             raise errors.name_not_allowed(name, prefix)
         return account
 
+    def may(self, capability: str) -> bool:
+        """Whether the account's key has *capability*. Costs no call."""
+        return capability in self.account().capabilities
+
     def call(
         self,
         name: str,
@@ -75,45 +88,72 @@ class Calls:
         moves: int = 0,
         bucket: str | None = None,
         in_doubt: Callable[[], T | None] | None = None,
+        absent: Callable[[bool], T] | None = None,
     ) -> T:
         """Make the call *name* (b2sdk's word), trying again for seconds where that helps.
 
         *needs* are the capabilities it takes, *moves* the bytes it sends, *bucket* what to
-        forget when B2 does not know it. *in_doubt* marks a call that commits: interrupted,
-        it still waits a moment for its answer, and it is asked when the call may have taken
-        effect without one, before it is tried again or given up; what it returns is the
-        outcome.
+        forget when B2 does not know it.
+
+        *in_doubt* and *absent* mark a call that commits: interrupted, it still waits a moment
+        for its answer. *in_doubt* finds what earlier tries have made and removes all but one
+        of it. It is asked when a try may have taken effect without saying so: before the next
+        try, before giving up, and after a later try that succeeded, since the effect can come
+        late. *absent* says the outcome when B2 knows nothing (any more) of what the call is
+        about; it is told whether an earlier try may have been the reason.
         """
         tries = 0
+        doubted = False
         while True:
-            self.attempt.checkpoint()
-            account = self.require(*needs)
-            self._accounts.governor.admit(account.name, moves, self.attempt.checkpoint)
-            account.concurrency.enter(self.attempt.checkpoint)
-            overloaded = False
             tries += 1
             try:
-                return self.once(
-                    account, name, partial(act, account), needs, commits=in_doubt is not None
-                )
+                outcome = self._try(name, act, needs, moves, in_doubt or absent)
+                break
             except JobError as error:
-                overloaded = error.code in retry.OVERLOADED
-                if error.code == "bucket_not_found" and bucket is not None:
-                    account.forget_bucket(bucket)
-                pause = retry.pause_before_next(error, tries)
-                if pause is None and (in_doubt is None or error.code not in retry.DOUBTFUL):
-                    raise
                 failed = error
-            finally:
-                account.concurrency.leave(moves, overloaded=overloaded)
+            doubted = doubted or failed.code in retry.DOUBTFUL
+            if absent is not None and failed.code in _ABSENT:
+                return absent(doubted)
+            if failed.code == "bucket_not_found" and bucket is not None:
+                self.account().forget_bucket(bucket)
+            pause = retry.pause_before_next(failed, tries)
             if pause is not None:
                 self.sleep(pause)
-            if in_doubt is not None and failed.code in retry.DOUBTFUL:
-                outcome = in_doubt()
-                if outcome is not None:
-                    return outcome
+            if in_doubt is not None and doubted:
+                try:
+                    found = in_doubt()
+                except JobError as error:
+                    # The next attempt looks. Why this one ends is the call's own failure.
+                    raise (failed if pause is None else error) from error
+                if found is not None:
+                    return found
             if pause is None:
                 raise failed
+        if in_doubt is not None and doubted and (found := in_doubt()) is not None:
+            return found
+        return outcome
+
+    def _try(
+        self,
+        name: str,
+        act: Callable[[Account], T],
+        needs: tuple[str, ...],
+        moves: int,
+        commits: object,
+    ) -> T:
+        """Wait for the call's turn and make it once."""
+        self.attempt.checkpoint()
+        account = self.require(*needs)
+        self._accounts.governor.admit(account.name, moves, self.attempt.checkpoint)
+        account.concurrency.enter(self.attempt.checkpoint)
+        overloaded = False
+        try:
+            return self.once(account, name, partial(act, account), needs, commits=bool(commits))
+        except JobError as error:
+            overloaded = error.code in retry.OVERLOADED
+            raise
+        finally:
+            account.concurrency.leave(moves, overloaded=overloaded)
 
     def once(
         self,
@@ -134,10 +174,25 @@ class Calls:
             # An aborted connection looks like a broken one; the reason is the interruption.
             self.attempt.checkpoint()
             missing = () if name == "authorize_account" else set(needs) - account.capabilities
+            if _is_about_the_key(error) and name != "authorize_account":
+                self._ask_whether_key_is_valid(account)
             converted = errors.convert(error, missing=missing)
             if converted.wait is not None and converted.wait.reason in ("rate_limited", "cap"):
                 self._accounts.governor.pause(account.name, converted)
             raise converted from error
+
+    @staticmethod
+    def _ask_whether_key_is_valid(account: Account) -> None:
+        """Raise `credentials_invalid` when B2 does not know the key any more.
+
+        A call with a deleted key is refused like one that the key may not make.
+        """
+        try:
+            account.session.authorize_automatically()
+        except KeyRefused as refused:
+            raise errors.convert(refused) from refused
+        except B2Error:
+            return  # not to be learned now: the first refusal counts
 
     def sleep(self, seconds: float) -> None:
         """Wait, and raise `Interrupted` when the attempt must end meanwhile."""
@@ -145,3 +200,9 @@ class Calls:
         while (left := end - time.monotonic()) > 0:
             self.attempt.checkpoint()
             time.sleep(min(left, 0.1))
+
+
+def _is_about_the_key(error: B2Error) -> bool:
+    return isinstance(error, Unauthorized) and not isinstance(
+        error, InvalidAuthToken | EmailNotVerified | NoPaymentHistory
+    )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from b2sdk.v3 import MetadataDirectiveMode
-from b2sdk.v3.exception import FileAlreadyHidden
 
+from b2jobs.errors import OperatorError
 from b2jobs_worker.b2 import errors, versions
 from b2jobs_worker.b2.accounts import Account, BucketName
-from b2jobs_worker.b2.calls import Calls
+from b2jobs_worker.b2.listings import ListingCalls
 from b2jobs_worker.b2.versions import FileVersion
 
 
-class CopyCalls(Calls):
+class CopyCalls(ListingCalls):
     """Copying and removing; see `Calls` for what every call does."""
 
     def copy_file(
@@ -62,25 +62,42 @@ class CopyCalls(Calls):
         return self.call("copy_part", copy, needs=("readFiles", "writeFiles"))
 
     def delete_version(self, file_id: str, name: str) -> bool:
-        """Remove one version; false when it is not there (any more)."""
+        """Remove one version; false when it is not there (any more).
+
+        Raises:
+            OperatorError: `file_locked`.
+        """
 
         def delete(account: Account) -> bool:
-            try:
-                account.session.delete_file_version(file_id, name)
-            except errors.NOT_FOUND:
-                return False
+            account.session.delete_file_version(file_id, name)
             return True
 
-        return self.call("delete_file_version", delete, needs=("deleteFiles",))
+        try:
+            return self.call(
+                *("delete_file_version", delete),
+                needs=("deleteFiles",),
+                absent=lambda doubted: doubted,
+            )
+        except OperatorError as error:
+            if error.code in ("unauthorized", "access_denied") and self.may("readFiles"):
+                version = self.version(file_id)
+                if version is not None and version.is_locked:
+                    raise errors.file_locked(version) from error
+            raise
 
     def hide_file(self, bucket: BucketName, name: str) -> FileVersion | None:
         """Put a hide marker over *name*; None when it is not visible. Class A."""
 
         def hide(account: Account) -> FileVersion | None:
-            try:
-                document = account.session.hide_file(bucket.bucket_id, name)
-            except (FileAlreadyHidden, errors.NOT_FOUND):
-                return None
-            return versions.from_json(document)
+            return versions.from_json(account.session.hide_file(bucket.bucket_id, name))
 
-        return self.call("hide_file", hide, needs=("writeFiles",), bucket=bucket.name)
+        def hidden(doubted: bool) -> FileVersion | None:
+            """An earlier try's marker, where it is that one and may be looked up."""
+            if not doubted or "listFiles" not in self.account().capabilities:
+                return None
+            newest = next(self.versions_of(bucket, name), None)
+            return newest if newest is not None and newest.action == "hide" else None
+
+        return self.call(
+            "hide_file", hide, needs=("writeFiles",), bucket=bucket.name, absent=hidden
+        )

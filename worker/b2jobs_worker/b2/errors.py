@@ -1,7 +1,7 @@
 """b2sdk's exceptions become ours here, once.
 
 Each of b2sdk's exception classes is in `_TABLE` (a test lists them and fails on a new
-one); what a job does about each is the table in B2.md and docs/errors.md. Beside the
+one); what a job does about each is in docs/errors.md. Beside the
 class, three things are read from the text, since b2sdk has no class for them: the caps it
 does not know, a checksum that was wrong on the way up, and a wrong key.
 """
@@ -23,12 +23,15 @@ from b2jobs.errors import (
     Wait,
 )
 from b2jobs_worker.b2.session import KeyRefused
+from b2jobs_worker.b2.versions import FileVersion
 
 STORAGE_CAP_LOOK_SECONDS = 900.0
 """A storage cap ends when an operator acts; until then it is looked at this often."""
 
 _CAP = re.compile(r"\b(\w*cap_exceeded)\b")
 _CHECKSUM = re.compile(r"(sha1|checksum).{0,40}(did not match|mismatch)", re.IGNORECASE)
+_CUSTOMER_KEY = re.compile(r"\bSSE-C\b")
+_NO_UPLOAD = re.compile(r"no active upload", re.IGNORECASE)
 _SECRET = re.compile(r"(token |Authorization[=:] ?)\S+")
 
 NOT_FOUND: type[Exception] = next(
@@ -78,6 +81,14 @@ def convert(
             return PassingError(
                 "checksum_mismatch", "B2 received other bytes than were sent; nothing was stored."
             )
+        case b2.BadRequest() if _CUSTOMER_KEY.search(text):
+            return customer_key_needed("The file")
+        case b2.BadRequest() if _NO_UPLOAD.search(text):
+            return CallerError(
+                "large_file_gone",
+                "B2 has no unfinished large file with this id (any more).",
+                hint="Look for a lifecycle rule or a clean-up that cancels unfinished files early.",
+            )
         case b2.BadRequest() if error.code == "cannot_delete_non_empty_bucket":
             return CallerError(
                 "bucket_not_empty",
@@ -125,6 +136,32 @@ def name_not_allowed(name: str, prefix: str) -> OperatorError:
 def file_not_found(what: str) -> CallerError:
     return CallerError(
         "file_not_found", f"There is no file {what}.", hint="Correct the name or the file id."
+    )
+
+
+def customer_key_needed(what: str) -> CallerError:
+    return CallerError(
+        "customer_key_needed",
+        f"{what} is encrypted with a customer's key (SSE-C), which b2jobs does not have.",
+        hint="Use a tool that is given the key, or store the file anew with SSE-B2.",
+    )
+
+
+def file_locked(version: FileVersion) -> OperatorError:
+    """B2 does not delete it, whoever asks."""
+    what = f"The version {version.file_id} of {version.name}"
+    if version.is_held:
+        return OperatorError(
+            "file_locked",
+            f"{what} is under a legal hold.",
+            hint="Lift the hold with a key that has writeFileLegalHolds, then try again.",
+        )
+    until = datetime.fromtimestamp((version.locked_until_millis or 0) / 1000, UTC)
+    return OperatorError(
+        "file_locked",
+        f"{what} is retained until {until:%Y-%m-%d %H:%M:%S} UTC.",
+        hint="Wait until then; a governance lock can be lifted by a key with bypassGovernance. "
+        'Uploads with if_exists="version" leave it as it is.',
     )
 
 

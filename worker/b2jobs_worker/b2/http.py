@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlencode, urlsplit
@@ -112,6 +114,7 @@ class Session:
         if ca_file is not None:
             tls.load_verify_locations(cafile=ca_file)
         self._pool = ConnectionPool(tls, connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS)
+        self.heard: tuple[str | None, float] = None, 0.0  # the Date of the last answer, and when
 
     def request(
         self,
@@ -151,9 +154,24 @@ class Session:
             raise Carried(error) from error
         empty = method == "HEAD" or answer[0] in (204, 304)
         response = Response(url, answer, exchange.body(answer[2], empty), exchange)
+        self.heard = response.headers.get("date"), time.monotonic()
         if not stream:
             _ = response.content
         return response
+
+    def server_millis(self) -> int:
+        """The time in milliseconds: this machine's, or B2's where that is the earlier one.
+
+        A clock that is ahead must not make old what is not. B2's time is that of its last
+        answer, to the second.
+        """
+        own = time.time_ns() // 1_000_000
+        date, heard_at = self.heard
+        try:
+            told = parsedate_to_datetime(date or "").timestamp()
+        except ValueError:
+            return own
+        return min(own, round((told + 1 + time.monotonic() - heard_at) * 1000))
 
     def close(self) -> None:
         self._pool.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from b2jobs.errors import JobError
 from b2jobs_worker.b2 import errors, versions
 from b2jobs_worker.b2.accounts import Account, BucketName
 from b2jobs_worker.b2.calls import Calls
@@ -27,12 +28,12 @@ class ListingCalls(Calls):
     def latest(self, bucket: BucketName, name: str) -> FileVersion | None:
         """The visible version of *name*: None when there is none or it is hidden.
 
-        Class B; class C with a key that may list and not read.
+        Class B; class C with a key that may list and not read, and for a file with a
+        customer's key, which B2 refuses to tell about without a reason.
         """
-        capabilities = self.account().capabilities
-        if "readFiles" not in capabilities and "listFiles" in capabilities:
-            page = self.list_names(bucket, prefix=name, start=name, count=1)
-            return next((file for file in page[0] if file.name == name), None)
+        may_list = "listFiles" in self.account().capabilities
+        if "readFiles" not in self.account().capabilities and may_list:
+            return self._listed(bucket, name)
 
         def look(account: Account) -> FileVersion | None:
             try:
@@ -41,7 +42,19 @@ class ListingCalls(Calls):
                 return None
             return versions.from_headers(headers)
 
-        return self.call("get_file_info_by_name", look, needs=("readFiles",))
+        try:
+            return self.call("get_file_info_by_name", look, needs=("readFiles",))
+        except JobError as error:
+            # The answer to HEAD has no body, so these come without B2's words.
+            if error.code not in ("bad_request", "access_denied", "b2_unknown_error"):
+                raise
+            if not may_list:
+                raise errors.customer_key_needed(f"Probably b2://{bucket.name}/{name}") from error
+            return self._listed(bucket, name)
+
+    def _listed(self, bucket: BucketName, name: str) -> FileVersion | None:
+        page, _ = self.list_names(bucket, prefix=name, start=name, count=1)
+        return next((file for file in page if file.name == name), None)
 
     def list_names(
         self, bucket: BucketName, *, prefix: str, start: str | None = None, count: int = 1000

@@ -27,8 +27,9 @@ _MOST_TRIES = {
     "answer_unreadable": 2,
 }
 OVERLOADED = frozenset({"service_unavailable", "service_failed", "rate_limited", "timeout"})
-DOUBTFUL = frozenset({"connection_broken", "service_failed", "timeout", "answer_unreadable"})
-"""After these B2 may have done what was asked although no answer came."""
+DOUBTFUL = OVERLOADED | {"connection_broken", "answer_unreadable", "b2_unknown_error"}
+"""After these B2 may have done what was asked, or do it yet: 503 and 429 are seen after the
+effect too."""
 
 
 def pause_before_next(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from b2jobs_worker.b2 import errors, versions
+from b2jobs.errors import CallerError
+from b2jobs_worker.b2 import versions
 from b2jobs_worker.b2.accounts import Account, BucketName
 from b2jobs_worker.b2.http import Body
 from b2jobs_worker.b2.listings import ListingCalls
@@ -50,9 +51,15 @@ class UploadCalls(ListingCalls):
         )
 
     def start_large_file(
-        self, bucket: BucketName, name: str, content_type: str, info: Mapping[str, str]
+        self,
+        bucket: BucketName,
+        name: str,
+        content_type: str,
+        info: Mapping[str, str],
+        *,
+        in_doubt: Callable[[], str | None],
     ) -> str:
-        """Begin a large file and return its id."""
+        """Begin a large file and return its id. *in_doubt*: as `upload_file`'s, for ids."""
 
         def start(account: Account) -> str:
             document = account.session.start_large_file(
@@ -60,7 +67,13 @@ class UploadCalls(ListingCalls):
             )
             return str(document["fileId"])
 
-        return self.call("start_large_file", start, needs=("writeFiles",), bucket=bucket.name)
+        return self.call(
+            "start_large_file",
+            start,
+            needs=("writeFiles",),
+            bucket=bucket.name,
+            in_doubt=in_doubt,
+        )
 
     def upload_part(
         self, file_id: str, number: int, body: bytes | Body, *, length: int, sha1: str
@@ -73,8 +86,13 @@ class UploadCalls(ListingCalls):
 
         return self.call("upload_part", send, needs=("writeFiles",), moves=length)
 
-    def finish_large_file(self, file_id: str, sha1s: Sequence[str]) -> FileVersion:
-        """Make a version of the parts. Safe to repeat: what was finished is returned again."""
+    def finish_large_file(
+        self, file_id: str, sha1s: Sequence[str], *, in_doubt: Callable[[], FileVersion | None]
+    ) -> FileVersion:
+        """Make a version of the parts. Safe to repeat: what was finished is returned again.
+
+        *in_doubt* finds it for a key that may not read.
+        """
 
         def finish(account: Account) -> FileVersion:
             version = versions.from_json(account.session.finish_large_file(file_id, list(sha1s)))
@@ -82,23 +100,39 @@ class UploadCalls(ListingCalls):
             return version
 
         def finished() -> FileVersion | None:
+            if "readFiles" not in self.account().capabilities:
+                return in_doubt()
             version = self.version(file_id)
             return version if version is not None and version.action == "upload" else None
 
-        return self.call("finish_large_file", finish, needs=("writeFiles",), in_doubt=finished)
+        try:
+            return self.call("finish_large_file", finish, needs=("writeFiles",), in_doubt=finished)
+        except CallerError:
+            # So a file is refused that a finish without an answer, or a late one, has made.
+            version = finished()
+            if version is None:
+                raise
+            return version
 
     def cancel_large_file(self, file_id: str) -> bool:
         """Remove an unfinished large file and its parts; false when there is none (any more)."""
 
         def cancel(account: Account) -> bool:
             account.session.info.clear_large_file_upload_urls(file_id)
-            try:
-                account.session.cancel_large_file(file_id)
-            except errors.NOT_FOUND:
-                return False
+            account.session.cancel_large_file(file_id)
             return True
 
-        return self.call("cancel_large_file", cancel, needs=("writeFiles",))
+        return self.call(
+            "cancel_large_file", cancel, needs=("writeFiles",), absent=lambda doubted: doubted
+        )
+
+    def is_unfinished(self, file_id: str) -> bool:
+        """Whether this large file can still take parts."""
+        try:
+            self._parts_page(file_id, 1)
+        except CallerError:
+            return False
+        return True
 
     def list_parts(self, file_id: str) -> dict[int, str]:
         """SHA-1 by number of the parts B2 has."""

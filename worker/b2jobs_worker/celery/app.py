@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 from celery import Celery
-from celery.signals import worker_init, worker_shutting_down
+from celery.signals import worker_init, worker_ready, worker_shutting_down
 
 from b2jobs import redis_url
 from b2jobs.redis import QUEUES
@@ -70,6 +71,11 @@ def make_app(settings: Settings) -> Celery:
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)  # delivery/ says what becomes of jobs
     return app
+
+
+def when_ready(act: Callable[[], None]) -> None:
+    """Call *act* when this process has its queues, before it takes the first job."""
+    worker_ready.connect(lambda **_: act(), weak=False)
 
 
 def queue_names(priorities: list[str]) -> str:

@@ -19,29 +19,30 @@ def warn_about_redis(settings: Settings) -> list[str]:
     worker starts all the same and waits for it.
     """
     try:
-        found = connect(settings.redis_url, settings.redis_timeout_seconds).config_get(
+        config = connect(settings.redis_url, settings.redis_timeout_seconds).config_get(
             "appendonly", "maxmemory-policy", "maxmemory"
         )
     except (RedisError, OSError) as error:
         warnings = [f"Redis at {shown(settings.redis_url)} could not be asked: {error}"]
     else:
-        warnings = list(_dangers(found))
+        warnings = dangers(config)
     for warning in warnings:
         logger.warning("%s", warning)
     return warnings
 
 
-def _dangers(config: dict[str | None, str | None]) -> list[str]:
-    dangers = []
+def dangers(config: dict[str | None, str | None]) -> list[str]:
+    """What in Redis's configuration could lose accepted jobs."""
+    found = []
     if config.get("appendonly") == "no":
-        dangers.append(
+        found.append(
             "Redis keeps no append-only file: jobs accepted since its last snapshot are lost "
             "when it restarts. Set `appendonly yes`."
         )
     policy = config.get("maxmemory-policy")
     if policy not in (None, "noeviction"):
-        dangers.append(
+        found.append(
             f"Redis may evict jobs when its memory is full (maxmemory-policy {policy}). "
             "Set `maxmemory-policy noeviction`."
         )
-    return dangers
+    return found

@@ -32,6 +32,8 @@ class Remove(NamedTuple):
     """Delete a version in B2, or a local file (without an id).
 
     follows: the name's transfer, which must have succeeded first.
+    uncovers: a hide marker over versions that go too, which would be visible without it if
+        one of them stayed. So it goes last, and only when they have gone.
     identity: of the local file that was compared; another one is left alone.
     """
 
@@ -40,6 +42,7 @@ class Remove(NamedTuple):
     reason: Literal["gone", "old", "hide marker"]
     follows: bool
     identity: str = ""
+    uncovers: bool = False
 
 
 class Hide(NamedTuple):
@@ -106,6 +109,7 @@ def _removed(
             version.file_id,
             "hide marker" if version.is_hide else "old" if is_old else "gone",
             follows=transferred,
+            uncovers=_uncovers(destination, index) and not transferred,
         )
 
 
@@ -130,4 +134,9 @@ def _aged(source: Entry | None, destination: Entry, rules: Rules) -> Iterator[Ac
         if (rules.now_millis - ended) / DAY_MILLIS <= rules.keep_days:
             return
         reason: Literal["hide marker", "old"] = "hide marker" if version.is_hide else "old"
-        yield Remove(destination.name, version.file_id, reason, follows=False)
+        uncovers = _uncovers(destination, index)
+        yield Remove(destination.name, version.file_id, reason, follows=False, uncovers=uncovers)
+
+
+def _uncovers(destination: Entry, index: int) -> bool:
+    return index == 0 and destination.versions[0].is_hide and len(destination.versions) > 1

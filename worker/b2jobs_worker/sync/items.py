@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from b2jobs.items import Item, Planned, Refusal
 from b2jobs.metadata import MODIFIED_MILLIS
 from b2jobs.requests import check_info
 from b2jobs_worker.b2.versions import JOB_TAG
-from b2jobs_worker.batch.ledger.item import Item, Planned, Refusal
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
 from b2jobs_worker.sync.entries import Entry
 from b2jobs_worker.sync.sides import Sides

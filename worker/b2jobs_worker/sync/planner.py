@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from b2jobs.errors import CallerError
+from b2jobs.items import Planned, Refusal
 from b2jobs.redis import unavailable
 from b2jobs.requests import Sync
 from b2jobs_worker.b2.meter import Meter
-from b2jobs_worker.batch.ledger.item import Planned, Refusal
 from b2jobs_worker.batch.ledger.store import Fenced, Store
 from b2jobs_worker.batch.plan.source import Forecast, NotYet
 from b2jobs_worker.sync import spool
@@ -34,14 +34,16 @@ SETTLE_SECONDS = 1.0
 class Outline:
     """What is known of the plan between two steps.
 
-    moves, removals, following: how many of each are in the spool, in this order. `following`
-    are old versions of files that are transferred: they go only if no transfer failed.
+    moves, removals, following, markers: how many of each are in the spool, in this order.
+    `following` are old versions of files that are transferred: they go only if no transfer
+    failed. `markers` are hide markers over what is removed: they go only if nothing failed.
     refused: how many of the moves are refusals. is_spooled: else it is compared again.
     """
 
     moves: int = 0
     removals: int = 0
     following: int = 0
+    markers: int = 0
     refused: int = 0
     is_spooled: bool = True
 
@@ -86,17 +88,18 @@ class SyncPlan:
                 compared=self._compared_counts(),
                 lines=self.lines,
             )
-        moves, removals, following = kept
+        moves, removals, following, markers = kept
         refusals = [item for item in moves if isinstance(item, Refusal)]
         outline = Outline(
             len(moves),
             len(removals),
             len(following),
+            len(markers),
             len(refusals),
             is_spooled=whole is not None,
         )
         if outline.is_spooled:
-            self._spool.write([*moves, *removals, *following])
+            self._spool.write([*moves, *removals, *following, *markers])
         self._store.note(
             self._attempt,
             sync=json.dumps(asdict(outline)),
@@ -120,10 +123,11 @@ class SyncPlan:
     # -- the first comparison --------------------------------------------------------------
 
     def _compared(self, *, must_see_all: bool) -> tuple[tuple[list[Planned], ...], int | None]:
-        """Moves, removals, and removals that follow a move; how many, or None: too many to keep."""
+        """The parts of an `Outline`; how many in all, or None: too many to keep."""
         moves: list[Planned] = []
         removals: list[Planned] = []
         following: list[Planned] = []
+        markers: list[Planned] = []
         count = 0
         sides = self._find_sides()
         for action in self._actions(sides, ""):
@@ -132,17 +136,19 @@ class SyncPlan:
                 self.lines.append(line(action))
             if count > spool.MOST_ITEMS:
                 if not must_see_all and not self._request.dry_run:
-                    return ([], [], []), None
+                    return ([], [], [], []), None
                 if count == spool.MOST_ITEMS + 1:
-                    moves, removals, following = [], [], []
+                    moves, removals, following, markers = [], [], [], []
                 continue
             if not isinstance(action, Remove | Hide):
                 moves.append(planned(action, sides))
             elif isinstance(action, Remove) and action.follows:
                 following.append(planned(action, sides))
+            elif isinstance(action, Remove) and action.uncovers:
+                markers.append(planned(action, sides))
             else:
                 removals.append(planned(action, sides))
-        kept = (moves, removals, following)
+        kept = (moves, removals, following, markers)
         return kept, count if count <= spool.MOST_ITEMS else None
 
     def _check(self, removes: bool) -> None:
@@ -162,7 +168,7 @@ class SyncPlan:
                 "too_much_to_delete",
                 f"{self.tally.gone} of the {self.tally.destinations} files below "
                 f"{self._request.destination} are not in the source; that is more than "
-                f"max_delete ({self._request.max_delete:g}) allows. Nothing was done.",
+                f"max_delete ({self._request.max_delete:g}) allows. Nothing was removed.",
                 hint="Look whether the source is whole; if it is right, raise max_delete.",
             )
 
@@ -202,6 +208,11 @@ class SyncPlan:
                 end = free_end
             for at, item in self._spool.read(start, end):
                 yield str(at + 1), item
+            if outline.markers and failed <= outline.refused:
+                if start < end:
+                    raise NotYet(SETTLE_SECONDS)
+                for at, item in self._spool.read(start, end + outline.markers):
+                    yield str(at + 1), item
         self._spool.clear()
 
     def _all_again(self) -> Iterator[Planned]:
@@ -227,12 +238,19 @@ class SyncPlan:
                     raise NotYet(SETTLE_SECONDS)
                 after = ""
             self._failed_when_settled()
+            # What is missing now was there when the transfers were planned, if a disk is away.
+            if stage != "r":
+                for _ in self._actions(sides, ""):
+                    pass
+                self._check(removes=True)
             # A name may lose several versions: only behind the last of them is a cursor.
             held: Remove | Hide | None = None
             moving = ""
             for action in self._actions(sides, after):
                 if isinstance(action, Transfer):
                     moving = action.source.name  # its transfer has failed: it stays as it is
+                elif isinstance(action, Remove) and action.uncovers:
+                    continue  # the next sync finds it alone
                 elif isinstance(action, Remove | Hide) and action.name != moving:
                     if held is not None:
                         after = held.name if held.name != action.name else after

@@ -30,7 +30,8 @@ def remove(request: Remove, attempt: Attempt, settings: Settings) -> DeleteResul
     """
     where = _place(request.target, settings)
     top = _place(request.top, settings)
-    if not _is_below(where, top):
+    inside = below(_whole(top), _whole(where))
+    if not inside or ".." in inside.split("/"):
         raise CallerError(
             "invalid_request",
             f"{request.target} is not below {request.top}.",
@@ -47,19 +48,22 @@ def remove(request: Remove, attempt: Attempt, settings: Settings) -> DeleteResul
         return DeleteResult(uri=request.target, status="unchanged")
     except OSError as error:
         raise failures.destination_error(error, request.target) from error
-    _remove_empty(where, top)
+    _remove_empty(where, inside.count("/"))
     return DeleteResult(uri=request.target, deleted=1)
 
 
-def _is_below(where: LocalPlace, top: LocalPlace) -> bool:
-    inside = below(f"/{top.path.strip('/')}".rstrip("/") or "/", f"/{where.path.lstrip('/')}")
-    return where.root == top.root and bool(inside) and ".." not in str(inside).split("/")
+def _whole(where: LocalPlace) -> str:
+    path = where.path.strip("/")
+    return f"{where.root.folder.rstrip('/')}/{path}" if path else where.root.folder
 
 
-def _remove_empty(where: LocalPlace, top: LocalPlace) -> None:
-    """Remove the folders that are empty now, from the file's own up, `top` not included."""
-    path = where.path.rpartition("/")[0]
-    while len(path) > len(top.path.rstrip("/")):
+def _remove_empty(where: LocalPlace, levels: int) -> None:
+    """Remove the folders that are empty now, from the file's own up, so many at most."""
+    path = where.path
+    for _ in range(levels):
+        path = path.rpartition("/")[0]
+        if not path:
+            return  # a root that lies in another stays
         try:
             with found(LocalPlace(where.root, path, where.uri), follow=False) as (above, name):
                 os.rmdir(name, dir_fd=above)
@@ -67,8 +71,6 @@ def _remove_empty(where: LocalPlace, top: LocalPlace) -> None:
             continue  # another item was faster
         except (OSError, CallerError):
             return  # not empty, not ours to remove, or a link by now: it stays
-        finally:
-            path = path.rpartition("/")[0]
 
 
 def _place(uri: str, settings: Settings) -> LocalPlace:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from time import time_ns
 
 from b2jobs import locations
 from b2jobs.errors import CallerError, JobError
@@ -89,7 +88,7 @@ def sides_of(request: Sync, client: B2Client, settings: Settings, digests: Diges
         request.newer,
         deletion,
         request.keep_days or 0.0,
-        time_ns() // 1_000_000,
+        client.account().http.server_millis() if deletion == "keep_days" else 0,
     )
     loose: list[Problem] = []
 

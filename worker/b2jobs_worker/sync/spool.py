@@ -9,9 +9,9 @@ import json
 import zlib
 from collections.abc import Iterator
 
+from b2jobs.items import Planned, unpacked
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
-from b2jobs_worker.batch.ledger.item import Planned, unpacked
 
 MOST_ITEMS = 20_000
 _CHUNK = 500

@@ -46,7 +46,12 @@ def bucket(request: Bucket, attempt: Attempt, context: Context) -> BucketResult:
 def _create(client: B2Client, request: Bucket) -> tuple[str, list[dict[str, Any]]]:
     assert request.name is not None
     try:
-        made = client.create_bucket(request.name, request.type or DEFAULT_TYPE, request.lifecycle)
+        made = client.create_bucket(
+            request.name,
+            request.type or DEFAULT_TYPE,
+            request.lifecycle,
+            in_doubt=lambda: _made(client, request),
+        )
     except JobError as error:
         if error.code != "bucket_name_taken":
             raise
@@ -55,6 +60,11 @@ def _create(client: B2Client, request: Bucket) -> tuple[str, list[dict[str, Any]
             raise
         return "unchanged", there
     return "created", [made]
+
+
+def _made(client: B2Client, request: Bucket) -> dict[str, Any] | None:
+    there = client.list_buckets(request.name)
+    return there[0] if there and _agrees(there[0], request) else None
 
 
 def _update(client: B2Client, request: Bucket) -> tuple[str, list[dict[str, Any]]]:
@@ -70,8 +80,8 @@ def _delete(client: B2Client, request: Bucket) -> tuple[str, list[dict[str, Any]
     there = client.list_buckets(request.name)
     if not there:
         return "unchanged", []
-    gone = client.delete_bucket(BucketName(there[0]["bucketId"], there[0]["bucketName"]))
-    return "deleted", [gone]
+    name = BucketName(there[0]["bucketId"], there[0]["bucketName"])
+    return ("deleted" if client.delete_bucket(name) else "unchanged"), there[:1]
 
 
 def _there(client: B2Client, request: Bucket) -> dict[str, Any]:

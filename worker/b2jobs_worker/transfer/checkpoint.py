@@ -1,5 +1,6 @@
 """What the journal of a large upload or copy holds, as a value.
 
+"beginning"  "1" from before a file is started: one may be there, known by its mark only
 "large"      the file this is about, as JSON: written once, when it was started
 "part.N"     SHA-1 of part N, which B2 has
 "digest"     OFFSET:STATE, the digest of the source's first OFFSET bytes
@@ -10,7 +11,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from b2jobs_worker.attempt import Journal
 
@@ -27,6 +28,9 @@ class LargeFile:
     identity: str
     size: int | None
     part_bytes: int
+
+    def started(self, file_id: str) -> LargeFile:
+        return replace(self, file_id=file_id)
 
 
 @dataclass
@@ -59,6 +63,17 @@ def load(journal: Journal) -> Checkpoint | None:
         sha1=fields.get("sha1"),
         is_finishing=fields.get("finishing") == "1",
     )
+
+
+def beginning() -> dict[str, str]:
+    """The field to record before a file is started."""
+    return {"beginning": "1"}
+
+
+def may_have_begun(journal: Journal) -> bool:
+    """Whether a file may have been started that the journal does not know."""
+    fields = journal.load()
+    return fields.get("beginning") == "1" and "large" not in fields
 
 
 def begun(file: LargeFile) -> dict[str, str]:

@@ -1,45 +1,192 @@
-"""What earlier attempts of this job have left in B2: a version, found by its tag, or strays.
+"""What tries and attempts of a job have left in B2: a version of its own, or strays.
 
-B2 has no "put if absent". A job writes its id into the file info of what it makes, and an
-attempt after the first looks for that before it adds anything.
+B2 has no "put if absent". A job marks what it makes, and whoever does not know whether
+something was made looks for the mark before it makes anything more: after an answer that
+was lost or came late, and in every attempt after the first.
+
+The mark is an entry of the file's info: the job's id and a code that takes the account's
+key to make, so nobody who can only write to the bucket can pass a file off as the job's.
+Where the ten entries B2 allows are full, a version is known by being newer than what was
+there before the first try, and the same in info and content.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator, Mapping
+
+from b2jobs.errors import CallerError
+from b2jobs.metadata import LARGE_FILE_SHA1
 from b2jobs_worker.attempt import Attempt, Interrupted
+from b2jobs_worker.b2 import errors
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.b2.versions import JOB_TAG, FileVersion
+
+MOST_ENTRIES = 10
+"""What B2 takes as file info."""
+
+_BEFORE = "before"
 
 
-def find(
-    client: B2Client, attempt: Attempt, bucket: BucketName, name: str, *, keep: str | None = None
-) -> FileVersion | None:
-    """The version of *name* that the job has committed; its strays are removed.
+class Content:
+    """What a version must have to be the job's; None is not known.
 
-    Strays are unfinished large files of the job, except *keep*, and further versions. One
-    class C call; with a key that may not list, one class B that sees the newest version
-    only and no strays. The lease is looked at before anything is removed: an outdated owner
-    would remove what the new one has just made.
+    A digest that has to be read from the source is asked for once, and only when there is
+    a version of the right size to compare it with.
     """
-    job_id = attempt.job_id
-    capabilities = client.account().capabilities
-    if "listFiles" not in capabilities:
-        latest = client.latest(bucket, name) if "readFiles" in capabilities else None
-        return latest if latest is not None and latest.job == job_id else None
-    found: FileVersion | None = None
+
+    def __init__(
+        self, size: int | None = None, sha1: str | Callable[[], str | None] | None = None
+    ) -> None:
+        self._size = size
+        self._ask = sha1 if callable(sha1) else None
+        self.sha1 = None if callable(sha1) else sha1
+
+    def agrees(self, version: FileVersion) -> bool:
+        if self._size is not None and version.size != self._size:
+            return False
+        if version.sha1 is None:
+            return True
+        ask, self._ask = self._ask, None
+        if ask is not None:
+            # A source that is gone cannot be sent again: then the mark alone counts.
+            with contextlib.suppress(CallerError):
+                self.sha1 = ask()
+        return self.sha1 in (None, version.sha1)
+
+
+class Committed:
+    """How one job knows what it has made under one name."""
+
+    def __init__(self, client: B2Client, attempt: Attempt, bucket: BucketName, name: str) -> None:
+        self._client = client
+        self._attempt = attempt
+        self._bucket = bucket
+        self._name = name
+        self._info: Mapping[str, str] | None = None
+
+    def marked(self, info: Mapping[str, str]) -> dict[str, str]:
+        """*info* of a version to be made, with the mark where it has room for one."""
+        info = {name: text for name, text in info.items() if name != JOB_TAG}
+        if len(info) < MOST_ENTRIES:
+            return {**info, JOB_TAG: self._mark()}
+        self._info = _without_own(info)
+        return info
+
+    def before_first_try(self) -> None:
+        """Note what is there, where versions cannot be marked. Called again it does nothing."""
+        journal = self._attempt.journal
+        if self._info is None or not self._may_list or _BEFORE in journal.load():
+            return
+        newest = max((each.uploaded_millis for each in self._versions()), default=0)
+        journal.record({_BEFORE: str(newest)})
+
+    def is_ours(self, version: FileVersion) -> bool:
+        """Whether *version* bears the job's mark."""
+        return hmac.compare_digest(version.mark.encode(), self._mark().encode())
+
+    def find(self, content: Content, *, keep: str | None = None) -> FileVersion | None:
+        """The version with *content* that the job has committed; its strays are removed.
+
+        Strays are unfinished large files of the job, except *keep*, further versions, and
+        versions of other content. One class C call; with a key that may not list, one class
+        B that sees the newest version only and no strays. The lease is looked at before
+        anything is removed: an outdated owner would remove what the new one has just made.
+        """
+        if not self._may_list:
+            return self._latest(content)
+        since = self._since()
+        found: FileVersion | None = None
+        for version in self._versions():
+            if version.action == "start":
+                if version.file_id != keep and self._is_from_job(version):
+                    self._attempt.guard()
+                    self._client.cancel_large_file(version.file_id)
+                continue
+            agrees = content.agrees(version)
+            like_ours = agrees and self._is_like_ours(version, since)
+            if version.action != "upload" or not (like_ours or self.is_ours(version)):
+                continue
+            if found is None and agrees:
+                found = version
+            else:
+                self._remove(version)
+        return found
+
+    def find_unfinished(self) -> str | None:
+        """The id of a large file the job has started; all but the newest are removed."""
+        if not self._may_list:
+            return None
+        found: str | None = None
+        for version in self._versions():
+            if version.action != "start" or not self._is_from_job(version):
+                continue
+            if found is None:
+                found = version.file_id
+            else:
+                self._attempt.guard()
+                self._client.cancel_large_file(version.file_id)
+        return found
+
+    @property
+    def _may_list(self) -> bool:
+        return "listFiles" in self._client.account().capabilities
+
+    def _versions(self) -> Iterator[FileVersion]:
+        return self._client.versions_of(self._bucket, self._name)
+
+    def _latest(self, content: Content) -> FileVersion | None:
+        if "readFiles" not in self._client.account().capabilities:
+            return None
+        latest = self._client.latest(self._bucket, self._name)
+        ours = latest is not None and self.is_ours(latest) and content.agrees(latest)
+        return latest if ours else None
+
+    def _remove(self, version: FileVersion) -> None:
+        if "deleteFiles" in self._client.account().capabilities:
+            self._attempt.guard()
+            self._client.delete_version(version.file_id, self._name)
+
+    def _mark(self) -> str:
+        key = self._client.account().credential.application_key.get_secret_value()
+        about = "\n".join((self._attempt.job_id, self._bucket.bucket_id, self._name))
+        code = hmac.new(key.encode(), about.encode(), hashlib.sha256).hexdigest()[:24]
+        return f"{self._attempt.job_id}.{code}"
+
+    def _is_from_job(self, version: FileVersion) -> bool:
+        """Whether an unfinished file says it is the job's: nothing is taken from it."""
+        return version.job == self._attempt.job_id or (
+            self._info is not None and self._is_like_ours(version, self._since())
+        )
+
+    def _since(self) -> int | None:
+        text = self._attempt.journal.load().get(_BEFORE) if self._info is not None else None
+        return int(text) if text else None
+
+    def _is_like_ours(self, version: FileVersion, since: int | None) -> bool:
+        return (
+            since is not None
+            and version.uploaded_millis > since
+            and _without_own(version.info) == self._info
+        )
+
+
+def _without_own(info: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in info.items() if name not in (JOB_TAG, LARGE_FILE_SHA1)}
+
+
+def require_replaceable(client: B2Client, bucket: BucketName, name: str) -> None:
+    """Refuse before anything is sent what `remove_older` could not finish.
+
+    Raises:
+        OperatorError: `file_locked`, as far as the account's key may know of locks.
+    """
     for version in client.versions_of(bucket, name):
-        if version.job != job_id or version.file_id == keep:
-            continue
-        if version.action == "start":
-            attempt.guard()
-            client.cancel_large_file(version.file_id)
-        elif version.action == "upload":
-            if found is not None and "deleteFiles" in capabilities:
-                attempt.guard()
-                client.delete_version(version.file_id, name)
-            found = found or version
-    return found
+        if version.is_locked:
+            raise errors.file_locked(version)
 
 
 def remove_older(

@@ -98,5 +98,5 @@ def _prices(settings: Settings) -> Prices:
         raise OperatorError(
             "config_invalid",
             f"The prices are refused: {'.'.join(map(str, first['loc']))}: {first['msg']}.",
-            hint="docs/configuration.md lists what [prices] may say.",
+            hint="It may say class_a_per_thousand, class_b_per_thousand, class_c_per_thousand.",
         ) from error

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from b2jobs import locations
 from b2jobs.errors import CallerError
 from b2jobs.locations import B2File, B2Version
-from b2jobs.metadata import LARGE_FILE_SHA1
+from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import Copy
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.errors import file_not_found
-from b2jobs_worker.b2.versions import JOB_TAG, FileVersion
+from b2jobs_worker.b2.errors import customer_key_needed, file_not_found
+from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.transfer import committed, target
+from b2jobs_worker.transfer.committed import Committed, Content
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.transfer.copy_large import LargeCopy
 from b2jobs_worker.transfer.target import NewFile
@@ -22,15 +25,13 @@ from b2jobs_worker.transfer.upload import result
 ONE_CALL_BYTES = 5_000_000_000
 """b2_copy_file makes files below this size; above it, parts are copied."""
 
-_INFO_LIMIT = 10
-
 
 def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
     """Copy the request's source and return the version it made.
 
-    Type and info are the source's unless the request replaces them; its digest is carried.
-    The copy also says which job made it, so that a later attempt finds it, as long as the
-    ten entries B2 allows are not full. `verified` is false: B2 copied, nothing was compared.
+    Type and info are the source's unless the request replaces them; its digest and its time
+    are carried. The copy also says which job made it, so that a later attempt finds it
+    (see committed.py). `verified` is false: B2 copied, nothing was compared.
 
     Raises:
         JobError: docs/errors.md lists the codes.
@@ -38,8 +39,7 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
     """
     client = context.client(request.account, attempt)
     usage = Usage(client, attempt)
-    destination = locations.parse(request.destination)
-    assert isinstance(destination, B2File)
+    destination = request.target()
     client.require(
         "readFiles",
         "writeFiles",
@@ -48,36 +48,7 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
     )
     bucket = client.bucket(destination.bucket)
     large = LargeCopy(client, attempt, context)
-    source = _source(client, request)
-    standing = target.look(
-        client,
-        attempt,
-        bucket,
-        destination.name,
-        request.if_exists,
-        size=source.size,
-        sha1=lambda: source.sha1,
-        keep=large.file_id,
-        began=large.has_begun,
-    )
-    there = standing.ours or standing.same
-    if there is None:
-        new = _new(request, attempt, bucket, destination.name, source)
-        if source.size < ONE_CALL_BYTES:
-            attempt.progress("copying", 0, source.size)
-            attempt.guard()
-            version = client.copy_file(
-                source.file_id,
-                bucket,
-                new.name,
-                content_type=new.content_type,
-                info=new.info,
-                in_doubt=lambda: committed.find(client, attempt, bucket, new.name),
-            )
-        else:
-            version = large.send(new, source)
-    else:
-        version = there
+    source, version, unchanged = _copied(request, client, attempt, bucket, destination.name, large)
     if request.if_exists == "replace":
         committed.remove_older(client, attempt, bucket, version)
     return result(
@@ -87,9 +58,71 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
         version.sha1 or source.sha1,
         kind="copy",
         bucket=bucket,
-        unchanged=standing.same is not None,
+        unchanged=unchanged,
         verified=False,
         resumed_bytes=large.resumed_bytes,
+    )
+
+
+def _copied(
+    request: Copy,
+    client: B2Client,
+    attempt: Attempt,
+    bucket: BucketName,
+    name: str,
+    large: LargeCopy,
+) -> tuple[FileVersion, FileVersion, bool]:
+    """Source, copy, and whether it was there already.
+
+    A source named by its name may be replaced and deleted while it is copied: then the copy
+    begins anew with the version that is there by then.
+    """
+    gone: CallerError | None = None
+    before: FileVersion | None = None
+    while True:
+        source = _source(client, request)
+        if gone is not None and before is not None and source.file_id == before.file_id:
+            raise gone
+        new = _new(request, client, attempt, bucket, name, source)
+        standing = target.look(
+            client,
+            attempt,
+            new,
+            request.if_exists,
+            size=source.size,
+            sha1=partial(_known_sha1, source),
+            left=large.unfinished.left,
+        )
+        there = standing.ours or standing.same
+        if there is not None:
+            return source, there, standing.same is not None
+        try:
+            return source, _send(client, attempt, new, source, large), False
+        except CallerError as error:
+            if error.code != "file_not_found":
+                raise
+            gone, before = error, source
+
+
+def _known_sha1(source: FileVersion) -> str | None:
+    return source.sha1
+
+
+def _send(
+    client: B2Client, attempt: Attempt, new: NewFile, source: FileVersion, large: LargeCopy
+) -> FileVersion:
+    if source.size >= ONE_CALL_BYTES:
+        return large.send(new, source)
+    new.committed.before_first_try()
+    attempt.progress("copying", 0, source.size)
+    attempt.guard()
+    return client.copy_file(
+        source.file_id,
+        new.bucket,
+        new.name,
+        content_type=new.content_type,
+        info=new.info,
+        in_doubt=lambda: new.committed.find(Content(source.size, source.sha1)),
     )
 
 
@@ -104,18 +137,27 @@ def _source(client: B2Client, request: Copy) -> FileVersion:
         raise file_not_found(request.source)
     if version.action != "upload":
         raise CallerError("source_not_a_file", f"{request.source} is not a finished file.")
+    if version.has_customer_key:
+        raise customer_key_needed(request.source)
+    if version.has_headers_of_its_own:
+        # HEAD sends them as if they were B2's; what they are stands in the file's info.
+        version = client.version(version.file_id) or version
     return version
 
 
 def _new(
-    request: Copy, attempt: Attempt, bucket: BucketName, name: str, source: FileVersion
+    request: Copy,
+    client: B2Client,
+    attempt: Attempt,
+    bucket: BucketName,
+    name: str,
+    source: FileVersion,
 ) -> NewFile:
     info = dict(source.info)
-    if request.content_type is not None:
-        info = {**(request.info or {})}
-        if LARGE_FILE_SHA1 in source.info:
-            info.setdefault(LARGE_FILE_SHA1, source.info[LARGE_FILE_SHA1])
-    info.pop(JOB_TAG, None)
-    if len(info) < _INFO_LIMIT:
-        info[JOB_TAG] = attempt.job_id
-    return NewFile(bucket, name, request.content_type or source.content_type, info)
+    if request.info is not None:
+        # What other tools know the content by stays with it.
+        own = {key: info[key] for key in (LARGE_FILE_SHA1, MODIFIED_MILLIS) if key in info}
+        info = {**own, **request.info}
+    content_type = request.content_type or source.content_type
+    own_version = Committed(client, attempt, bucket, name)
+    return NewFile(bucket, name, content_type, own_version.marked(info), own_version)

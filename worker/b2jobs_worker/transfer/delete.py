@@ -25,7 +25,8 @@ def delete(request: Delete, attempt: Attempt, context: Context) -> DeleteResult:
 
     `latest` means the newest version as it is when the job first looks: the ids to be
     removed are in the journal before the first is, so that a later attempt does not remove
-    the next one. Below a prefix, `latest` removes the newest version of each name. An
+    the next one. Below a prefix, `latest` removes the newest version of each name. What is
+    hidden stays so: `latest` passes over names whose newest version is a hide marker. An
     unfinished large file is removed by `all`.
 
     Raises:
@@ -100,11 +101,12 @@ class _Deleting:
                 if not newest_only:
                     chosen.append(version)
                 elif version.action != "start" and version.name != done_name:
-                    chosen.append(version)
                     done_name = version.name
+                    if version.action != "hide":  # removing a marker would show the file again
+                        chosen.append(version)
             self._note(chosen, position, done_name)
             self.remove(chosen)
-            if not target.is_prefix and newest_only and chosen:
+            if not target.is_prefix and newest_only and done_name:
                 return
 
     def _pages(

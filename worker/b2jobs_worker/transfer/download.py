@@ -5,21 +5,29 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from b2jobs import locations
-from b2jobs.errors import CallerError
+from b2jobs.errors import CallerError, OperatorError
 from b2jobs.locations import INLINE_LIMIT_BYTES, B2File, B2Version
 from b2jobs.requests import Download
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.client import B2Client
+from b2jobs_worker.b2.errors import customer_key_needed
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import destination_changed
 from b2jobs_worker.sources.port import Sink
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.transfer.download_large import LargeDownload, Received
-from b2jobs_worker.transfer.ranges import Window, checksum_mismatch, opened, thread_buffer
+from b2jobs_worker.transfer.ranges import (
+    Window,
+    checksum_differs,
+    checksum_mismatch,
+    opened,
+    thread_buffer,
+)
 
 
 def download(request: Download, attempt: Attempt, context: Context) -> TransferResult:
@@ -48,9 +56,36 @@ def download(request: Download, attempt: Attempt, context: Context) -> TransferR
     else:
         url = str(account.session.get_download_url_by_id(location.file_id))
     window = Window(*(request.byte_range() or (0, None)))
+    try:
+        return _download(request, attempt, context, client, usage, location, url, window)
+    except OperatorError as error:
+        if error.code == "access_denied" and _has_customer_key(client, location):
+            raise customer_key_needed(request.source) from error
+        raise
+
+
+def _has_customer_key(client: B2Client, location: B2File | B2Version) -> bool:
+    if isinstance(location, B2Version):
+        version = client.version(location.file_id)
+    else:
+        version = client.latest(client.bucket(location.bucket), location.name)
+    return version is not None and version.has_customer_key
+
+
+def _download(
+    request: Download,
+    attempt: Attempt,
+    context: Context,
+    client: B2Client,
+    usage: Usage,
+    location: B2File | B2Version,
+    url: str,
+    window: Window,
+) -> TransferResult:
     if request.destination is None:
         version, content = _inline(client, url, window, request)
-        return _result(client, usage, version, _inline_fields(content, version, window), location)
+        fields = _inline_fields(request, attempt, content, version, window)
+        return _result(client, usage, version, fields, location)
     destination = locations.parse(request.destination)
     sink = context.open_sink(destination, attempt.job_id, request.replaces)
     with contextlib.closing(sink):
@@ -79,7 +114,9 @@ def _into(
     if standing is not None:
         return standing
     try:
-        fetched = LargeDownload(client, attempt, context, sink, window).run(url)
+        fetched = LargeDownload(client, attempt, context, sink, window, verify=request.verify).run(
+            url
+        )
         attempt.guard()
         sink.commit(None if request.range else _modified_millis(fetched.version))
     except Interrupted as error:
@@ -104,11 +141,11 @@ def _standing(
     """What is at the target already, when that ends the job."""
     replaces = request.replaces
     if replaces is not None and sink.identity() != replaces:
-        # Changed since it was compared, unless by an earlier attempt of this very job.
         standing = _same(sink, client, url, window)
         if standing is None:
             raise destination_changed(sink.uri)
-        return standing
+        # An earlier attempt of this very job has put it there, unless this is the first.
+        return replace(standing, is_unchanged=attempt.number == 1)
     if request.if_exists == "replace" or not sink.exists():
         return None
     if request.if_exists == "fail" and attempt.number == 1:
@@ -157,10 +194,14 @@ def _inline(
     return version, bytes(content)
 
 
-def _inline_fields(content: bytes, version: FileVersion, window: Window) -> dict[str, Any]:
+def _inline_fields(
+    request: Download, attempt: Attempt, content: bytes, version: FileVersion, window: Window
+) -> dict[str, Any]:
     sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
     whole = window.first == 0 and len(content) == version.size
-    if whole and version.sha1 not in (None, sha1):
+    if request.verify and whole and version.sha1 not in (None, sha1):
+        if attempt.number > 1:
+            raise checksum_differs(version.name, str(version.sha1), sha1)
         raise checksum_mismatch(version.name)
     try:
         text, encoding = content.decode(), "utf-8"
@@ -169,7 +210,7 @@ def _inline_fields(content: bytes, version: FileVersion, window: Window) -> dict
     return {
         "size": len(content),
         "sha1": sha1,
-        "verified": whole and version.sha1 is not None,
+        "verified": whole and version.sha1 == sha1,
         "content": text,
         "encoding": encoding,
     }

@@ -25,15 +25,23 @@ from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import destination_error
 from b2jobs_worker.sources.port import Sink
 from b2jobs_worker.transfer.context import Context
-from b2jobs_worker.transfer.ranges import Window, checksum_mismatch, opened, thread_buffer
+from b2jobs_worker.transfer.ranges import (
+    Window,
+    checksum_differs,
+    checksum_mismatch,
+    opened,
+    thread_buffer,
+)
 from b2jobs_worker.transfer.spans import Span, Spans
 from b2jobs_worker.transfer.threads import Lanes
 
 FIRST_BYTES = 16 * 1024 * 1024
 """What the first request asks for: a file up to this size comes in one."""
 
+_MOST_VERSIONS = 4
 _NOTE_BYTES = 64 * 1024 * 1024
 _NOTE_SECONDS = 5.0
+_MISMATCH = "mismatch"
 _HASH_BYTES = 1024 * 1024
 _BITE_BYTES = 4 * 1024 * 1024
 _LANE_BYTES = 1024 * 1024
@@ -66,31 +74,53 @@ class LargeDownload:
     """One file's way into a sink. `run` leaves a part file that is whole and checked."""
 
     def __init__(
-        self, client: B2Client, attempt: Attempt, context: Context, sink: Sink, window: Window
+        self,
+        client: B2Client,
+        attempt: Attempt,
+        context: Context,
+        sink: Sink,
+        window: Window,
+        *,
+        verify: bool,
     ) -> None:
         self._client = client
         self._attempt = attempt
         self._context = context
         self._sink = sink
         self._window = window
+        self._verify = verify
         self._sha1 = hashlib.sha1(usedforsecurity=False)
         self._noted = (0, time.monotonic())
+        self._pinned: str | None = None
 
     def run(self, url: str) -> Received:
-        """Fetch the file behind *url*, pinned to the version that answers first."""
+        """Fetch the file behind *url*, pinned to the version that answers first.
+
+        By name, a version that is replaced and deleted on the way is no reason to fail: the
+        one that is there by then is fetched. What stays away is `file_not_found`.
+        """
         left = self._left()
-        if left is not None:
+        for _ in range(_MOST_VERSIONS):
+            self._pinned = None if left is None else left.file_id
             try:
-                return self._fetch(self._by_id(left.file_id), left)
+                return self._fetch(url if left is None else self._by_id(left.file_id), left)
             except CallerError as error:
-                if error.code != "file_not_found":
+                # Not the first answer itself: by name, nothing is there.
+                if error.code != "file_not_found" or self._pinned is None:
                     raise
-                # The version begun with was deleted; by name there may be another.
-                self._attempt.journal.clear()
-                self._sink.discard()
-                self._sha1 = hashlib.sha1(usedforsecurity=False)
-                self._noted = 0, time.monotonic()
-        return self._fetch(url, None)
+                gone = error
+            left = None
+            self._forget()
+        raise PassingError(
+            "source_changed", f"The file was replaced {_MOST_VERSIONS} times while it was fetched."
+        ) from gone
+
+    def _forget(self) -> None:
+        """Begin anew: what has arrived belongs to a version that is gone."""
+        self._attempt.journal.clear()
+        self._sink.discard()
+        self._sha1 = hashlib.sha1(usedforsecurity=False)
+        self._noted = 0, time.monotonic()
 
     def _fetch(self, url: str, left: Left | None) -> Received:
         skip = self._verified(left) if left is not None else 0
@@ -106,6 +136,7 @@ class LargeDownload:
         with contextlib.ExitStack() as stack:
             arriving = stack.enter_context(opened(self._client, url, first, last))
             version = arriving.version
+            self._pinned = version.file_id
             length = self._window.length(version.size)
             descriptor = self._sink.open(length)
             spans = Spans(skip, length, first_end=skip + FIRST_BYTES)
@@ -240,13 +271,22 @@ class LargeDownload:
         sha1 = self._sha1.hexdigest()
         whole = self._window.first == 0 and length == version.size
         self._attempt.progress("verifying", length, length)
-        if whole and version.sha1 not in (None, sha1):
+        is_right = whole and version.sha1 == sha1
+        if self._verify and whole and version.sha1 is not None and not is_right:
             self._sink.discard()
-            self._attempt.journal.clear()
-            raise checksum_mismatch(version.name)
-        return Received(
-            version, sha1, length, verified=whole and version.sha1 is not None, resumed_bytes=skip
-        )
+            raise self._mismatch(version, version.sha1, sha1)
+        return Received(version, sha1, length, verified=is_right, resumed_bytes=skip)
+
+    def _mismatch(self, version: FileVersion, said: str, sha1: str) -> JobError:
+        """Wrong bytes on the way are fetched again; the same ones twice are what B2 has."""
+        journal = self._attempt.journal
+        seen = f"{version.file_id}:{sha1}"
+        is_again = self._attempt.number > 1 and journal.load().get(_MISMATCH) == seen
+        journal.clear()
+        if is_again:
+            return checksum_differs(version.name, said, sha1)
+        journal.record({_MISMATCH: seen})
+        return checksum_mismatch(version.name)
 
     def _left(self) -> Left | None:
         if self._attempt.number == 1:

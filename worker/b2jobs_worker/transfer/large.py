@@ -8,22 +8,20 @@ asks B2 what it has nor reads what was sent.
 
 from __future__ import annotations
 
-from b2jobs.errors import CallerError, JobError
+from b2jobs.errors import JobError
 from b2jobs.metadata import LARGE_FILE_SHA1
-from b2jobs_worker.attempt import Attempt, Interrupted
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import source_changed
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import checkpoint, parts, small
-from b2jobs_worker.transfer.abandon import remove_unfinished
 from b2jobs_worker.transfer.checkpoint import Checkpoint, LargeFile
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.parts import PartPlan
 from b2jobs_worker.transfer.pump import Pump
 from b2jobs_worker.transfer.target import NewFile
-
-_GONE = frozenset({"file_not_found", "bad_request"})
+from b2jobs_worker.transfer.unfinished import Unfinished
 
 
 class LargeUpload:
@@ -33,59 +31,33 @@ class LargeUpload:
         self, client: B2Client, attempt: Attempt, context: Context, source: Source
     ) -> None:
         self.resumed_bytes = 0
+        self.unfinished = Unfinished(client, attempt)
         self._client = client
         self._attempt = attempt
         self._context = context
         self._source = source
-        self._left = checkpoint.load(attempt.journal) if attempt.number > 1 else None
-        self._file: LargeFile | None = self._left.file if self._left else None
-
-    @property
-    def file_id(self) -> str | None:
-        """The file an earlier attempt has begun."""
-        return self._file.file_id if self._file else None
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether an earlier attempt has begun a file and cannot have finished it."""
-        return self._left is not None and not self._left.is_finishing
 
     @property
     def known_sha1(self) -> str | None:
         """Of the whole source, when an earlier attempt has read all of it."""
-        return self._left.sha1 if self._left else None
+        left = self.unfinished.left
+        return left.sha1 if left else None
 
     def send(self, new: NewFile) -> tuple[FileVersion, str]:
-        """Upload the source as *new*; returns its SHA-1 too.
+        """Upload the source as *new*; returns its SHA-1 too. See `Unfinished.carried`."""
+        return self.unfinished.carried(lambda: self._send(new))
 
-        Interrupted for good or failed for good, the unfinished file is removed; else it
-        stays for the next attempt.
-        """
+    def _send(self, new: NewFile) -> tuple[FileVersion, str]:
         left = self._resumable(new)
-        try:
-            return self._send(new, left)
-        except CallerError as error:
-            if left is None or error.code not in _GONE:
-                self._remove(error)
-                raise
-        except Interrupted as error:
-            if not error.keep:
-                self._remove(error)
-            raise
-        except JobError as error:
-            if error.wait is None or error.code == "source_changed":
-                self._remove(error)
-            raise
-        # The file an earlier attempt had begun is not there any more.
-        self._anew()
-        return self.send(new)
-
-    def _send(self, new: NewFile, left: Checkpoint | None) -> tuple[FileVersion, str]:
         if left is not None and left.is_finishing and left.sha1:
             version = self._client.version(left.file.file_id)
             if version is not None and version.action == "upload":
                 return version, left.sha1
         plan = self._plan(left)
+        if plan.size is not None and plan.size <= plan.part_bytes:
+            # B2 makes no large file of one part.
+            self.unfinished.discard()
+            return small.send(self._client, self._attempt, self._source, plan.size, new)
         wanted = self._context.settings.parallel_parts + 1
         buffer_bytes = 1 if plan.is_streamed else plan.part_bytes
         with self._context.buffers.reserve(buffer_bytes, wanted) as buffers:
@@ -96,31 +68,28 @@ class LargeUpload:
                     if whole is not None:
                         return small.send_content(self._client, self._attempt, whole, new)
                     self._begin(new, plan)
-                assert self._file is not None
+                file = self.unfinished.file
+                assert file is not None
                 self.resumed_bytes = pump.resumed_bytes
-                reading.send_all(self._file.file_id, lanes)
-            return self._finish(new, pump)
+                reading.send_all(file.file_id, lanes)
+            return self._finish(new, pump, file.file_id)
 
-    def _finish(self, new: NewFile, pump: Pump) -> tuple[FileVersion, str]:
-        assert self._file is not None
+    def _finish(self, new: NewFile, pump: Pump, file_id: str) -> tuple[FileVersion, str]:
         sha1 = pump.sha1
         if new.info.get(LARGE_FILE_SHA1, sha1) != sha1:
             raise source_changed(self._source.uri)
         self._attempt.progress("finishing", pump.done_bytes, self._source.size)
         self._source.check_unchanged()
-        self._attempt.guard()
-        self._attempt.journal.record({"sha1": sha1, "finishing": "1"})
         try:
-            return self._client.finish_large_file(self._file.file_id, pump.part_sha1s()), sha1
+            return self.unfinished.finish(new, pump.part_sha1s(), sha1=sha1), sha1
         except JobError as error:
             if error.code == "parts_incomplete":
-                self._reconcile(pump)
+                self._reconcile(pump, file_id)
             raise
 
-    def _reconcile(self, pump: Pump) -> None:
+    def _reconcile(self, pump: Pump, file_id: str) -> None:
         """Make the journal agree with what B2 says it has: the next attempt sends the rest."""
-        assert self._file is not None
-        there = self._client.list_parts(self._file.file_id)
+        there = self._client.list_parts(file_id)
         lost = {
             number: ""
             for number, sha1 in enumerate(pump.part_sha1s(), start=1)
@@ -141,37 +110,25 @@ class LargeUpload:
         )
 
     def _begin(self, new: NewFile, plan: PartPlan) -> None:
-        file_id = self._client.start_large_file(new.bucket, new.name, new.content_type, new.info)
-        self._file = LargeFile(
-            file_id=file_id,
+        file = LargeFile(
+            file_id="",
             bucket_id=new.bucket.bucket_id,
             name=new.name,
             identity=self._source.identity,
             size=self._source.size,
             part_bytes=plan.part_bytes,
         )
-        self._attempt.journal.record(checkpoint.begun(self._file))
+        self.unfinished.begin(new, file)
 
     def _resumable(self, new: NewFile) -> Checkpoint | None:
         """The checkpoint to go on from; one of another source or target is removed."""
-        left = self._left
-        if left is None:
-            return None
-        same = (
+        left = self.unfinished.left
+        if left is None or (
             left.file.identity == self._source.identity
             and left.file.size == self._source.size
             and left.file.name == new.name
             and left.file.bucket_id == new.bucket.bucket_id
-        )
-        if same:
+        ):
             return left
-        self._client.cancel_large_file(left.file.file_id)
-        self._anew()
+        self.unfinished.discard()
         return None
-
-    def _anew(self) -> None:
-        self._left = self._file = None
-        self._attempt.journal.clear()
-
-    def _remove(self, why: Exception) -> None:
-        remove_unfinished(self._file, self._client, self._attempt, why)

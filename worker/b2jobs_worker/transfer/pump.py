@@ -131,17 +131,20 @@ class Reading:
         self._stack = ExitStack()
         self._stream: Stream | None = None
         self._first: tuple[memoryview, memoryview] | None = None
+        self._ahead = b""
 
     def close(self) -> None:
         self._stack.close()
 
-    def short_content(self) -> bytes | None:
-        """The whole source, when it ends inside of the first part; else that part is kept."""
+    def short_content(self) -> memoryview | None:
+        """The whole source, when it ends with the first part or before; else that is kept."""
         limit = self._pump.plan.length(1)
         buffer = self._pump.buffers.take(limit, self._pump.attempt.checkpoint)
         view = self._fill(self._open(), buffer, 0, limit)
-        if len(view) < limit:
-            return bytes(view)
+        if len(view) == limit:
+            self._ahead = self._open().read(1)
+        if not self._ahead:
+            return view
         self._first = view, buffer
         return None
 
@@ -237,7 +240,9 @@ class Reading:
     def _fill(self, stream: Stream, buffer: memoryview, offset: int, length: int) -> memoryview:
         """Up to *length* bytes from *offset* on, which is where *stream* stands."""
         source, checkpoint = self._pump.source, self._pump.attempt.checkpoint
-        filled = 0
+        filled = len(self._ahead)
+        buffer[:filled] = self._ahead
+        self._ahead = b""
         while filled < length:
             checkpoint()
             piece = min(_READ_BYTES, length - filled)

@@ -73,3 +73,13 @@ def checksum_mismatch(name: str) -> PassingError:
     return PassingError(
         "checksum_mismatch", f"What arrived of {name} is not what its SHA-1 says; it was dropped."
     )
+
+
+def checksum_differs(name: str, said: str, sha1: str) -> CallerError:
+    """The same other bytes came twice."""
+    return CallerError(
+        "checksum_differs",
+        f"{name} should have the SHA-1 {said}; the bytes B2 has for it have {sha1}, each time.",
+        hint="Either its uploader gave a wrong digest, or it was damaged before B2 had it. "
+        "verify=False (--no-verify) takes the file as it is.",
+    )

@@ -9,8 +9,8 @@ from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import source_changed
 from b2jobs_worker.sources.port import Source
-from b2jobs_worker.transfer import committed
-from b2jobs_worker.transfer.body import DIGITS_AT_END, DIGITS_BYTES, SourceBody
+from b2jobs_worker.transfer.body import DIGITS_AT_END, DIGITS_BYTES, BufferBody, SourceBody
+from b2jobs_worker.transfer.committed import Content
 from b2jobs_worker.transfer.target import NewFile
 
 WHOLE_BYTES = 256 * 1024
@@ -30,6 +30,7 @@ def send(
         source.check_unchanged()
         attempt.guard()
 
+    new.committed.before_first_try()
     body = SourceBody(source, size, attempt, before_commit)
     version = client.upload_file(
         new.bucket,
@@ -39,33 +40,36 @@ def send(
         sha1=DIGITS_AT_END,
         content_type=new.content_type,
         info=new.info,
-        in_doubt=lambda: _committed(client, attempt, new) if body.is_complete else None,
+        in_doubt=lambda: new.committed.find(Content(size, body.sha1)) if body.is_complete else None,
     )
     return version, body.sha1
 
 
 def send_content(
-    client: B2Client, attempt: Attempt, content: bytes, new: NewFile
+    client: B2Client, attempt: Attempt, content: bytes | memoryview, new: NewFile
 ) -> tuple[FileVersion, str]:
     """Upload *content*; returns its SHA-1 too."""
+    size = len(content)
     sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    body: bytes | BufferBody
+    if isinstance(content, bytes):
+        body = content
+    else:
+        body = BufferBody(content, attempt, lambda sent: attempt.progress("sending", sent, size))
+    new.committed.before_first_try()
     attempt.guard()
     version = client.upload_file(
         new.bucket,
         new.name,
-        content,
-        length=len(content),
+        body,
+        length=size,
         sha1=sha1,
         content_type=new.content_type,
         info=new.info,
-        in_doubt=lambda: _committed(client, attempt, new),
+        in_doubt=lambda: new.committed.find(Content(size, sha1)),
     )
-    attempt.progress("sending", len(content), len(content))
+    attempt.progress("sending", size, size)
     return version, sha1
-
-
-def _committed(client: B2Client, attempt: Attempt, new: NewFile) -> FileVersion | None:
-    return committed.find(client, attempt, new.bucket, new.name)
 
 
 def _read_whole(source: Source, size: int, attempt: Attempt) -> bytes:

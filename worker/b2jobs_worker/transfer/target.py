@@ -13,23 +13,21 @@ from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.port import Source
-from b2jobs_worker.transfer import committed
+from b2jobs_worker.transfer.checkpoint import Checkpoint
+from b2jobs_worker.transfer.committed import Committed, Content, require_replaceable
 
 _CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class NewFile:
-    """What a version is to be; *info* carries the job's tag."""
+    """What a version is to be; *info* carries the job's mark if it has room for it."""
 
     bucket: BucketName
     name: str
     content_type: str
     info: Mapping[str, str]
-
-    @property
-    def uri(self) -> str:
-        return f"b2://{self.bucket.name}/{self.name}"
+    committed: Committed
 
 
 @dataclass(frozen=True)
@@ -58,38 +56,41 @@ def capabilities_for(if_exists: IfExists) -> tuple[str, ...]:
 def look(
     client: B2Client,
     attempt: Attempt,
-    bucket: BucketName,
-    name: str,
+    new: NewFile,
     if_exists: IfExists,
     *,
     size: int | None,
     sha1: Callable[[], str | None],
-    keep: str | None = None,
-    began: bool = False,
+    left: Checkpoint | None,
 ) -> Standing:
-    """Decide by what is there. *sha1* reads the source; it is called for `skip` only.
+    """Decide by what is there. *sha1* reads the source; it is called where there is something
+    to compare it with.
 
-    *began*: the journal shows a large transfer under way that was never told to finish, so
-    nothing can have been committed and no call is spent on looking. *keep* is its file.
+    *left* is the large transfer an earlier attempt has begun. While it was never told to
+    finish, nothing can have been committed and no call is spent on looking.
 
     Raises:
         CallerError: `file_exists`, with if_exists="fail".
+        OperatorError: `file_locked`, with if_exists="replace".
     """
-    if attempt.number > 1 and not began:
-        ours = committed.find(client, attempt, bucket, name, keep=keep)
+    if attempt.number > 1 and (left is None or left.is_finishing):
+        content = Content(size, sha1)
+        ours = new.committed.find(content, keep=left.file.file_id if left else None)
         if ours is not None:
-            return Standing(ours=ours)
+            return Standing(ours=ours, sha1=content.sha1)
+    if if_exists == "replace" and left is None:
+        require_replaceable(client, new.bucket, new.name)
     if if_exists not in ("skip", "fail"):
         return Standing()
-    there = client.latest(bucket, name)
+    there = client.latest(new.bucket, new.name)
     if there is None:
         return Standing()
-    if there.job == attempt.job_id:
+    if new.committed.is_ours(there) and Content(size).agrees(there):
         return Standing(ours=there)
     if if_exists == "fail":
         raise CallerError(
             "file_exists",
-            f"b2://{bucket.name}/{name} exists already.",
+            f"b2://{new.bucket.name}/{new.name} exists already.",
             hint="Choose another name, or another if_exists.",
         )
     if there.sha1 is None or (size is not None and there.size != size):

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 from b2jobs import locations
+from b2jobs.errors import CallerError, JobError, Wait
 from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import Upload
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.versions import JOB_TAG, FileVersion
+from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import committed, small, target
+from b2jobs_worker.transfer.committed import Committed
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.transfer.large import LargeUpload
 from b2jobs_worker.transfer.target import NewFile
 
 AUTOMATIC = "b2/x-auto"
+
+
+_CHANGED = "changed"
+_PAUSES_SECONDS = (1.0, 3.0, 9.0)
+"""Between the readings of a source that changes: after the last one the job fails."""
 
 
 def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResult:
@@ -32,8 +40,32 @@ def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResul
     Raises:
         JobError: whatever the source and B2 say; docs/errors.md lists the codes. With a
             `wait`, an unfinished large file is kept for the next attempt, else removed.
+            A source that changes each time it is read, such as a log, is
+            `source_keeps_changing` in the end.
         Interrupted: with `keep` false what is unfinished has been removed.
     """
+    changes = int(attempt.journal.load().get(_CHANGED) or 0) if attempt.number > 1 else 0
+    try:
+        return _upload(request, attempt, context)
+    except JobError as error:
+        if error.code != "source_changed":
+            raise
+        if changes >= len(_PAUSES_SECONDS):
+            raise _keeps_changing(request.source, changes + 1) from error
+        attempt.journal.record({_CHANGED: str(changes + 1)})
+        error.wait = Wait("backoff", _PAUSES_SECONDS[changes])
+        raise
+
+
+def _keeps_changing(uri: str, times: int) -> CallerError:
+    return CallerError(
+        "source_keeps_changing",
+        f"{uri} changed while it was read, {times} times in a row.",
+        hint="Upload it once it is complete, or a copy of it; a sync or batch can exclude it.",
+    )
+
+
+def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResult:
     client = context.client(request.account, attempt)
     usage = Usage(client, attempt)
     file = request.target()
@@ -41,27 +73,21 @@ def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResul
     bucket = client.bucket(file.bucket)
     with contextlib.closing(context.open_source(locations.parse(request.source))) as source:
         large = LargeUpload(client, attempt, context, source)
+        new = _new(request, client, attempt, source, bucket, file.name)
         standing = target.look(
             client,
             attempt,
-            bucket,
-            file.name,
+            new,
             request.if_exists,
             size=source.size,
-            sha1=lambda: target.read_digest(source, attempt),
-            keep=large.file_id,
-            began=large.has_begun,
+            sha1=lambda: large.known_sha1 or target.read_digest(source, attempt),
+            left=large.unfinished.left,
         )
-        if standing.ours is not None or standing.same is not None:
-            version = standing.ours or standing.same
-            assert version is not None
+        version = standing.ours or standing.same
+        if version is not None:
             sha1 = standing.sha1 or large.known_sha1 or version.sha1
-            unchanged = standing.ours is None
         else:
-            version, sha1 = _send(
-                request, client, attempt, source, large, (bucket, file.name), standing.sha1
-            )
-            unchanged = False
+            version, sha1 = _send(request, client, attempt, source, large, new, standing.sha1)
     if request.if_exists == "replace":
         committed.remove_older(client, attempt, bucket, version)
     return result(
@@ -71,9 +97,27 @@ def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResul
         sha1,
         kind="upload",
         bucket=bucket,
-        unchanged=unchanged,
+        unchanged=standing.same is not None,
         resumed_bytes=large.resumed_bytes,
     )
+
+
+def _new(
+    request: Upload,
+    client: B2Client,
+    attempt: Attempt,
+    source: Source,
+    bucket: BucketName,
+    name: str,
+) -> NewFile:
+    info = dict(request.info)
+    if source.modified_millis is not None:
+        info.setdefault(MODIFIED_MILLIS, str(source.modified_millis))
+    content_type = request.content_type
+    if content_type == AUTOMATIC and source.content_type:
+        content_type = source.content_type
+    own = Committed(client, attempt, bucket, name)
+    return NewFile(bucket, name, content_type, own.marked(info), own)
 
 
 def _send(
@@ -82,16 +126,9 @@ def _send(
     attempt: Attempt,
     source: Source,
     large: LargeUpload,
-    place: tuple[BucketName, str],
+    new: NewFile,
     known_sha1: str | None,
 ) -> tuple[FileVersion, str]:
-    info = {**request.info, JOB_TAG: attempt.job_id}
-    if source.modified_millis is not None:
-        info.setdefault(MODIFIED_MILLIS, str(source.modified_millis))
-    content_type = request.content_type
-    if content_type == AUTOMATIC and source.content_type:
-        content_type = source.content_type
-    new = NewFile(*place, content_type, info)
     limit = client.account().recommended_part_bytes
     if source.size is not None and source.size <= limit:
         return small.send(client, attempt, source, source.size, new)
@@ -99,7 +136,8 @@ def _send(
         # Without it in the file's info, a later skip could not know this file again.
         known_sha1 = target.read_digest(source, attempt)
     if known_sha1 is not None:
-        info[LARGE_FILE_SHA1] = known_sha1
+        info = new.committed.marked({**new.info, LARGE_FILE_SHA1: known_sha1})
+        new = replace(new, info=info)
     return large.send(new)
 
 

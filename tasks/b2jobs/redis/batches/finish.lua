@@ -10,7 +10,7 @@ if not owns(id, given.fence) then return 0 end
 finish(id, given.state, given)
 redis.call('HSET', batch_key(id), 'ended', seconds(NOW))
 redis.call('HDEL', batch_key(id), 'again')
-redis.call('DEL', batch_key(id) .. ':feed')
+redis.call('UNLINK', batch_key(id) .. ':feed')
 for _, key in ipairs(keys_of(id)) do redis.call('EXPIRE', key, math.ceil(given.keep)) end
 if given.queue then redis.call('LPUSH', ROOT .. given.queue, given.message) end
 return 1

@@ -7,7 +7,7 @@
 local id = given.id
 if not owns(id, given.fence) then return 0 end
 if not given.fields then
-  redis.call('DEL', P .. 'journal:' .. id)
+  redis.call('UNLINK', P .. 'journal:' .. id)
   return 1
 end
 for name, text in pairs(given.fields) do redis.call('HSET', P .. 'journal:' .. id, name, text) end

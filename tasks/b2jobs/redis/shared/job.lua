@@ -159,7 +159,7 @@ local function finish(id, state, outcome)
   end
   if outcome.result then redis.call('HSET', job_key(id), 'result', outcome.result) end
   redis.call('EXPIRE', job_key(id), keep)
-  redis.call('DEL', P .. 'journal:' .. id)
+  redis.call('UNLINK', P .. 'journal:' .. id)
   local key = field(id, 'key')
   if key ~= '' then redis.call('EXPIRE', P .. 'key:' .. key, keep) end
   tell(id, outcome.meta, keep)
@@ -185,7 +185,7 @@ end
 -- Hand over what outdated owners made, to be removed.
 local function take_strays(id)
   local strays = redis.call('SMEMBERS', P .. 'strays:' .. id)
-  if #strays > 0 then redis.call('DEL', P .. 'strays:' .. id) end
+  if #strays > 0 then redis.call('UNLINK', P .. 'strays:' .. id) end
   return strays
 end
 

@@ -2,77 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, NamedTuple, cast
 
 from b2jobs.errors import Failure
-from b2jobs.ledger import packed_line
+from b2jobs.items import Action, Item, Planned
+from b2jobs.ledger import LedgerLine, packed_line
 from b2jobs.results import DeleteResult, HideResult, Result, TransferResult
-from b2jobs_worker.batch.ledger.item import Item, Planned
 
-Status = Literal["transferred", "unchanged", "deleted", "hidden", "failed", "cancelled", "again"]
+Status = Literal["transferred", "unchanged", "deleted", "hidden", "failed", "cancelled"]
+_LONGEST_MESSAGE = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """An item's end, or with the status `again` the note that it will be tried once more.
-
-    made: the version this attempt newly made, to be undone if the attempt was outdated.
-    since: for `again`, when it first failed, in seconds since the epoch.
-    """
+class Outcome(NamedTuple):
+    """An item's end: the middle of its line in the ledger, in that order."""
 
     status: Status
     size: int | None = None
     sha1: str | None = None
     file_id: str = ""
     url: str = ""
-    attempts: int = 1
+    attempts: int = 0
     millis: int = 0
     code: str = ""
     message: str = ""
-    made: str | None = None
-    since: float = 0.0
 
     @property
     def moved_bytes(self) -> int:
         return (self.size or 0) if self.status == "transferred" else 0
 
-    def line(self) -> str:
-        """As JSON for Redis, from `status` on in the order of the ledger's fields."""
-        if self.status == "again":
-            return packed_line([self.attempts, self.since, self.code, self.message])
-        return packed_line(
-            [
-                self.status,
-                self.size,
-                self.sha1,
-                self.file_id,
-                self.url,
-                self.attempts,
-                self.millis,
-                self.code,
-                self.message,
-            ]
-        )
+    @property
+    def is_done(self) -> bool:
+        return self.status not in ("failed", "cancelled")
 
 
-def of_result(result: Result, *, attempts: int, millis: int, made: str | None) -> Outcome:
+class Again(NamedTuple):
+    """The note that an item failed for now. since: when first, in seconds since the epoch."""
+
+    attempts: int
+    since: float
+    code: str = ""
+    message: str = ""
+
+
+def of_result(result: Result, *, attempts: int, millis: int) -> Outcome:
     """The outcome of an item whose job succeeded with *result*."""
     if isinstance(result, TransferResult):
         return Outcome(
-            status=result.status,
-            size=result.size,
-            sha1=result.sha1,
-            file_id=result.file_id,
-            url=result.url,
-            attempts=attempts,
-            millis=millis,
-            made=made,
+            result.status, result.size, result.sha1, result.file_id, result.url, attempts, millis
         )
     status: Status = "deleted"
     if isinstance(result, DeleteResult | HideResult):
         status = result.status
-    return Outcome(status=status, attempts=attempts, millis=millis)
+    return Outcome(status, attempts=attempts, millis=millis)
 
 
 def of_failure(planned: Planned, failure: Failure, *, millis: int = 0) -> Outcome:
@@ -88,27 +69,39 @@ def of_failure(planned: Planned, failure: Failure, *, millis: int = 0) -> Outcom
     )
 
 
-def ledger_line(position: int, planned: Planned, outcome: list[Any]) -> str:
-    """The line of the ledger for an item and its `Outcome.line`, read from JSON.
+def ledger_line(position: int, planned: Planned, outcome: Outcome) -> str:
+    """The line of the ledger for an item and its outcome.
 
-    What is not done keeps its options, so that it can be planned again from the ledger.
+    What is not done keeps all it needs to be planned again from the ledger; the action of a
+    line that never can be is `refused`.
     """
-    is_item = isinstance(planned, Item)
-    action = planned.action if isinstance(planned, Item) else "refused"
+    item = planned if isinstance(planned, Item) else planned.item
     options = None
-    if isinstance(planned, Item) and outcome[0] in ("failed", "cancelled"):
-        options = dict(planned.options) or None
-    full = [*outcome, *([None] * (9 - len(outcome)))]
-    if is_item and outcome[0] in ("failed", "cancelled"):
-        full[8] = (full[8] or "")[:300]
+    if item is not None and not outcome.is_done:
+        options = dict(item.options) or None
+        outcome = outcome._replace(
+            size=item.size, sha1=item.sha1, message=outcome.message[:_LONGEST_MESSAGE]
+        )
+    action = "refused" if item is None else item.action
     return packed_line(
-        [position, action, planned.source, planned.destination, *full, planned.line, options]
+        (
+            *(position, action, planned.source, planned.destination),
+            *outcome,
+            *(planned.line, options),
+        )
     )
 
 
-def planned_again(line: list[Any]) -> Item | None:
+def planned_again(line: LedgerLine) -> Item | None:
     """The item of a ledger line that was not done; None for one that never can be."""
-    _, action, source, destination, _, size, sha1, *_, number, options = line
-    if action == "refused":
+    if line.action == "refused":
         return None
-    return Item(action, source, destination, size, sha1, number or 0, options or {})
+    return Item(
+        cast("Action", line.action),
+        line.source,
+        line.destination,
+        line.size,
+        line.sha1,
+        line.line or 0,
+        line.options or {},
+    )

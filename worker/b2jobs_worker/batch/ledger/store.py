@@ -10,13 +10,13 @@ from typing import Any, TypeVar, cast
 
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import Failure, QueueUnavailable
-from b2jobs.ledger import packed_rows, rows_of
+from b2jobs.items import Planned, unpacked
+from b2jobs.ledger import packed_line, packed_rows, rows_of
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.ledger.item import Planned, unpacked
-from b2jobs_worker.batch.ledger.outcome import Outcome
+from b2jobs_worker.batch.ledger.outcome import Again, Outcome
 
 T = TypeVar("T")
 _FOR_EVER_SECONDS = 1e9
@@ -66,13 +66,13 @@ class Change:
 class OpenPack:
     """A pack as Redis has it: its items, the outcomes so far, and what failed for now.
 
-    tries: position -> attempts, time of the first failure, code, message.
+    outcomes, tries: by position.
     """
 
     orders: Orders
     entries: list[Entry]
-    outcomes: dict[int, list[Any]]
-    tries: dict[int, list[Any]]
+    outcomes: dict[int, Outcome]
+    tries: dict[int, Again]
 
 
 class Store:
@@ -197,23 +197,24 @@ class Store:
         return OpenPack(
             orders=Orders(*orders),
             entries=[Entry(at, earlier, unpacked(row)) for at, earlier, row in rows],
-            outcomes={int(at): json.loads(text) for at, text in found.items() if at[0] != "t"},
-            tries={int(at[1:]): json.loads(text) for at, text in found.items() if at[0] == "t"},
+            outcomes={
+                int(at): Outcome(*json.loads(text)) for at, text in found.items() if at[0] != "t"
+            },
+            tries={
+                int(at[1:]): Again(*json.loads(text)) for at, text in found.items() if at[0] == "t"
+            },
         )
 
     def record(
         self,
         attempt: Fenced,
         batch: str,
-        outcomes: Iterable[tuple[int, Outcome]],
+        outcomes: Iterable[tuple[int, Outcome | Again]],
         calls: Mapping[str, int],
         dollars: float,
     ) -> str:
         """Record outcomes; each counts once. Answers `ok`, `paused`, `cancel` or `lost`."""
-        found = [
-            [position, each.line(), each.status, each.code, str(each.moved_bytes)]
-            for position, each in outcomes
-        ]
+        found = [_recorded(position, each) for position, each in outcomes]
         standing = self._call(
             attempt,
             "packs/record",
@@ -299,6 +300,13 @@ class Store:
             *command, NEVER_DECODE=True
         )
         return cast("bytes | None", found)
+
+
+def _recorded(position: int, found: Outcome | Again) -> list[Any]:
+    line = packed_line(found)
+    if isinstance(found, Again):
+        return [position, line, "again", found.code, "0"]
+    return [position, line, found.status, found.code, str(found.moved_bytes)]
 
 
 def pack_name(batch: str, number: int) -> str:

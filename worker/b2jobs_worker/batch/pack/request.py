@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from b2jobs.items import Item
 from b2jobs.requests import Job, build
-from b2jobs_worker.batch.ledger.item import Item
 from b2jobs_worker.batch.ledger.store import Orders
 
 

@@ -8,20 +8,20 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from b2jobs.errors import Failure, JobError, PassingError, QueueUnavailable
+from b2jobs.items import Refusal
 from b2jobs.ledger import segment
 from b2jobs.requests import Pack
 from b2jobs_worker.attempt import Interrupted, Settled
-from b2jobs_worker.batch.ledger.item import Refusal
 from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure
 from b2jobs_worker.batch.ledger.store import Entry, Fenced, OpenPack, Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt, PackJournal
 from b2jobs_worker.batch.pack.mover import Mover
 from b2jobs_worker.batch.pack.strays import undo_strays, undo_unowned
 from b2jobs_worker.batch.pack.threads import Threads
-from b2jobs_worker.batch.pack.trying import Spent, Trying
+from b2jobs_worker.batch.pack.trying import Tried, Trying
 
 TICK_SECONDS = 0.01
 FLUSH_SECONDS = 0.1
@@ -56,8 +56,8 @@ class PackRun:
         self._movers = movers
         self._trying = Trying(movers, opened.orders)
         self._outcomes = dict(opened.outcomes)
-        self._arrived: deque[tuple[int, Outcome, Spent]] = deque()
-        self._unowned: dict[int, Outcome] = {}
+        self._arrived: deque[tuple[int, Tried]] = deque()
+        self._unowned: dict[int, Tried] = {}
         self._under_way: set[ItemAttempt] = set()
         self._lock = threading.Lock()
         self._guarded_at = float("-inf")
@@ -135,7 +135,7 @@ class PackRun:
         if isinstance(entry.planned, Refusal):
             refusal = entry.planned
             failure = Failure(code=refusal.code, message=refusal.message, act="caller", attempts=0)
-            self._arrived.append((position, of_failure(refusal, failure), Spent()))
+            self._arrived.append((position, Tried(of_failure(refusal, failure))))
             return
         before = self.opened.tries.get(position)
         again = entry.earlier > 0 or before is not None or self.attempt.number > 1
@@ -143,18 +143,19 @@ class PackRun:
         with self._lock:
             self._under_way.add(attempt)
         try:
-            outcome, spent, error = self._trying.run(entry, attempt, before)
+            tried = self._trying.run(entry, attempt, before)
         finally:
             with self._lock:
                 self._under_way.discard(attempt)
-        if outcome is not None:
-            self._arrived.append((position, outcome, spent))
-        self._weigh(outcome, error)
+        if tried.found is not None:
+            self._arrived.append((position, tried))
+        self._weigh(tried)
 
-    def _weigh(self, outcome: Outcome | None, error: JobError | None) -> None:
+    def _weigh(self, tried: Tried) -> None:
         """Stop beginning items when a limit holds for all of them."""
+        error = tried.error
         if error is None:
-            if outcome is not None:
+            if tried.found is not None:
                 self._passing_in_a_row = 0
             return
         self._passing_in_a_row += 1
@@ -208,18 +209,18 @@ class PackRun:
         return self._flush()
 
     def _flush(self) -> str:
-        arrived: list[tuple[int, Outcome, Spent]] = []
+        arrived: list[tuple[int, Tried]] = []
         while self._arrived:
             arrived.append(self._arrived.popleft())
         return self._record(arrived)
 
-    def _record(self, arrived: list[tuple[int, Outcome, Spent]]) -> str:
+    def _record(self, arrived: list[tuple[int, Tried]]) -> str:
         calls: Counter[str] = Counter()
         dollars = 0.0
-        for _, _, spent in arrived:
-            calls.update(spent.calls)
-            dollars += spent.dollars
-        outcomes = [(position, outcome) for position, outcome, _ in arrived]
+        for _, tried in arrived:
+            calls.update(tried.calls)
+            dollars += tried.dollars
+        outcomes = [(position, tried.found) for position, tried in arrived if tried.found]
         try:
             standing = self._store.record(self.attempt, self._batch, outcomes, calls, dollars)
         except (Interrupted, QueueUnavailable):
@@ -228,12 +229,12 @@ class PackRun:
             return "ok"
         self._flushed_at = time.monotonic()
         if standing == "lost":
-            self._unowned.update(outcomes)
+            self._unowned.update(arrived)
             self._leave()
             return "ok"
-        for position, outcome in outcomes:
-            if outcome.status != "again":
-                self._outcomes[position] = _values(outcome)
+        for position, found in outcomes:
+            if isinstance(found, Outcome):
+                self._outcomes[position] = found
         self._tell_progress()
         return standing
 
@@ -251,21 +252,23 @@ class PackRun:
             self._interrupt_items(Interrupted("lease_lost", keep=True))
             self._threads.is_done.wait()
         while self._arrived:
-            position, outcome, _ = self._arrived.popleft()
-            self._unowned[position] = outcome
-        unowned, self._unowned = self._unowned, {}
-        undo_unowned(self, self._store, self._movers, self._batch, self._number, unowned)
+            position, tried = self._arrived.popleft()
+            self._unowned[position] = tried
+        made = {at: tried.made for at, tried in self._unowned.items() if tried.made}
+        self._unowned.clear()
+        undo_unowned(self, self._store, self._movers, self._batch, self._number, made)
         raise Interrupted("lease_lost", keep=True)
 
     def _cancel_rest(self) -> None:
         failure = Failure(code="cancelled", message="The batch was cancelled.", act="caller")
         rest = [
-            (entry.position, of_failure(entry.planned, failure), Spent())
+            (entry.position, Tried(of_failure(entry.planned, failure)))
             for entry in self.unfinished()
         ]
         self._record(rest)
-        for position, outcome, _ in rest:
-            self._outcomes.setdefault(position, _values(outcome))
+        for position, tried in rest:
+            if isinstance(tried.found, Outcome):
+                self._outcomes.setdefault(position, tried.found)
 
     def _seal(self) -> NoReturn:
         lines = [
@@ -278,20 +281,6 @@ class PackRun:
             raise Interrupted("lease_lost", keep=True)
         undo_strays(self, self._movers, self._outcomes, strays)
         raise Settled
-
-
-def _values(outcome: Outcome) -> list[Any]:
-    return [
-        outcome.status,
-        outcome.size,
-        outcome.sha1,
-        outcome.file_id,
-        outcome.url,
-        outcome.attempts,
-        outcome.millis,
-        outcome.code,
-        outcome.message,
-    ]
 
 
 def _pause(error: JobError) -> tuple[bool, float]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from b2jobs.errors import InvalidJob, JobError, QueueUnavailable
+from b2jobs.items import Item
 from b2jobs.ledger import lines_of
-from b2jobs_worker.batch.ledger.item import Item
 from b2jobs_worker.batch.ledger.outcome import Outcome
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.pack.mover import Mover
@@ -17,9 +17,6 @@ from b2jobs_worker.batch.pack.request import request_of
 
 if TYPE_CHECKING:
     from b2jobs_worker.batch.pack.run import PackRun
-
-_FILE_ID_OF_OUTCOME = 3
-_FILE_ID_OF_LINE = 7
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +27,13 @@ def undo_unowned(
     movers: Mapping[str, Mover],
     batch: str,
     number: int,
-    unowned: Mapping[int, Outcome],
+    made: Mapping[int, str],
 ) -> None:
     """Remove what this outdated attempt made, unless the present owner counts on it.
 
     Where the owner has not come to an item yet, it is told, and will see to it at the end.
     In doubt nothing is removed.
     """
-    made = {at: outcome.made for at, outcome in unowned.items() if outcome.made}
     if not made:
         return
     try:
@@ -46,26 +42,22 @@ def undo_unowned(
     except QueueUnavailable as error:
         logger.warning("%s: strays not told: %s", run.attempt.job_id, error)
         return
-    kept = {line[0]: line[_FILE_ID_OF_LINE] for line in lines_of(sealed or b"")}
+    kept = {line.item: line.file_id for line in lines_of(sealed or b"")}
     for position, answer in answers.items():
         if answer == "left":
             continue
-        counts = (
-            kept.get(position)
-            if answer == "sealed"
-            else _value(json.loads(answer), _FILE_ID_OF_OUTCOME)
-        )
+        counts = kept.get(position) if answer == "sealed" else Outcome(*json.loads(answer)).file_id
         if counts and counts != made[position]:
             _undo(run, movers, position, made[position])
 
 
 def undo_strays(
-    run: PackRun, movers: Mapping[str, Mover], outcomes: Mapping[int, list[Any]], strays: list[str]
+    run: PackRun, movers: Mapping[str, Mover], outcomes: Mapping[int, Outcome], strays: list[str]
 ) -> None:
     """Remove what outdated owners have told of, unless it is what the pack counts on."""
     for stray in strays:
         position, _, made = stray.partition(" ")
-        if _value(outcomes[int(position)], _FILE_ID_OF_OUTCOME) != made:
+        if outcomes[int(position)].file_id != made:
             _undo(run, movers, int(position), made)
 
 
@@ -77,7 +69,3 @@ def _undo(run: PackRun, movers: Mapping[str, Mover], position: int, made: str) -
         movers[item.action].undo(request_of(item, run.opened.orders), made)
     except (JobError, InvalidJob) as error:
         logger.warning("%s: stray %s not removed: %s", run.attempt.job_id, made, error)
-
-
-def _value(values: list[Any], index: int) -> Any:
-    return values[index] if len(values) > index else None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from b2jobs.errors import (
     CallerError,
@@ -17,10 +16,10 @@ from b2jobs.errors import (
     PassingError,
     QueueUnavailable,
 )
+from b2jobs.items import Item
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Interrupted
-from b2jobs_worker.batch.ledger.item import Item
-from b2jobs_worker.batch.ledger.outcome import Outcome, of_failure, of_result
+from b2jobs_worker.batch.ledger.outcome import Again, Outcome, of_failure, of_result
 from b2jobs_worker.batch.ledger.store import Entry, Orders
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
 from b2jobs_worker.batch.pack.mover import Mover
@@ -32,9 +31,18 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What an item used: calls by class, dollars."""
+class Tried:
+    """What one try of an item came to.
 
+    found: its end, or the note that it failed for now; None where it was interrupted.
+    error: what it failed with for now.
+    made: the version it newly made, to be undone if the attempt was outdated.
+    calls: by class.
+    """
+
+    found: Outcome | Again | None
+    error: JobError | None = None
+    made: str | None = None
     calls: Mapping[str, int] = field(default_factory=dict)
     dollars: float = 0.0
 
@@ -46,58 +54,57 @@ class Trying:
         self._movers = movers
         self._orders = orders
 
-    def run(
-        self, entry: Entry, attempt: ItemAttempt, before: list[Any] | None
-    ) -> tuple[Outcome | None, Spent, JobError | None]:
-        """Try *entry* once; its outcome, what that used, and the error if it may heal.
-
-        *before* is what earlier attempts noted of it. No outcome: the item was interrupted.
-        """
+    def run(self, entry: Entry, attempt: ItemAttempt, before: Again | None) -> Tried:
+        """Try *entry* once. *before* is what earlier attempts noted of it."""
         item = entry.planned
         assert isinstance(item, Item)
-        earlier, since, *_ = before or (0, 0.0)
-        attempts = entry.earlier + earlier + 1
+        before = before or Again(0, 0.0)
+        attempts = entry.earlier + before.attempts + 1
         began = time.monotonic()
-        spent = Spent()
-        error: JobError
+        tried = Tried(None)
         try:
             request = request_of(item, self._orders)
             mover = self._movers[item.action]
             result = mover.run(request, attempt)
             made = mover.traces(result)
-            spent = Spent(result.calls, result.dollars)
+            tried = Tried(None, None, made, result.calls, result.dollars)
             if item.sha1 and isinstance(result, TransferResult) and result.sha1 != item.sha1:
                 if made is not None:
                     mover.undo(request, made)
                 raise _other_bytes(item, result)
-            millis = _millis(began)
-            return of_result(result, attempts=attempts, millis=millis, made=made), spent, None
+            return replace(tried, found=of_result(result, attempts=attempts, millis=_millis(began)))
         except Interrupted:
-            return None, spent, None
-        except InvalidJob as invalid:
-            error = CallerError(invalid.code, str(invalid), hint=invalid.hint)
-        except QueueUnavailable as unavailable:
-            error = PassingError(unavailable.code, str(unavailable))
-        except JobError as failed:
-            error = failed
+            return tried
+        except (JobError, InvalidJob, QueueUnavailable) as error:
+            raised = _as_job_error(error)
         except Exception as bug:
             logger.exception("%s: a bug ended the item", attempt.job_id)
-            error = InternalError("internal_error", f"{type(bug).__name__}: {bug}")
-        if error.code == "source_changed" and earlier + 1 >= MOST_CHANGES:
-            error = _always_written(error, earlier + 1)
-        if error.wait is not None:
-            since = since or time.time()
-            wait = error.wait.seconds or 0.0
-            if time.time() + wait - since <= self._orders.retry_seconds:
-                note = Outcome(
-                    "again",
-                    attempts=earlier + 1,
-                    since=since,
-                    code=error.code,
-                    message=error.message[:200],
-                )
-                return note, spent, error
-        return of_failure(item, _failure(error, attempts), millis=_millis(began)), spent, None
+            raised = InternalError("internal_error", f"{type(bug).__name__}: {bug}")
+        if raised.code == "source_changed" and before.attempts + 1 >= MOST_CHANGES:
+            raised = _always_written(raised, before.attempts + 1)
+        note = self._note(raised, before)
+        if note is not None:
+            return replace(tried, found=note, error=raised)
+        outcome = of_failure(item, _failure(raised, attempts), millis=_millis(began))
+        return replace(tried, found=outcome, made=None)
+
+    def _note(self, error: JobError, before: Again) -> Again | None:
+        """That the item is tried once more; None when its error or its budget forbids it."""
+        since = before.since or time.time()
+        if error.wait is None:
+            return None
+        if time.time() + (error.wait.seconds or 0.0) - since > self._orders.retry_seconds:
+            return None
+        return Again(before.attempts + 1, since, error.code, error.message[:200])
+
+
+def _as_job_error(error: JobError | InvalidJob | QueueUnavailable) -> JobError:
+    match error:
+        case InvalidJob():
+            return CallerError(error.code, str(error), hint=error.hint)
+        case QueueUnavailable():
+            return PassingError(error.code, str(error))
+    return error
 
 
 def _failure(error: JobError, attempts: int) -> Failure:

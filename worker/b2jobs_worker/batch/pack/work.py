@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Mapping
 
 from b2jobs.errors import CallerError, JobError
+from b2jobs.items import Item
 from b2jobs.requests import Pack
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.ledger.item import Item
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
 from b2jobs_worker.batch.pack.mover import Mover

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from b2jobs.errors import CallerError, PassingError, QueueUnavailable
-from b2jobs.manifest import BadLine, row_of
+from b2jobs.items import Planned, unpacked
 from b2jobs_worker.batch.ledger.feed import SILENCE_SECONDS, Feed, Look
-from b2jobs_worker.batch.ledger.item import Planned
-from b2jobs_worker.batch.plan.manifest import item_of, refusal_of
 from b2jobs_worker.batch.plan.source import Forecast, NotYet
 
 
@@ -37,9 +35,7 @@ class FeedPlan:
             if look.rows is None:
                 raise NotYet(5.0)
             for at in range(done, len(look.rows)):
-                row = row_of(look.rows[at])
-                planned = refusal_of(row) if isinstance(row, BadLine) else item_of(row)
-                yield f"{number}:{at + 1}", planned
+                yield f"{number}:{at + 1}", unpacked(look.rows[at])
             if look.broke:
                 raise CallerError("feed_broken", look.broke, hint=_DONE)
             number, done = number + 1, 0

@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator
 from b2jobs import locations
 from b2jobs.duplicates import DuplicateFinder
 from b2jobs.errors import CallerError, InvalidJob, JobError
+from b2jobs.items import Item, Planned, Refusal, refused
 from b2jobs.locations import B2File, LocalPath, RootPath
 from b2jobs.manifest import (
-    BadLine,
     Line,
     Reader,
-    Row,
     decompressed,
     is_compressed,
     lines,
@@ -24,7 +23,6 @@ from b2jobs.manifest import (
 )
 from b2jobs.requests import Batch
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.ledger.item import Item, Planned, Refusal
 from b2jobs_worker.batch.plan.places import Places
 from b2jobs_worker.batch.plan.reading import OpenFile, open_file
 from b2jobs_worker.batch.plan.source import Forecast
@@ -66,17 +64,17 @@ class ManifestPlan:
                 if row is None:
                     continue
                 items += 1
-                bad = row if isinstance(row, BadLine) else self._refusal(row)
+                bad = row if isinstance(row, Refusal) else self._refusal(row)
                 if bad is not None:
                     refused += 1
                     samples += [str(bad)] if len(samples) < _SAMPLES else []
-                elif isinstance(row, Row):
+                elif isinstance(row, Item):
                     duplicates.add(row.line, row.destination)
                     sizes_known = sizes_known and row.size is not None
                     size += row.size or 0
             repeats = duplicates.repeats()
         self._attempt.journal.record({_REPEATS: _packed(repeats), _MARK: _mark(opened)})
-        samples += [str(repeated(line)) for line in repeats[:_SAMPLES]]
+        samples += [str(repeated(Item("upload", "", "", line=line))) for line in repeats[:_SAMPLES]]
         return Forecast(
             items=items,
             size_bytes=size if sizes_known else None,
@@ -140,19 +138,14 @@ class ManifestPlan:
             )
         return opened
 
-    def _planned(self, row: Row | BadLine, repeats: set[int]) -> Planned:
-        if isinstance(row, Row):
-            if row.line in repeats:
-                return refusal_of(repeated(row.line, row.source, row.destination))
-            bad = self._refusal(row)
-            if bad is None:
-                return item_of(row)
-            row = bad
-        return refusal_of(row)
+    def _planned(self, row: Planned, repeats: set[int]) -> Planned:
+        if isinstance(row, Refusal):
+            return row
+        return repeated(row) if row.line in repeats else self._refusal(row) or row
 
-    def _refusal(self, row: Row) -> BadLine | None:
-        """Why *row* cannot be done, as far as that can be known without touching its file."""
-        for uri, is_target in ((row.source, False), (row.destination, True)):
+    def _refusal(self, item: Item) -> Refusal | None:
+        """Why *item* cannot be done, as far as that can be known without touching its file."""
+        for uri, is_target in ((item.source, False), (item.destination, True)):
             location = locations.parse(uri)
             try:
                 if isinstance(location, B2File):
@@ -163,18 +156,8 @@ class ManifestPlan:
                 if error.wait is not None:
                     raise
                 message = f"{error.message} {error.hint}".strip()
-                return BadLine(row.line, error.code, message, row.source, row.destination)
+                return refused(item, error.code, message, for_now=True)
         return None
-
-
-def item_of(row: Row) -> Item:
-    """The item of a line that can be tried."""
-    return Item(row.action, row.source, row.destination, row.size, row.sha1, row.line, row.options)
-
-
-def refusal_of(bad: BadLine) -> Refusal:
-    """The refusal of a line that cannot."""
-    return Refusal(bad.code, bad.message, bad.source, bad.destination, bad.line)
 
 
 def _mark(opened: OpenFile) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from b2jobs_worker.batch.ledger.item import Item, Planned
+from b2jobs.items import Item, Planned
 
 FEWEST_ITEMS = 32
 MOST_ITEMS = 512

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from b2jobs import locations
+from b2jobs.items import Action, Item, Planned, Refusal, refused
 from b2jobs.locations import B2File, InvalidLocation, LocalPath, RootPath
 from b2jobs.patterns import chosen, silenced
 from b2jobs.requests import Batch
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.ledger.item import Action, Item, Planned, Refusal
 from b2jobs_worker.batch.plan.listing import Listed, below_bucket
 from b2jobs_worker.batch.plan.places import Places
 from b2jobs_worker.batch.plan.source import Forecast
@@ -66,7 +66,11 @@ class PrefixPlan:
         yield from ((behind, each) for each in self._told(problems))
 
     def _told(self, problems: list[Problem]) -> list[Refusal]:
-        told = [self._passed_over(each) for each in problems if not self._is_silenced(each.name)]
+        told = [
+            self._passed_over(each, for_now=_may_heal(each))
+            for each in problems
+            if not self._is_silenced(each.name)
+        ]
         problems.clear()
         return told
 
@@ -89,15 +93,16 @@ class PrefixPlan:
         entries = list_root(source, self._context.settings, report=report, after=after)
         return (Listed(entry.name, entry.size) for entry in entries)
 
-    def _passed_over(self, problem: Problem) -> Refusal:
+    def _passed_over(self, problem: Problem, *, for_now: bool = False) -> Refusal:
         name = problem.name.encode(errors="backslashreplace").decode()
         message = problem.message.encode(errors="backslashreplace").decode()
-        return Refusal(problem.code, message, f"{self._source}{name}", f"{self._destination}{name}")
+        item = Item(self._action, f"{self._source}{name}", f"{self._destination}{name}")
+        return refused(item, problem.code, message, for_now=for_now)
 
     def _planned(self, name: str, size: int, refuse: Callable[[str], Refused | None]) -> Planned:
-        refused = refuse(name)
-        if refused is not None:
-            return self._passed_over(Problem(name, *refused))
+        judged = refuse(name)
+        if judged is not None:
+            return self._passed_over(Problem(name, *judged))
         source, destination = f"{self._source}{name}", f"{self._destination}{name}"
         try:
             name.encode()
@@ -107,3 +112,8 @@ class PrefixPlan:
             code = getattr(error, "code", "name_refused")
             return self._passed_over(Problem(name, code, str(error)))
         return Item(self._action, source, destination, size)
+
+
+def _may_heal(problem: Problem) -> bool:
+    """Whether a file of that name can be tried again. What is in a folder only a listing says."""
+    return not problem.name.endswith("/") and problem.code != "name_not_utf8"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from b2jobs.items import Planned
 from b2jobs.requests import Job
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.ledger.item import Planned
 
 
 @dataclass(frozen=True)

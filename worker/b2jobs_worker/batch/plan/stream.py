@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from b2jobs.errors import JobError
-from b2jobs_worker.batch.ledger.item import Planned
+from b2jobs.items import Planned
 from b2jobs_worker.batch.plan.packing import Group, groups
 from b2jobs_worker.batch.plan.source import NotYet, PlanSource
 

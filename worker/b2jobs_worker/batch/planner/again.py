@@ -11,16 +11,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from b2jobs.ledger import UNDONE, lines_of, packed_line, segment
+from b2jobs.ledger import UNDONE, LedgerLine, lines_of, packed_line, segment
 from b2jobs_worker.batch.ledger.outcome import planned_again
 from b2jobs_worker.batch.ledger.store import Change, Entry, NewPack
 from b2jobs_worker.batch.plan.packing import groups
 from b2jobs_worker.batch.planner.desk import Desk
 from b2jobs_worker.batch.planner.spilling import spilled
-
-_STATUS = 4
-_ATTEMPTS = 9
-_CODE = 11
 
 
 def plan_again(desk: Desk, state: dict[str, str], has_room: Callable[[], bool]) -> bool:
@@ -66,18 +62,18 @@ def plan_again(desk: Desk, state: dict[str, str], has_room: Callable[[], bool]) 
 
 
 def _step(packed: bytes, asked: dict[str, Any], at: int, number: int) -> Change:
-    kept: list[list[Any]] = []
+    kept: list[LedgerLine] = []
     taken: list[Entry] = []
     counts: Counter[str] = Counter()
     codes = asked.get("codes") or []
     for line in lines_of(packed):
-        item = planned_again(line) if line[_STATUS] in UNDONE else None
-        if item is None or (codes and line[_CODE] not in codes):
+        item = planned_again(line) if line.status in UNDONE else None
+        if item is None or (codes and line.code not in codes):
             kept.append(line)
             continue
-        taken.append(Entry(line[0], max(1, line[_ATTEMPTS] or 0), item))
-        counts[f"n:{line[_STATUS]}"] -= 1
-        counts[f"code:{line[_CODE]}"] -= 1
+        taken.append(Entry(line.item, max(1, line.attempts or 0), item))
+        counts[f"n:{line.status}"] -= 1
+        counts[f"code:{line.code}"] -= 1
     change = Change(fields={"again": json.dumps(asked)}, counts=dict(counts))
     if taken:
         change.segments[at] = segment(packed_line(line) for line in kept) if kept else b""

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from math import ceil
 from typing import Any
 
+from b2jobs.items import Item, Planned, Refusal
 from b2jobs.results import BatchResult
 from b2jobs_worker.b2.prices import Prices
-from b2jobs_worker.batch.ledger.item import Item, Planned, Refusal
 from b2jobs_worker.batch.plan.source import Forecast, NotYet, PlanSource
 from b2jobs_worker.batch.planner.desk import Desk
 

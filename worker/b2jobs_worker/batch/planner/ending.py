@@ -80,8 +80,9 @@ def _incomplete(desk: Desk, result: BatchResult, undone: int) -> Failure:
     return Failure(
         code="items_failed",
         message=f"{undone} of {result.items} items were not done ({reasons}).",
-        hint=f"See `b2jobs batch report {desk.batch}`, then "
-        f"`b2jobs batch retry {desk.batch} --failed`.",
+        hint=f"See `b2jobs batch report {desk.batch}`. "
+        f"`b2jobs batch retry {desk.batch} --failed` tries again what has another action there "
+        "than `refused`; submit the rest anew when it is corrected.",
         act="caller",
     )
 

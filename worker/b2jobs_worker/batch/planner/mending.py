@@ -52,10 +52,7 @@ def _mend(desk: Desk, state: dict[str, str], pack: str, failure: Failure) -> Non
             counts: Counter[str] = Counter()
             for entry in rest:
                 outcome = of_failure(entry.planned, failure)
-                outcomes[entry.position] = [
-                    *(outcome.status, outcome.size, outcome.sha1, "", ""),
-                    *(failure.attempts, 0, outcome.code, outcome.message),
-                ]
+                outcomes[entry.position] = outcome
                 counts[f"n:{outcome.status}"] += 1
                 counts[f"code:{outcome.code}"] += 1
             change.counts.update(counts)

@@ -1,4 +1,7 @@
-"""One line of a plan: what to do with one file, or why it cannot be done."""
+"""One line of a plan: what to do with one file, or why it cannot be done.
+
+The same pair from a manifest's line to its pack, in producers and workers.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Action = Literal["upload", "download", "copy", "delete", "hide", "remove"]
-ACTIONS: tuple[Action, ...] = ("upload", "download", "copy", "delete", "hide", "remove")
 
 _NONE: Mapping[str, Any] = {}
 
@@ -52,27 +54,47 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A line of a plan that can never be done. It moves nothing and stands in the ledger."""
+    """A line of a plan that cannot be done. It moves nothing and stands in the ledger.
+
+    item: what it would be, where the reason may go away (a bucket that is made, a link that
+        is mended): `retry` tries that. None for a line that can never be done.
+    """
 
     code: str
     message: str
     source: str = ""
     destination: str = ""
     line: int = 0
+    item: Item | None = None
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message} [{self.code}]"
 
     def packed(self) -> list[Any]:
         """As JSON; told from an item by its first field."""
-        return ["refused", self.source, self.destination, self.code, self.message, self.line]
+        item = self.item.packed() if self.item else None
+        return ["refused", self.source, self.destination, self.code, self.message, self.line, item]
 
 
 Planned = Item | Refusal
 
 
+def refused(item: Item, code: str, message: str, *, for_now: bool = False) -> Refusal:
+    """Why *item* cannot be done; *for_now* if the reason may go away."""
+    return Refusal(
+        code, message, item.source, item.destination, item.line, item if for_now else None
+    )
+
+
 def unpacked(fields: list[Any]) -> Planned:
     """The item or refusal that `packed` made."""
     if fields[0] == "refused":
-        _, source, destination, code, message, line = fields
-        return Refusal(code, message, source, destination, line)
+        _, source, destination, code, message, line, packed = fields
+        return Refusal(code, message, source, destination, line, _item(packed) if packed else None)
+    return _item(fields)
+
+
+def _item(fields: list[Any]) -> Item:
     full = [*fields, *([None] * (7 - len(fields)))]
     action, source, destination, size, sha1, line, options = full
     return Item(action, source, destination, size, sha1, line or 0, options or _NONE)
