@@ -228,9 +228,9 @@ def plausible_result(request: Job) -> Result:
     if isinstance(request, Upload):
         return _transferred("upload", request.target())
     if isinstance(request, Copy):
-        return _transferred("copy", locations.parse(request.destination))
+        return _transferred("copy", request.target())
     if isinstance(request, Download):
-        source = _transferred("download", locations.parse(request.source))
+        source = _transferred("download", request.source_location)
         return source.model_copy(update={"uri": request.destination or request.source})
     return RESULTS.get(request.kind, Result)(kind=request.kind)
 

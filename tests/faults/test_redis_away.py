@@ -197,3 +197,24 @@ def test_a_batch_comes_to_its_end_in_a_full_redis(
     assert batch.status().outcomes == {"transferred": 9000}
     assert sum(1 for _ in batch.lines()) == 9000
     assert installation.redis.llen(f"{installation.key_prefix}app-queue") == 1
+
+
+def test_a_worker_that_starts_in_a_full_redis_ends_the_jobs_it_finds(
+    make_redis: MakeRedis, make_installation: Make
+) -> None:
+    # It asked Redis in vain to note its queues, again and again, and ended nothing.
+    server = make_redis(maxmemory_policy="noeviction")
+    fake = Fake(make_installation(server.url))
+    jobs = [fake.submit() for _ in range(20)]
+    server.set("maxmemory", 1)
+
+    worker = fake.installation.start_celery()
+
+    all_succeeded(fake, jobs)
+    server.cut_connections()
+    with pytest.raises(b2jobs.QueueUnavailable, match="maxmemory"):
+        fake.submit()
+    server.set("maxmemory", 0)
+    assert fake.submit().wait(120).size == 3
+    assert worker.stop() == 0
+    assert fake.installation.leftovers() == set()

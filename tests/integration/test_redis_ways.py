@@ -261,7 +261,8 @@ def test_a_worker_with_64_slots_needs_no_more_connections_than_there_are(fake: F
 
 
 @pytest.mark.parametrize(
-    ("command", "end"), [("check", "?foo=secret"), ("check", "/99"), ("worker", "/1?db=2")]
+    ("command", "end"),
+    [("check", "?foo=hunter2"), ("check", "/99"), ("worker", "/1?db=2"), ("worker", "/99")],
 )
 def test_a_url_that_leads_nowhere_is_one_sentence_and_exit_2(
     command: str, end: str, installation: Installation
@@ -275,4 +276,4 @@ def test_a_url_that_leads_nowhere_is_one_sentence_and_exit_2(
     assert process.status == 2, process.output()
     said = [line for line in process.output().splitlines() if "refused" in line]
     assert len(said) == 1
-    assert "secret" not in process.output()
+    assert "hunter2" not in process.output()

@@ -128,6 +128,7 @@ def test_a_redis_that_is_too_old_or_of_another_kind(
 def test_a_redis_it_may_not_use(
     make_redis: MakeRedis, make_installation: Make, denying: int
 ) -> None:
+    cluster = make_redis(cluster_enabled="yes", cluster_port=str(free_port()))
     plain = make_redis()
     plain.set("requirepass", "s3cr3t-word")
     installation = make_installation(plain.url.replace("://", "://:s3cr3t-word@"))
@@ -143,7 +144,7 @@ def test_a_redis_it_may_not_use(
         (f"redis://other:x@{place}/0", "redis_refused"),
         (f"redis://:s3cr3t-word@{place}/99", "invalid_redis_url"),
         (f"redis://127.0.0.1:{denying}/0", "redis_refused"),
-        (f"{make_redis(cluster_enabled='yes').url}", "redis_is_cluster"),
+        (cluster.url, "redis_is_cluster"),
     ):
         status, said = check(installation, B2JOBS_REDIS_URL=url)
         assert (status, said.get(code)) == (2, "error"), (url, said)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from b2jobs import locations
 from b2jobs.errors import InvalidJob
 from b2jobs.requests import KINDS, RESULTS, Upload, build
 from b2jobs.results import TransferResult
@@ -125,3 +127,33 @@ def test_a_newer_workers_result_is_read_by_an_older_client() -> None:
 
 def test_every_kind_has_a_result() -> None:
     assert set(KINDS) - {"pack"} == set(RESULTS)  # nobody waits for a pack
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("upload", {"source": "data://.my/x.png", "destination": "b2://some-bucket/folder/"}),
+        ("download", {"source": "b2id://4_z1", "destination": "data://.my/x"}),
+        ("copy", {"source": "b2://some-bucket/x", "destination": "b2://some-bucket/y"}),
+        ("delete", {"target": "b2://some-bucket/x"}),
+        ("hide", {"target": "b2://some-bucket/x"}),
+        ("share", {"source": "b2://some-bucket/x"}),
+        ("sync", {"source": "data://.my/x/", "destination": "b2://some-bucket/y/"}),
+        ("batch", {"source": "data://.my/x/", "destination": "b2://some-bucket/y/"}),
+    ],
+)
+def test_a_location_is_parsed_once_and_stays_text(
+    kind: str, arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+    parse = locations.parse
+    monkeypatch.setattr(locations, "parse", lambda uri: parsed.append(uri) or parse(uri))
+
+    request = build(kind, arguments)
+
+    for field, text in arguments.items():
+        assert str(getattr(request, f"{field}_location")) == text
+        assert getattr(request, field) == text
+    assert sorted(parsed) == sorted(arguments.values())
+    assert json.loads(json.dumps(request.arguments())) == arguments
+    assert pickle.loads(pickle.dumps(request)) == request

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from b2jobs import locations, patterns
+from b2jobs import patterns
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests.job import IfExists, Job, Priority
-from b2jobs.requests.places import lie_in_each_other, prefix, single
+from b2jobs.requests.places import Located, lie_in_each_other, prefix, single
 
 
 class Batch(Job):
@@ -69,6 +69,9 @@ class Batch(Job):
             patterns.compiled(pattern)
         return given
 
+    source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
+    destination_location: ClassVar = Located[B2File | RootPath | LocalPath]("destination")
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if (self.source is None) != (self.destination is None):
@@ -77,14 +80,14 @@ class Batch(Job):
         if sum(ways) != 1:
             raise ValueError("give a manifest, or a source and a destination prefix, not both")
         if self.source and self.destination:
-            ends = [locations.parse(self.source), locations.parse(self.destination)]
-            if not any(isinstance(end, B2File) for end in ends):
+            source, destination = self.source_location, self.destination_location
+            if not isinstance(source, B2File) and not isinstance(destination, B2File):
                 raise ValueError("the source or the destination must be a b2:// prefix")
             if lie_in_each_other(self.source, self.destination):
                 raise ValueError("source and destination must not lie in each other")
             if self.ledger and self.ledger.startswith(self.source):
                 raise ValueError("the ledger must not lie in the source: it would be moved too")
-            if self.if_exists == "version" and not isinstance(ends[1], B2File):
+            if self.if_exists == "version" and not isinstance(destination, B2File):
                 raise ValueError("if_exists='version' needs a b2:// destination")
         if (self.include or self.exclude) and self.source is None:
             raise ValueError("include and exclude go with a source prefix")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from b2jobs import locations
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, B2Version
 from b2jobs.requests.job import Job
-from b2jobs.requests.places import one_file, one_of, single
+from b2jobs.requests.places import Located, one_file, one_of, single
 
 
 class Delete(Job):
@@ -30,9 +29,11 @@ class Delete(Job):
     def _target(cls, uri: str) -> str:
         return one_of(uri, B2File, B2Version)
 
+    target_location: ClassVar = Located[B2File | B2Version]("target")
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        target = locations.parse(self.target)
+        target = self.target_location
         if self.versions not in ("latest", "all"):
             if not isinstance(target, B2File) or target.is_prefix:
                 raise ValueError("versions may name one id only for a single file b2://BUCKET/NAME")
@@ -53,6 +54,8 @@ class Hide(Job):
     @classmethod
     def _target(cls, uri: str) -> str:
         return single(uri, B2File)
+
+    target_location: ClassVar = Located[B2File]("target")
 
 
 class Remove(Job):
@@ -83,3 +86,5 @@ class Share(Job):
     @classmethod
     def _source(cls, uri: str) -> str:
         return one_file(uri, B2File)
+
+    source_location: ClassVar = Located[B2File]("source")

@@ -33,6 +33,7 @@ class UploadOptions(AccountOptions, total=False):
 class DownloadOptions(AccountOptions, total=False):
     if_exists: Literal["skip", "fail", "replace"]
     range: str | None
+    verify: bool
 
 
 class CopyOptions(AccountOptions, total=False):

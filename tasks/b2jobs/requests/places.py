@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Generic, Self, TypeVar, cast
+
 from b2jobs import locations
 from b2jobs.locations import (
     B2File,
@@ -15,56 +17,91 @@ from b2jobs.locations import (
     WebFile,
 )
 
+L = TypeVar("L")
 
-def one_of(uri: str, *allowed: type[Location]) -> str:
-    location = locations.parse(uri)
-    if not isinstance(location, allowed):
+
+class Uri(str):
+    """A location's text, and the location: it is parsed once, when the request is made."""
+
+    location: Location
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """*text*, parsed.
+
+        Raises:
+            InvalidLocation
+        """
+        if isinstance(text, cls):
+            return text
+        made = cls(text)
+        made.location = locations.parse(text)
+        return made
+
+
+class Located(Generic[L]):
+    """The location in a request's field, whose validator has seen to it that it is an L."""
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+
+    def __get__(self, request: object, owner: type | None = None) -> L:
+        return cast("L", Uri.of(getattr(request, self._field)).location)
+
+
+def one_of(text: str, *allowed: type[Location]) -> Uri:
+    uri = Uri.of(text)
+    if not isinstance(uri.location, allowed):
         raise InvalidLocation(
-            f"{uri[:120]!r} cannot stand here.",
+            f"{text[:120]!r} cannot stand here.",
             hint="Allowed are " + ", ".join(_SCHEMES[kind] for kind in allowed) + ".",
         )
     return uri
 
 
-def one_file(uri: str, *allowed: type[Location]) -> str:
-    one_of(uri, *allowed)
-    if getattr(locations.parse(uri), "is_prefix", False):
+def one_file(text: str, *allowed: type[Location]) -> Uri:
+    uri = one_of(text, *allowed)
+    if _is_prefix(uri):
         raise InvalidLocation(
-            f"{uri!r} is a prefix, one file is needed.", hint="Name the file behind the last '/'."
+            f"{text!r} is a prefix, one file is needed.", hint="Name the file behind the last '/'."
         )
     return uri
 
 
-def single(uri: str, *allowed: type[Location]) -> str:
-    location = locations.parse(uri)
-    if not isinstance(location, allowed) or getattr(location, "is_prefix", False):
+def single(text: str, *allowed: type[Location]) -> Uri:
+    uri = Uri.of(text)
+    if not isinstance(uri.location, allowed) or _is_prefix(uri):
         raise InvalidLocation(
-            f"{uri[:120]!r} cannot stand here.",
+            f"{text[:120]!r} cannot stand here.",
             hint="Name one file: data://ROOT/file.csv or b2://BUCKET/file.jsonl.gz.",
         )
     return uri
 
 
-def prefix(uri: str, *allowed: type[Location]) -> str:
-    location = locations.parse(uri)
-    if not isinstance(location, allowed) or not getattr(location, "is_prefix", False):
+def prefix(text: str, *allowed: type[Location]) -> Uri:
+    uri = Uri.of(text)
+    if not isinstance(uri.location, allowed) or not _is_prefix(uri):
         raise InvalidLocation(
-            f"{uri[:120]!r} is not a prefix that can stand here.",
+            f"{text[:120]!r} is not a prefix that can stand here.",
             hint="End it with '/': data://ROOT/folder/ or b2://BUCKET/folder/.",
         )
     return uri
 
 
-def folder(uri: str, *allowed: type[Location]) -> str:
-    """*uri* with a `/` at its end: a sync is always of folders."""
-    location = locations.parse(uri)
-    if not isinstance(location, allowed):
+def folder(text: str, *allowed: type[Location]) -> Uri:
+    """*text* with a `/` at its end: a sync is always of folders."""
+    uri = Uri.of(text)
+    if not isinstance(uri.location, allowed):
         raise InvalidLocation(
-            f"{uri[:120]!r} cannot be a side of a sync.",
+            f"{text[:120]!r} cannot be a side of a sync.",
             hint="Write b2://BUCKET/folder/ and data://ROOT/folder/.",
         )
-    text = str(location)
-    return text if text.endswith("/") else f"{text}/"
+    said = f"{str(uri.location).removesuffix('/')}/"
+    return uri if said == text else Uri.of(said)
+
+
+def _is_prefix(uri: Uri) -> bool:
+    return bool(getattr(uri.location, "is_prefix", False))
 
 
 def lie_in_each_other(source: str, destination: str) -> bool:

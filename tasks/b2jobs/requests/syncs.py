@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from b2jobs import locations, patterns
+from b2jobs import patterns
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests.job import Job, Priority
-from b2jobs.requests.places import folder, lie_in_each_other
+from b2jobs.requests.places import Located, folder, lie_in_each_other
 
 
 class Sync(Job):
@@ -64,9 +64,13 @@ class Sync(Job):
             patterns.compiled(pattern)
         return given
 
+    source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
+
+    destination_location: ClassVar = Located[B2File | RootPath | LocalPath]("destination")
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        source, destination = locations.parse(self.source), locations.parse(self.destination)
+        source, destination = self.source_location, self.destination_location
         if not isinstance(source, B2File) and not isinstance(destination, B2File):
             raise ValueError("the source or the destination must be in B2 (b2://BUCKET/...)")
         if lie_in_each_other(self.source, self.destination):

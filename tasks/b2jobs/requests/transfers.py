@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import quote, unquote
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -23,7 +23,7 @@ from b2jobs.locations import (
 )
 from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS, modified_millis, sha1_hex
 from b2jobs.requests.job import IfExists, Job
-from b2jobs.requests.places import one_file, one_of
+from b2jobs.requests.places import Located, one_file, one_of
 
 _INFO_KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,50}\Z")
 _RANGE = re.compile(r"(\d+)-(\d*)\Z")
@@ -53,6 +53,9 @@ def check_content_type(text: str) -> str:
 ContentType = Annotated[
     str, Field(min_length=1, max_length=256), AfterValidator(check_content_type)
 ]
+
+
+UploadSource = RootPath | LocalPath | WebFile | StoreObject | InlineData
 
 
 class Upload(Job):
@@ -87,6 +90,11 @@ class Upload(Job):
     def _info(cls, info: dict[str, str]) -> dict[str, str]:
         return check_info(info)
 
+    source_location: ClassVar = Located[RootPath | LocalPath | WebFile | StoreObject | InlineData](
+        "source"
+    )
+    destination_location: ClassVar = Located[B2File]("destination")
+
     @model_validator(mode="after")
     def _named(self) -> Self:
         self.target()
@@ -99,11 +107,10 @@ class Upload(Job):
         made by uploading nothing to it (`data:,`), as the placeholder `.bzEmpty` that
         B2's web page makes too.
         """
-        destination = locations.parse(self.destination)
-        assert isinstance(destination, B2File)
+        destination = self.destination_location
         if not destination.is_prefix:
             return destination
-        name = last_name(locations.parse(self.source))
+        name = last_name(self.source_location)
         if name is None:
             raise InvalidLocation(
                 f"The destination {self.destination!r} needs a file name.",
@@ -149,6 +156,10 @@ class Download(Job):
             raise ValueError("a range is FIRST-LAST or FIRST- in bytes, both inclusive")
         return text
 
+    source_location: ClassVar = Located[B2File | B2Version]("source")
+
+    destination_location: ClassVar = Located[RootPath | LocalPath]("destination")
+
     def byte_range(self) -> tuple[int, int | None] | None:
         """First and last byte, both inclusive; None for the last means the end."""
         if self.range is None:
@@ -184,6 +195,9 @@ class Copy(Job):
     def _info(cls, info: dict[str, str] | None) -> dict[str, str] | None:
         return info if info is None else check_info(info)
 
+    source_location: ClassVar = Located[B2File | B2Version]("source")
+    destination_location: ClassVar = Located[B2File]("destination")
+
     @model_validator(mode="after")
     def _metadata(self) -> Self:
         if self.info is not None and self.content_type is None:
@@ -192,9 +206,7 @@ class Copy(Job):
 
     def target(self) -> B2File:
         """The file this copy makes."""
-        destination = locations.parse(self.destination)
-        assert isinstance(destination, B2File)
-        return destination
+        return self.destination_location
 
 
 def last_name(source: Location) -> str | None:

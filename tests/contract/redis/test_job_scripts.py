@@ -180,8 +180,7 @@ def test_refusing_does_nothing_where_there_is_a_record(scripts: Scripts) -> None
 def test_strays_go_to_whoever_ends_the_job_once(scripts: Scripts) -> None:
     fence = scripts.job("running")
     strays = [f"v{n}" for n in range(9000)]  # more than Lua can return one by one
-    for stray in strays:
-        scripts.redis.sadd(scripts.key("strays:j"), stray)
+    scripts.redis.sadd(scripts.key("strays:j"), *strays)
     scripts.call("jobs/disown", id="j", made="late")
     ended, found = scripts.finish("j", fence)
     assert (ended, sorted(found)) == ("ended", sorted([*strays, "late"]))

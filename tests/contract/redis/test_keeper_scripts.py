@@ -9,7 +9,8 @@ from itertools import count
 
 import pytest
 
-from b2jobs_worker.delivery.keeper import FORWARD_MOST, MOST_PER_CALL
+from b2jobs_worker.delivery.keeper import FORWARD_MOST, MOST_PER_CALL, Keeper
+from b2jobs_worker.settings import Settings
 from support.scripts import FAILURE, META, Scripts
 
 LIMIT_MS = 10.0
@@ -153,6 +154,28 @@ def test_what_ended_long_ago_leaves_the_lists_a_few_at_a_time(scripts: Scripts) 
     assert max(answers) == 2
     assert answers[-1] == 0
     assert scripts.redis.zrange(scripts.key("failed"), 0, -1) == ["1", "0", "new"]
+
+
+def test_one_round_of_a_keeper_rings_for_more_than_a_thousand_due_jobs(
+    scripts: Scripts, redis_url: str
+) -> None:
+    for n in range(1500):
+        scripts.submit(f"j{n}", delay=0.001)
+    time.sleep(0.002)
+    settings = Settings(redis_url=redis_url, key_prefix=scripts.prefix, keep_results_seconds=77)
+    assert Keeper(settings, "w@here").round()
+    assert len(scripts.bells()) == 1500
+    assert scripts.redis.hget(scripts.key("retention"), "results") == "77"
+
+
+def test_what_lies_beside_our_queues_is_gathered_a_few_at_a_time(scripts: Scripts) -> None:
+    beside = [f"{scripts.prefix}b2jobs{suffix}" for suffix in (":3", "\x06\x164", ".high:9")]
+    for key in beside:
+        scripts.redis.rpush(key, "a", "b")
+    scripts.redis.set(f"{scripts.prefix}b2jobs:5", "of another type")
+    moved = [scripts.call("keeper/gather", most=4) for _ in range(3)]
+    assert moved == [4, 2, 0]
+    assert len(queue(scripts, "b2jobs")) + len(queue(scripts, "b2jobs.high")) == 6
 
 
 def milliseconds(scripts: Scripts, act: Callable[[], object], times: int = 5) -> float:

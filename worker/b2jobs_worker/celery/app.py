@@ -84,7 +84,7 @@ def queue_names(priorities: list[str]) -> str:
 
 
 def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
-    address, seconds = redis_url.read(settings.redis_url), settings.redis_timeout_seconds
+    address = redis_url.read(settings.redis_url)
     options: dict[str, Any] = {
         "queue_order_strategy": "priority",
         "global_keyprefix": settings.key_prefix,
@@ -94,8 +94,8 @@ def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
         "unacked_index_key": "b2jobs:unacked_index",
         "unacked_mutex_key": "b2jobs:unacked_mutex",
         "visibility_timeout": UNACKED_SECONDS,
-        "socket_timeout": seconds,
-        "socket_connect_timeout": seconds / 2,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 25,
     }
@@ -104,8 +104,8 @@ def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
         options["sentinel_kwargs"] = {
             "username": address.sentinel_username,
             "password": address.sentinel_password,
-            "socket_timeout": seconds / 2,
-            "socket_connect_timeout": seconds / 2,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 5,
             **({"ssl": True, **address.tls} if address.tls else {}),
         }
     return _kombu_url(address), options

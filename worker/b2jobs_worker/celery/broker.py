@@ -25,8 +25,9 @@ from time import time
 from typing import Any, cast
 
 from kombu.transport import redis, virtual
-from redis.exceptions import DataError, RedisError
+from redis.exceptions import DataError, OutOfMemoryError, RedisError
 
+from b2jobs.redis import Door
 from b2jobs_worker.celery.message import is_doorbell
 
 # What is no message's fault: Redis is away or refuses. Celery connects again. (kombu's own list
@@ -34,12 +35,6 @@ from b2jobs_worker.celery.message import is_doorbell
 _PASSING = (RedisError, OSError, Empty)
 
 logger = logging.getLogger(__name__)
-
-_KEEP_COPY = """#!lua flags=allow-oom
-redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
-redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
-"""
-
 
 # kombu's types are partial: what is used of it is named here once, as untyped.
 _Copying: Any = redis.QoS
@@ -67,20 +62,30 @@ class DoorbellQoS(_Copying):  # type: ignore[misc]  # see above
         else:
             super().ack(delivery_tag)
 
+    def restore_visible(self, *arguments: Any, **options: Any) -> None:
+        """Give out again what nobody acknowledged. A full Redis refuses the lock for it: later."""
+        try:
+            super().restore_visible(*arguments, **options)
+        except OutOfMemoryError as error:
+            logger.warning("unacknowledged messages are not looked for: %s", error)
+
     def _keep_copy(self, message: Any, delivery_tag: str) -> None:
         where = message.delivery_info
         copy = json.dumps([message._raw, where["exchange"], where["routing_key"]])
-        prefix = self.channel.global_keyprefix
         with self.channel.conn_or_acquire() as client:
-            client.eval(
-                _KEEP_COPY,
-                2,
-                prefix + self.unacked_index_key,
-                prefix + self.unacked_key,
-                time(),
-                delivery_tag,
-                copy,
+            _door(self.channel, client).call(
+                "celery/keep_copy",
+                copy.encode(),
+                index=self.unacked_index_key,
+                copies=self.unacked_key,
+                tag=delivery_tag,
+                at=time(),
             )
+
+
+def _door(channel: Any, client: Any) -> Door:
+    # kombu's client puts the prefix before a script's first key by itself.
+    return Door(client, channel.connection.client.as_uri())
 
 
 class _Guarded:
@@ -90,6 +95,11 @@ class _Guarded:
     connection: Any
     qos: Any
     _fanout_queues: Any
+    _expires: Any
+    keyprefix_queue: str
+    keyprefix_binding_permanent: str
+    sep: str
+    conn_or_acquire: Any
     refuse: Callable[[object, Exception], None]
 
     def basic_consume(self, queue: str, *arguments: Any, **options: Any) -> Any:
@@ -97,6 +107,19 @@ class _Guarded:
         callbacks = self.connection._callbacks
         callbacks[queue] = self._guard(callbacks[queue], queue)
         return tag
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        """A worker that starts, or connects again, in a full Redis has its queues all the same."""
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[misc]
+        except OutOfMemoryError:
+            if queue in self._expires:  # one for broadcasts, which find it without a table
+                return
+            names = (self.keyprefix_queue, self.keyprefix_binding_permanent)
+            member = self.sep.join([routing_key or "", pattern or "", queue or ""])
+            with self.conn_or_acquire() as client:
+                sets = [name % (exchange,) for name in names]
+                _door(self, client).call("celery/bind", sets=sets, member=member)
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

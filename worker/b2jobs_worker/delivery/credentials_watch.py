@@ -37,7 +37,11 @@ class CredentialsWatch:
 
     def _watch(self) -> None:
         path = self._settings.secrets_file
-        records = Records(self._settings.redis_url, self._settings.key_prefix)
+        records = Records(
+            self._settings.redis_url,
+            self._settings.key_prefix,
+            self._settings.redis_timeout_seconds,
+        )
         seen = _state(path)
         due: list[float] = []
         while True:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from b2jobs import locations
 from b2jobs.locations import B2File
 from b2jobs.requests import Copy, Hide, Job, Upload
 from b2jobs.results import Result, TransferResult
@@ -37,11 +36,7 @@ class TransferWork(Work[Job]):
 
 
 def _target(request: Upload | Copy) -> B2File:
-    if isinstance(request, Upload):
-        return request.target()
-    destination = locations.parse(request.destination)
-    assert isinstance(destination, B2File)
-    return destination
+    return request.target()
 
 
 class HideWork(Work[Hide]):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from b2jobs import locations
 from b2jobs.errors import CallerError, JobError
 from b2jobs.locations import B2File, LocalPath, Location, RootPath
 from b2jobs.patterns import chosen, compiled
@@ -65,7 +64,7 @@ def sides_of(request: Sync, client: B2Client, settings: Settings, digests: Diges
     Raises:
         JobError: `root_unknown`, `root_read_only`, `listing_unsupported`, `sha1_unavailable`.
     """
-    source, destination = locations.parse(request.source), locations.parse(request.destination)
+    source, destination = request.source_location, request.destination_location
     is_chosen = chosen(request.include, request.exclude)
     is_excluded = _excluded(request.exclude)
     deletion: Deletion = "keep_days" if request.keep_days is not None else request.delete

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from b2jobs import locations
 from b2jobs.requests import Copy, Download, Job, Upload
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.transfer import checkpoint
@@ -22,7 +21,7 @@ def abandon(request: Job, attempt: Attempt, context: Context) -> None:
     if isinstance(request, Upload | Copy):
         _cancel(request, attempt, context)
     elif isinstance(request, Download) and request.destination is not None:
-        context.open_sink(locations.parse(request.destination), attempt.job_id).discard()
+        context.open_sink(request.destination_location, attempt.job_id).discard()
     attempt.journal.clear()
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from b2jobs import locations
 from b2jobs.errors import CallerError
-from b2jobs.locations import B2File, B2Version
+from b2jobs.locations import B2Version
 from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import Copy
 from b2jobs.results import TransferResult
@@ -127,11 +126,10 @@ def _send(
 
 
 def _source(client: B2Client, request: Copy) -> FileVersion:
-    location = locations.parse(request.source)
+    location = request.source_location
     if isinstance(location, B2Version):
         version = client.version(location.file_id)
     else:
-        assert isinstance(location, B2File)
         version = client.latest(client.bucket(location.bucket), location.name)
     if version is None:
         raise file_not_found(request.source)

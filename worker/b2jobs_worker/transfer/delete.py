@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from b2jobs import locations
 from b2jobs.locations import B2File, B2Version
 from b2jobs.requests import Delete
 from b2jobs.results import DeleteResult
@@ -35,14 +34,13 @@ def delete(request: Delete, attempt: Attempt, context: Context) -> DeleteResult:
     client = context.client(request.account, attempt)
     usage = Usage(client, attempt)
     work = _Deleting(client, attempt, context)
-    location = locations.parse(request.target)
+    location = request.target_location
     if isinstance(location, B2Version):
         client.require("readFiles", "deleteFiles")
         version = client.version(location.file_id)
         if version is not None:
             work.remove([version])
     else:
-        assert isinstance(location, B2File)
         one_id = request.versions not in ("latest", "all")
         capabilities = ("deleteFiles",) if one_id else ("deleteFiles", "listFiles")
         client.require(*capabilities, name=location.name)

@@ -8,7 +8,6 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from b2jobs import locations
 from b2jobs.errors import CallerError, OperatorError
 from b2jobs.locations import INLINE_LIMIT_BYTES, B2File, B2Version
 from b2jobs.requests import Download
@@ -44,8 +43,7 @@ def download(request: Download, attempt: Attempt, context: Context) -> TransferR
     """
     client = context.client(request.account, attempt)
     usage = Usage(client, attempt)
-    location = locations.parse(request.source)
-    assert isinstance(location, B2File | B2Version)
+    location = request.source_location
     name = location.name if isinstance(location, B2File) else None
     account = client.require("readFiles", name=name)
     if isinstance(location, B2File):
@@ -86,7 +84,7 @@ def _download(
         version, content = _inline(client, url, window, request)
         fields = _inline_fields(request, attempt, content, version, window)
         return _result(client, usage, version, fields, location)
-    destination = locations.parse(request.destination)
+    destination = request.destination_location
     sink = context.open_sink(destination, attempt.job_id, request.replaces)
     with contextlib.closing(sink):
         fetched = _into(sink, request, client, attempt, context, url, window)

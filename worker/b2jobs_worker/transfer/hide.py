@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from b2jobs import locations
-from b2jobs.locations import B2File
 from b2jobs.requests import Hide
 from b2jobs.results import HideResult
 from b2jobs_worker.attempt import Attempt
@@ -18,8 +16,7 @@ def hide(request: Hide, attempt: Attempt, context: Context) -> HideResult:
     """
     client = context.client(request.account, attempt)
     usage = Usage(client, attempt)
-    target = locations.parse(request.target)
-    assert isinstance(target, B2File)
+    target = request.target_location
     client.require("writeFiles", name=target.name)
     bucket = client.bucket(target.bucket)
     attempt.guard()

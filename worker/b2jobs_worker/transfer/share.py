@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from b2jobs import locations
-from b2jobs.locations import B2File
 from b2jobs.requests import Share
 from b2jobs.results import ShareResult
 from b2jobs_worker.attempt import Attempt
@@ -25,8 +23,7 @@ def share(request: Share, attempt: Attempt, context: Context) -> ShareResult:
     """
     client = context.client(request.account, attempt)
     usage = Usage(client, attempt)
-    file = locations.parse(request.source)
-    assert isinstance(file, B2File)
+    file = request.source_location
     account = client.require("shareFiles", name=file.name)
     bucket = client.bucket(file.bucket)
     if "readFiles" in account.capabilities and client.latest(bucket, file.name) is None:

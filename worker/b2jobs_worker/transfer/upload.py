@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
-from b2jobs import locations
 from b2jobs.errors import CallerError, JobError, Wait
 from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import Upload
@@ -71,7 +70,7 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
     file = request.target()
     client.require("writeFiles", *target.capabilities_for(request.if_exists), name=file.name)
     bucket = client.bucket(file.bucket)
-    with contextlib.closing(context.open_source(locations.parse(request.source))) as source:
+    with contextlib.closing(context.open_source(request.source_location)) as source:
         large = LargeUpload(client, attempt, context, source)
         new = _new(request, client, attempt, source, bucket, file.name)
         standing = target.look(

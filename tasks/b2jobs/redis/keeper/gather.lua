@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- Move what lies beside our queues into them: an application whose Celery has other priority
 -- steps, or another separator, puts messages for them into lists that no worker of ours reads.
--- Arguments: most (messages of each list).
+-- Arguments: most.
 -- Answer: how many were moved.
 -- Full Redis: allows it: each is removed as it is added.
 -- include shared/job
 local moved = 0
 local function drain(queue, suffix)
-  for _ = 1, given.most do
+  while moved < given.most do
     local message = redis.pcall('RPOPLPUSH', ROOT .. queue .. suffix, ROOT .. queue)
     if not message or message.err then return end  -- empty, or somebody's key of another type
     moved = moved + 1

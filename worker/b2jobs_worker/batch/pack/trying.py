@@ -25,8 +25,6 @@ from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
 from b2jobs_worker.batch.pack.mover import Mover
 from b2jobs_worker.batch.pack.request import request_of
 
-MOST_CHANGES = 4
-
 logger = logging.getLogger(__name__)
 
 
@@ -80,8 +78,6 @@ class Trying:
         except Exception as bug:
             logger.exception("%s: a bug ended the item", attempt.job_id)
             raised = InternalError("internal_error", f"{type(bug).__name__}: {bug}")
-        if raised.code == "source_changed" and before.attempts + 1 >= MOST_CHANGES:
-            raised = _always_written(raised, before.attempts + 1)
         note = self._note(raised, before)
         if note is not None:
             return replace(tried, found=note, error=raised)
@@ -110,15 +106,6 @@ def _as_job_error(error: JobError | InvalidJob | QueueUnavailable) -> JobError:
 def _failure(error: JobError, attempts: int) -> Failure:
     message = f"{error.message} {error.hint}".strip()
     return error.failure(attempts).model_copy(update={"message": message})
-
-
-def _always_written(error: JobError, attempts: int) -> CallerError:
-    """A log, a database: trying on would hold up the batch, and the next ones, for a day."""
-    return CallerError(
-        error.code,
-        f"{error.message.rstrip('.')}, in each of {attempts} tries.",
-        hint="It is being written all the time: exclude it, or copy a snapshot of it.",
-    )
 
 
 def _millis(began: float) -> int:

@@ -27,8 +27,8 @@ class PrefixPlan:
     def __init__(self, request: Batch, attempt: Attempt, context: Context) -> None:
         assert request.source is not None
         assert request.destination is not None
-        self._source = locations.parse(request.source)
-        self._destination = locations.parse(request.destination)
+        self._source = request.source_location
+        self._destination = request.destination_location
         self._attempt = attempt
         self._context = context
         self._account = request.account
