@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from celery import Celery, chain
@@ -66,8 +66,10 @@ def test_a_countdown_is_kept_in_redis_not_in_a_worker(fake: Fake, foreign: Celer
     sent = foreign.send_task("b2jobs.upload", kwargs=KWARGS, queue="b2jobs", countdown=3)
     job = fake.installation.client.job(sent.id)
     eventually(lambda: known(job), timeout=120)
-    if job.state() != "succeeded":
-        assert (job.state(), job.reason()) in {("waiting", "window"), ("queued", "in_line")}
+    seen = (job.state(), job.reason())
+    # A machine so busy that the countdown is over has nothing to show here.
+    if datetime.now(UTC) < sent_at + timedelta(seconds=3):
+        assert seen in {("waiting", "window"), ("queued", "in_line")}
     assert sent.get(timeout=120)["attempts"] == 1
     record = job.record()
     assert record.started is not None
