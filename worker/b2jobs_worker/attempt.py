@@ -103,8 +103,11 @@ class InterruptibleAttempt:
         self._lock = threading.Lock()
 
     def checkpoint(self) -> None:
-        if self._interrupted is not None:
-            raise self._interrupted
+        told = self._interrupted
+        if told is not None:
+            # A new one each time: one exception raised in all threads would hold the frames
+            # of all of them, and what lies in those.
+            raise Interrupted(told.reason, keep=told.keep)
 
     @contextmanager
     def on_interrupt(self, act: Callable[[], None]) -> Iterator[None]:
