@@ -175,3 +175,24 @@ def test_a_source_that_is_gone_by_then_removes_nothing(monkeypatch: pytest.Monke
     request = request.model_copy(update={"max_delete": 0.5})
     with pytest.raises(CallerError, match="max_delete"):
         removals()
+
+
+def test_a_kept_plan_is_dropped_only_when_the_cursor_behind_its_last_item_is_written() -> None:
+    # It was dropped when the last item had been read, before that was in a pack: a worker
+    # that died there left a sync that could not go on.
+    store = Store()
+    store.fields["sync"] = json.dumps({"moves": 2, "is_spooled": True})
+    request = Sync(source="data://r/", destination="b2://bucket/")
+    attempt: Any = DetachedAttempt("sync")
+    plan: Any = SyncPlan(request, attempt, store, Meter(), Bucket([], {}).sides)  # type: ignore[arg-type]  # a stand-in
+    dropped: list[bool] = []
+    plan._spool = SimpleNamespace(
+        read=lambda start, end: ((at, f"item {at}") for at in range(start, end)),
+        clear=lambda: dropped.append(True),
+    )
+    given = []
+    with pytest.raises(NotYet):
+        given += [behind for behind, _ in plan.items("")]
+    assert not dropped
+    assert list(plan.items("2")) == []
+    assert dropped

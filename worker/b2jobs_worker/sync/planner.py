@@ -195,6 +195,16 @@ class SyncPlan:
     # -- carrying it out -------------------------------------------------------------------
 
     def _from_spool(self, outline: Outline, start: int) -> Iterator[tuple[str, Planned]]:
+        given = False
+        for behind, item in self._left_in_spool(outline, start):
+            given = True
+            yield behind, item
+        if given:
+            # A worker that dies before the last of them is in a pack still needs them.
+            raise NotYet(SETTLE_SECONDS)
+        self._spool.clear()
+
+    def _left_in_spool(self, outline: Outline, start: int) -> Iterator[tuple[str, Planned]]:
         for at, item in self._spool.read(start, outline.moves):
             yield str(at + 1), item
         free_end = outline.moves + outline.removals
@@ -213,7 +223,6 @@ class SyncPlan:
                     raise NotYet(SETTLE_SECONDS)
                 for at, item in self._spool.read(start, end + outline.markers):
                     yield str(at + 1), item
-        self._spool.clear()
 
     def _all_again(self) -> Iterator[Planned]:
         sides = self._find_sides()

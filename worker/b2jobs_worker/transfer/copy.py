@@ -76,12 +76,8 @@ def _copied(
     A source named by its name may be replaced and deleted while it is copied: then the copy
     begins anew with the version that is there by then.
     """
-    gone: CallerError | None = None
-    before: FileVersion | None = None
+    source = _source(client, request)
     while True:
-        source = _source(client, request)
-        if gone is not None and before is not None and source.file_id == before.file_id:
-            raise gone
         new = _new(request, client, attempt, bucket, name, source)
         standing = target.look(
             client,
@@ -100,7 +96,9 @@ def _copied(
         except CallerError as error:
             if error.code != "file_not_found":
                 raise
-            gone, before = error, source
+            before, source = source, _source(client, request)
+            if source.file_id == before.file_id:
+                raise
 
 
 def _known_sha1(source: FileVersion) -> str | None:

@@ -19,7 +19,7 @@ from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure
 from b2jobs_worker.batch.ledger.store import Entry, Fenced, OpenPack, Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt, PackJournal
 from b2jobs_worker.batch.pack.mover import Mover
-from b2jobs_worker.batch.pack.strays import undo_strays, undo_unowned
+from b2jobs_worker.batch.pack.strays import Strays
 from b2jobs_worker.batch.pack.threads import Threads
 from b2jobs_worker.batch.pack.trying import Tried, Trying
 
@@ -53,8 +53,8 @@ class PackRun:
         self._batch = request.batch
         self._number = request.number
         self._store = store
-        self._movers = movers
         self._trying = Trying(movers, opened.orders)
+        self._strays = Strays(opened, movers)
         self._outcomes = dict(opened.outcomes)
         self._arrived: deque[tuple[int, Tried]] = deque()
         self._unowned: dict[int, Tried] = {}
@@ -256,7 +256,7 @@ class PackRun:
             self._unowned[position] = tried
         made = {at: tried.made for at, tried in self._unowned.items() if tried.made}
         self._unowned.clear()
-        undo_unowned(self, self._store, self._movers, self._batch, self._number, made)
+        self._strays.leave(self._store, self._batch, self._number, made)
         raise Interrupted("lease_lost", keep=True)
 
     def _cancel_rest(self) -> None:
@@ -279,7 +279,7 @@ class PackRun:
         if strays is None:
             self._leave()
             raise Interrupted("lease_lost", keep=True)
-        undo_strays(self, self._movers, self._outcomes, strays)
+        self._strays.remove(strays, self._outcomes)
         raise Settled
 
 
