@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import threading
@@ -12,10 +11,8 @@ import pytest
 
 from b2jobs.handle import Handle
 from support.fake import Fake
-from support.processes import Process, children, kill_tree
+from support.processes import Process, kill_tree
 from support.waiting import eventually
-
-POOLS = ("threads", "prefork")
 
 
 def running_now(fake: Fake) -> int:
@@ -79,22 +76,8 @@ def test_a_doorbell_that_was_taken_and_never_answered_is_rung_again(fake: Fake) 
     settled(fake, [job], [worker])
 
 
-def test_kill_9_of_a_pool_child(fake: Fake) -> None:
-    worker = fake.installation.start_celery(pool="prefork", slots=2)
-    jobs = [fake.submit(hold=1), *(fake.submit() for _ in range(3))]
-    child = fake.running(jobs[0]).pid
-    assert child in children(worker.pid)
-
-    os.kill(child, signal.SIGKILL)
-    fake.let_go(jobs[0])
-
-    settled(fake, jobs, [worker])
-    assert [event.number for event in fake.events("commit", jobs[0].id)] == [2]
-
-
-@pytest.mark.parametrize("pool", POOLS)
-def test_a_job_many_times_as_long_as_its_lease_starts_once(fake: Fake, pool: str) -> None:
-    workers = [fake.installation.start_celery(f"w{i}", pool=pool, slots=1) for i in range(2)]
+def test_a_job_many_times_as_long_as_its_lease_starts_once(fake: Fake) -> None:
+    workers = [fake.installation.start_celery(f"w{i}", slots=1) for i in range(2)]
     long = fake.submit(sleep=15)
     fake.running(long)
 
@@ -170,12 +153,9 @@ def test_strays_of_a_job_that_fails_are_removed(fake: Fake) -> None:
     assert fake.installation.leftovers() == set()
 
 
-@pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize("death", ["signal", "exit"])
-def test_a_job_that_kills_its_worker_fails_and_its_neighbours_go_on(
-    fake: Fake, pool: str, death: str
-) -> None:
-    with Supervised(fake, pool) as workers:
+def test_a_job_that_kills_its_worker_fails_and_its_neighbours_go_on(fake: Fake, death: str) -> None:
+    with Supervised(fake) as workers:
         poison = fake.submit(die=death)
         neighbours = [fake.submit(sleep=1) for _ in range(8)]
 
@@ -198,8 +178,8 @@ def test_a_job_that_kills_its_worker_fails_and_its_neighbours_go_on(
 class Supervised:
     """Workers that somebody starts again when they die, as the parent or systemd would."""
 
-    def __init__(self, fake: Fake, pool: str) -> None:
-        self.fake, self.pool = fake, pool
+    def __init__(self, fake: Fake) -> None:
+        self.fake = fake
         self.workers: list[Process] = []
 
     def __enter__(self) -> list[Process]:
@@ -211,7 +191,7 @@ class Supervised:
 
     def start(self) -> Process:
         return self.fake.installation.start_celery(
-            f"s{len(self.fake.installation.workers)}", pool=self.pool, slots=4
+            f"s{len(self.fake.installation.workers)}", slots=4
         )
 
     def watch(self) -> None:
@@ -239,12 +219,11 @@ def test_a_retry_outlives_the_worker_that_parked_it(fake: Fake) -> None:
     assert second_start.at - first_start.at >= 6
 
 
-@pytest.mark.parametrize("pool", POOLS)
-def test_sigterm_hands_the_job_to_another_worker(fake: Fake, pool: str) -> None:
-    leaving = fake.installation.start_celery("leaving", pool=pool, slots=1)
+def test_sigterm_hands_the_job_to_another_worker(fake: Fake) -> None:
+    leaving = fake.installation.start_celery("leaving", slots=1)
     job = fake.submit(hold=1)
     fake.running(job)
-    staying = fake.installation.start_celery("staying", pool=pool, slots=1)
+    staying = fake.installation.start_celery("staying", slots=1)
     eventually(lambda: len(fake.installation.client.records.workers(within_seconds=5)) == 2)
 
     leaving.signal(signal.SIGTERM)

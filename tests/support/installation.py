@@ -89,7 +89,6 @@ class Installation:
         name: str = "w",
         *,
         app: str = "support.fake_app",
-        pool: str = "threads",
         slots: int = 4,
         queues: str = "high,normal,low",
         queue_names: str | None = None,
@@ -105,7 +104,7 @@ class Installation:
         (self.folder / "fake").mkdir(exist_ok=True)
         served = ",".join(queue for priority, queue in QUEUES.items() if priority in queues)
         return self.start(
-            *(*before, sys.executable, "-m", "celery", "-A", app, "worker", "-P", pool),
+            *(*before, sys.executable, "-m", "celery", "-A", app, "worker", "-P", "threads"),
             *("-c", str(slots), "-Q", queue_names or served, "-n", f"{name}@%h", "-l", "INFO"),
             *("--without-gossip", "--without-mingle", *more),
             name=name,

@@ -72,7 +72,7 @@ class Child:
         try:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "b2jobs_worker.process"),
+                    *(sys.executable, "-m", "b2jobs_worker.process", "serve"),
                     *(self.plan.name, str(self.plan.slots), str(os.getpid()), str(ready)),
                 ],
                 env={**os.environ, "B2JOBS_QUEUES": ",".join(self.plan.priorities)},

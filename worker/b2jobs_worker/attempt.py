@@ -66,6 +66,10 @@ class Attempt(Protocol):
         """1 for the first attempt; above it an earlier one may have committed already."""
 
     @property
+    def fence(self) -> str:
+        """The fencing number: a script in Redis that is given an outdated one does nothing."""
+
+    @property
     def journal(self) -> Journal:
         """Survives this attempt and this worker."""
 
@@ -143,6 +147,7 @@ class Uninterrupted:
     def __init__(self, attempt: Attempt) -> None:
         self.job_id = attempt.job_id
         self.number = attempt.number
+        self.fence = attempt.fence
         self.journal = attempt.journal
 
     def checkpoint(self) -> None:
@@ -184,6 +189,7 @@ class DetachedAttempt(InterruptibleAttempt):
         super().__init__()
         self.job_id = job_id
         self.number = number
+        self.fence = ""  # no record, no owner
         self.journal: Journal = journal if journal is not None else MemoryJournal()
         self.published: list[dict[str, Any]] = []
 

@@ -23,7 +23,7 @@ from pydantic_settings import (
 
 from b2jobs import redis_url, schedules
 from b2jobs.errors import OperatorError
-from b2jobs_worker.start import variables
+from b2jobs_worker import variables
 
 CONFIG_VARIABLE = "B2JOBS_CONFIG"
 

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import Failure, QueueUnavailable
@@ -22,11 +22,7 @@ T = TypeVar("T")
 _FOR_EVER_SECONDS = 1e9
 
 
-class Fenced(Attempt, Protocol):
-    """An attempt whose fencing number scripts can compare."""
-
-    @property
-    def fence(self) -> str: ...
+Fenced = Attempt
 
 
 @dataclass(frozen=True)
