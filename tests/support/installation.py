@@ -124,7 +124,7 @@ class Installation:
         what Celery keeps to know its queues.
         """
         meant = ("b2jobs:job:", "b2jobs:key:", "celery-task-meta-", "_kombu.binding")
-        named = {f"b2jobs:{name}" for name in ("succeeded", "failed", "cancelled")}
+        named = {f"b2jobs:{name}" for name in ("succeeded", "failed", "cancelled", "batches")}
         living = {"b2jobs:workers", "b2jobs:keeper", "b2jobs:retention"}
         return {
             key for key in self.keys() if not key.startswith(meant) and key not in named | living

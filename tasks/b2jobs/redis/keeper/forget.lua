@@ -4,6 +4,7 @@
 -- Answer: how many there were; as many as *most* means that there may be more.
 -- Full Redis: allows it, since it frees memory.
 -- include shared/job
+redis.call('ZREMRANGEBYSCORE', P .. 'batches', '-inf', seconds(NOW))
 local dropped = 0
 local kept = {succeeded = given.results, cancelled = given.results, failed = given.failures}
 for state, keep in pairs(kept) do

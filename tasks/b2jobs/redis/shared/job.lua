@@ -56,6 +56,13 @@ local function move(id, state, score, ...)
   return priority, kind
 end
 
+-- Where batches and syncs are found: those that are open stand first, the latest in front; then
+-- those that ended, by the time until which they are kept.
+local OPEN = 1e12
+local function list_batch(id, kind, score)
+  if kind == 'batch' or kind == 'sync' then redis.call('ZADD', P .. 'batches', seconds(score), id) end
+end
+
 -- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key and
 -- expires (seconds from now).
 local function create(id, job)
@@ -63,6 +70,7 @@ local function create(id, job)
              'key', job.key or '', 'request', job.request, 'retry', job.retry,
              'expires', job.expires and seconds(NOW + job.expires) or '',
              'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0)
+  list_batch(id, job.kind, OPEN + NOW)
 end
 
 -- The owner leaves the job, which is sound: nothing it says later counts.
@@ -159,6 +167,7 @@ local function finish(id, state, outcome)
   end
   if outcome.result then redis.call('HSET', job_key(id), 'result', outcome.result) end
   redis.call('EXPIRE', job_key(id), keep)
+  list_batch(id, field(id, 'kind'), NOW + keep)
   redis.call('UNLINK', P .. 'journal:' .. id)
   local key = field(id, 'key')
   if key ~= '' then redis.call('EXPIRE', P .. 'key:' .. key, keep) end
@@ -179,6 +188,7 @@ local function reopen(id)
   redis.call('HSET', job_key(id), 'expires', '', 'unheard', 0)
   redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
   let_go(id)
+  list_batch(id, field(id, 'kind'), OPEN + NOW)
   enqueue(id, false)
 end
 
