@@ -7,5 +7,6 @@
 local id = given.id
 if redis.call('EXISTS', job_key(id)) == 1 then return 0 end
 create(id, {kind = given.kind, priority = 'normal', request = given.request, retry = 0})
+given.event = 'refused'
 finish(id, 'failed', given)
 return 1
