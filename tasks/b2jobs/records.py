@@ -191,10 +191,14 @@ class Records:
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""
         with unavailable(self.url):
-            return {
-                state: sum(int(self.redis.zcard(shelf)) for shelf in self.shelves(state))
-                for state in get_args(State)
-            }
+            pipe = self.redis.pipeline()  # in one step: a job between two of them is in neither
+            shelves = [(state, each) for state in get_args(State) for each in self.shelves(state)]
+            for _, shelf in shelves:
+                pipe.zcard(shelf)
+            counts: dict[State, int] = dict.fromkeys(get_args(State), 0)
+            for (state, _), count in zip(shelves, pipe.execute(), strict=True):
+                counts[state] += int(count)
+            return counts
 
     def shelves(self, state: State) -> list[str]:
         """The sorted sets that hold the ids of jobs in *state*."""

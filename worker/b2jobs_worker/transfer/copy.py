@@ -47,6 +47,7 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
     )
     bucket = client.bucket(destination.bucket)
     large = LargeCopy(client, attempt, context)
+    large.unfinished.believe(Committed(client, attempt, bucket, destination.name))
     source, version, unchanged = _copied(request, client, attempt, bucket, destination.name, large)
     if request.if_exists == "replace":
         committed.remove_older(client, attempt, bucket, version)

@@ -39,6 +39,11 @@ class Unfinished:
         """The file that was begun last."""
         return self.file.file_id if self.file else None
 
+    def believe(self, own: Committed) -> None:
+        """Forget what an earlier attempt is said to have begun, where it is not the job's."""
+        if self.file is not None and not own.has_begun(self.file.file_id):
+            self.anew()
+
     def begin(self, new: NewFile, file: LargeFile) -> str:
         """Start *file*, whose id is not known yet, and note it; returns the id.
 

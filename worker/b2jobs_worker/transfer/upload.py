@@ -73,6 +73,7 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
     with contextlib.closing(context.open_source(request.source_location)) as source:
         large = LargeUpload(client, attempt, context, source)
         new = _new(request, client, attempt, source, bucket, file.name)
+        large.unfinished.believe(new.committed)
         standing = target.look(
             client,
             attempt,

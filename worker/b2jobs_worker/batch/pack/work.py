@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from b2jobs.errors import CallerError, JobError
 from b2jobs.items import Item
@@ -12,7 +13,6 @@ from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
-from b2jobs_worker.batch.pack.mover import Mover
 from b2jobs_worker.batch.pack.request import request_of
 from b2jobs_worker.batch.pack.run import PackRun
 from b2jobs_worker.work import Work
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 class PackWork(Work[Pack]):
     """For packs; items undo what they made themselves."""
 
-    def __init__(self, movers: Mapping[str, Mover], store: Callable[[], Store]) -> None:
+    def __init__(self, movers: Mapping[str, Work[Any]], store: Callable[[], Store]) -> None:
         self._movers = movers
         self._store = store
 
