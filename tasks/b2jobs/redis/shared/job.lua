@@ -176,8 +176,8 @@ local function kept_seconds(state)
 end
 
 -- End a job for good. *outcome*: result or failure as JSON, meta for Celery, and perhaps
--- keep in seconds.
-local function finish(id, state, outcome)
+-- keep in seconds. *told*: the event's name where it is another than `ended`.
+local function finish(id, state, outcome, told)
   local keep = math.ceil(outcome.keep or kept_seconds(state))
   local now = seconds(NOW)
   local kind, _
@@ -187,7 +187,7 @@ local function finish(id, state, outcome)
     _, kind = move(id, state, now, 'ended', now)
     redis.call('HDEL', job_key(id), 'failure')
   end
-  event(id, kind, outcome.event or 'ended', {state = state, code = code_of(outcome.failure)})
+  event(id, kind, told or 'ended', {state = state, code = code_of(outcome.failure)})
   if outcome.result then redis.call('HSET', job_key(id), 'result', outcome.result) end
   redis.call('EXPIRE', job_key(id), keep)
   redis.call('UNLINK', P .. 'journal:' .. id)

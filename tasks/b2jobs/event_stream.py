@@ -172,8 +172,14 @@ def read_events(reader: EventReader, *, follow: bool) -> Iterator[Event]:
     Raises:
         QueueUnavailable: go on with the id of the last event.
     """
+    for page in pages(reader, follow=follow):
+        yield from page
+
+
+def pages(reader: EventReader, *, follow: bool) -> Iterator[list[Event]]:
+    """`read_events` by what one read gives: with *follow*, an empty one each second at least."""
     while True:
-        yield from reader.read(_LONGEST_BLOCK_SECONDS if follow else 0)
+        yield reader.read(_LONGEST_BLOCK_SECONDS if follow else 0)
         if not follow and not reader.has_more:
             return
 
