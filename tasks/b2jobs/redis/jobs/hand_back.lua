@@ -7,5 +7,6 @@
 if not owns(given.id, given.fence) then return 0 end
 let_go(given.id)
 redis.call('HSET', job_key(given.id), 'lost', given.losses or 0)
+event(given.id, field(given.id, 'kind'), 'handed_back')
 enqueue(given.id, true)
 return 1
