@@ -13,7 +13,8 @@ Keys, behind the prefix and `b2jobs:`
     succeeded, failed, cancelled   sorted sets of ids by the time they ended
     batches           sorted set of the batches and syncs: open ones first, then by their expiry
     workers, keeper   who lives, by the time of its last sign; who leads
-    retention         hash: how many seconds results and failures are kept
+    retention         hash: how many seconds results and failures are kept, and how many events
+    events            stream: what happened to jobs, the latest (docs/events.md)
 
     batch:ID          hash: cursor, counters, flags, where spilled parts of the ledger are
     batch:ID:packs    sorted set of the packs under way by their number
