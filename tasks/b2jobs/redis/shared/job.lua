@@ -219,11 +219,8 @@ local function reopen(id)
   redis.call('HSET', job_key(id), 'expires', '', 'unheard', 0)
   redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
   let_go(id)
-<<<<<<< HEAD
   list_batch(id, field(id, 'kind'), OPEN + NOW)
-=======
   event(id, field(id, 'kind'), 'retried')
->>>>>>> main
   enqueue(id, false)
 end
 
