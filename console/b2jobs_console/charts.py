@@ -89,7 +89,9 @@ class Chart:
         count = len(self._columns())
         step = (WIDTH - _LEFT) / max(1, count)
         every = max(1, -(-count // _MOST_LABELS))
-        return [(round(_LEFT + n * step, 1), _hour(self.moments[n])) for n in range(0, count, every)]
+        return [
+            (round(_LEFT + n * step, 1), _hour(self.moments[n])) for n in range(0, count, every)
+        ]
 
     def rows(self) -> list[tuple[str, list[str]]]:
         """The same as a table, without the times at which nothing was."""

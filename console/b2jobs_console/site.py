@@ -64,12 +64,14 @@ def make(settings: Settings, gate: Gate) -> Site:
         finalize=words.shown,
     )
     templates.filters.update(words.FILTERS)
+    for name in templates.list_templates():
+        templates.get_template(name)  # compiled now: the first to ask does not wait for it
     client = AsyncClient(settings.redis_url, key_prefix=settings.key_prefix)
     return Site(settings, client, gate, templates)
 
 
 def page(
-    request: web.Request, template: str, *, status: int = 200, **values: Any
+    request: web.Request, template: str, *, http_status: int = 200, **values: Any
 ) -> web.Response:
     """A page from *template*, for whoever asks."""
     site = request.app[SITE]
@@ -82,7 +84,7 @@ def page(
         now=datetime.now(UTC),
         **values,
     )
-    return web.Response(text=text, content_type="text/html", status=status)
+    return web.Response(text=text, content_type="text/html", status=http_status)
 
 
 SAID = {
@@ -198,4 +200,4 @@ async def _check_form(request: web.Request, session: Session | None) -> None:
 
 
 def _wrong(request: web.Request, status: int, message: str, hint: str = "") -> web.Response:
-    return page(request, "error.html", status=status, code=status, message=message, hint=hint)
+    return page(request, "error.html", http_status=status, code=status, message=message, hint=hint)

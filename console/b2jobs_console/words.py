@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 REASONS = {
@@ -30,7 +30,7 @@ def visible(text: str) -> str:
         return text
     return "".join(
         character
-        if unicodedata.category(character) not in _HIDDEN
+        if unicodedata.category(character) not in HIDDEN
         else character.encode("unicode_escape", "surrogatepass").decode()
         for character in text
     )
@@ -115,6 +115,15 @@ def reason(word: str) -> str:
     return REASONS.get(word, word.replace("_", " "))
 
 
+def hint(text: str) -> Markup:
+    """*text* with what stands between backticks as code."""
+    parts = [Markup.escape(visible(part)) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # one of them stands alone
+        return Markup("`").join(parts)
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(part) if n % 2 else part for n, part in enumerate(parts))
+
+
 def short(job_id: str) -> str:
     """The first characters of an id made by us; others as they are, cut."""
     return job_id[:8] if len(job_id) == 36 else job_id[:24]
@@ -128,6 +137,7 @@ FILTERS = {
     "moment": moment,
     "clock": clock,
     "reason": reason,
+    "hint": hint,
     "short": short,
     "visible": visible,
 }

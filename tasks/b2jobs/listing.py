@@ -10,12 +10,13 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from b2jobs.errors import InvalidJob
 from b2jobs.records import Record, Records, record_of
 from b2jobs.redis import unavailable
-from b2jobs.requests import State
+from b2jobs.requests import Priority, State
 
 View = Literal[
     "open", "ended", "queued", "running", "waiting", "succeeded", "failed", "cancelled", "batches"
@@ -33,6 +34,7 @@ _GROUPS: dict[str, tuple[tuple[State, ...], ...]] = {
     "ended": (("succeeded", "failed", "cancelled"),),
 }
 _NEWEST = float("inf")
+_OPEN = 1e12  # see list_batch in redis/shared/job.lua
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def ended_between(records: Records, moments: Sequence[float]) -> dict[State, lis
     with unavailable(records.url):
         pipe = records.redis.pipeline(transaction=False)
         for state in states:
-            for begin, end in zip(moments, moments[1:], strict=False):
+            for begin, end in pairwise(moments):
                 pipe.zcount(f"{records.prefix}{state}", begin, f"({end}")
         counts = iter(pipe.execute())
     return {state: [next(counts) for _ in moments[1:]] for state in states}
@@ -152,6 +154,22 @@ def oldest_queued(records: Records) -> float | None:
             pipe.zrange(shelf, 0, 0, withscores=True)
         first = [scores[0][1] for scores in pipe.execute() if scores]
     return min(first, default=None)
+
+
+def queued(records: Records) -> dict[Priority, int]:
+    """How many jobs are in line, by priority."""
+    priorities: tuple[Priority, ...] = get_args(Priority)
+    with unavailable(records.url):
+        pipe = records.redis.pipeline(transaction=False)
+        for shelf in records.shelves("queued"):
+            pipe.zcard(shelf)
+        return dict(zip(priorities, pipe.execute(), strict=True))
+
+
+def open_batches(records: Records) -> int:
+    """How many batches and syncs have not ended."""
+    with unavailable(records.url):
+        return int(records.redis.zcount(f"{records.prefix}batches", _OPEN, "+inf"))
 
 
 def _groups(records: Records, view: View) -> list[list[str]]:
@@ -225,7 +243,16 @@ def _records(records: Records, ids: list[str]) -> list[Record]:
         pipe = records.redis.pipeline(transaction=False)
         for job_id in ids:
             pipe.hgetall(f"{records.prefix}job:{job_id}")
-        return [record_of(values) for values in pipe.execute() if "state" in values]
+        return [_readable(values) for values in pipe.execute() if "state" in values]
+
+
+def _readable(values: dict[str, str]) -> Record:
+    """A record; one that was not written by us hides no other."""
+    try:
+        return record_of(values)
+    except (ValueError, KeyError, TypeError):
+        state = cast("State", values["state"])
+        return Record(values.get("id", ""), values.get("kind", ""), state, reason="unreadable")
 
 
 def _places(request: str) -> Iterator[str]:
