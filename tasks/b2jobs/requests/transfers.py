@@ -18,6 +18,7 @@ from b2jobs.locations import (
     LocalPath,
     Location,
     RootPath,
+    StagedBytes,
     StoreObject,
     WebFile,
 )
@@ -55,7 +56,7 @@ ContentType = Annotated[
 ]
 
 
-UploadSource = RootPath | LocalPath | WebFile | StoreObject | InlineData
+UploadSource = RootPath | LocalPath | WebFile | StoreObject | InlineData | StagedBytes
 
 
 class Upload(Job):
@@ -78,7 +79,7 @@ class Upload(Job):
     @field_validator("source")
     @classmethod
     def _source(cls, uri: str) -> str:
-        return one_of(uri, RootPath, LocalPath, WebFile, StoreObject, InlineData)
+        return one_of(uri, RootPath, LocalPath, WebFile, StoreObject, InlineData, StagedBytes)
 
     @field_validator("destination")
     @classmethod
@@ -90,9 +91,7 @@ class Upload(Job):
     def _info(cls, info: dict[str, str]) -> dict[str, str]:
         return check_info(info)
 
-    source_location: ClassVar = Located[RootPath | LocalPath | WebFile | StoreObject | InlineData](
-        "source"
-    )
+    source_location: ClassVar = Located[UploadSource]("source")
     destination_location: ClassVar = Located[B2File]("destination")
 
     @model_validator(mode="after")
@@ -216,7 +215,9 @@ def last_name(source: Location) -> str | None:
             return path.rsplit("/", 1)[-1] or None
         case WebFile(url=url):
             return _decoded(url.split("?")[0].split("#")[0].rsplit("/", 1)[-1]) or None
-        case InlineData(content=b""):
+        case StagedBytes(name=str(name)) if name:
+            return name
+        case InlineData(content=b"") | StagedBytes(size=0):
             return ".bzEmpty"
         case _:
             return None
