@@ -7,16 +7,18 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 from b2jobs.connection import within
 from b2jobs.errors import B2JobsError, InvalidJob
 from b2jobs.locations import StagedBytes
 from b2jobs.redis.pieces import PIECE_BYTES, Pieces, too_large
+from b2jobs.requests import Upload, build
 
 MOST_VARIABLE = "B2JOBS_STAGED_BYTES"
 ALL_VARIABLE = "B2JOBS_STAGED_ALL_BYTES"
@@ -32,8 +34,32 @@ class BinaryFile(Protocol):
     def read(self, size: int, /) -> Any: ...
 
 
+@runtime_checkable
+class AwaitedFile(Protocol):
+    """A file object whose `read` is awaited."""
+
+    async def read(self, size: int, /) -> Any: ...
+
+
 Handed = bytes | bytearray | memoryview | os.PathLike[str] | BinaryFile
 """What an upload's source may be besides a location."""
+AwaitedSource = Handed | AwaitedFile | AsyncIterable[bytes]
+"""What it may be in a coroutine."""
+
+
+def is_handed(source: object) -> bool:
+    """Whether *source* are bytes of the producer, and no location."""
+    kinds = (bytes, bytearray, memoryview, os.PathLike, BinaryFile, AsyncIterable)
+    return isinstance(source, kinds)
+
+
+def is_awaited(source: object) -> TypeGuard[AwaitedFile | AsyncIterable[bytes]]:
+    """Whether only a coroutine can read *source*."""
+    return isinstance(source, AsyncIterable) or _reads_awaited(source)
+
+
+def _reads_awaited(source: object) -> TypeGuard[AwaitedFile]:
+    return isinstance(source, AwaitedFile) and iscoroutinefunction(source.read)
 
 
 @dataclass(frozen=True)
@@ -104,7 +130,30 @@ class Origin:
         return StagedBytes("0" * 32, size, "0" * 40, self.name, self.content_type)
 
 
-def pieces(source: Handed) -> Iterator[bytes]:
+@dataclass(frozen=True)
+class Offer:
+    """An upload of bytes that the producer has, checked before any are read."""
+
+    request: Upload
+    origin: Origin
+    limits: Limits
+
+    @classmethod
+    def of(cls, source: Any, arguments: dict[str, Any]) -> Offer:
+        """The upload of *source* with the other *arguments*.
+
+        Raises:
+            InvalidJob
+        """
+        origin, limits = Origin.of(source), Limits.of_environment()
+        request = build("upload", {**arguments, "source": str(origin.placeholder())})
+        assert isinstance(request, Upload)
+        if origin.size is not None and origin.size > limits.most:
+            raise too_large(limits.most, origin.size)
+        return cls(request, origin, limits)
+
+
+def pieces(source: AwaitedSource) -> Iterator[bytes]:
     """*source* in pieces of `PIECE_BYTES`; one empty piece where there is nothing.
 
     Raises:
@@ -118,12 +167,33 @@ def pieces(source: Handed) -> Iterator[bytes]:
         path = Path(source)
         with _reading(path), path.open("rb", buffering=0) as file:
             yield from _cut(iter(lambda: file.read(PIECE_BYTES), b""))
+    elif isinstance(source, BinaryFile) and not _reads_awaited(source):
+        yield from _cut(iter(lambda: _checked(source.read(PIECE_BYTES)), b""))
     else:
-        yield from _cut(iter(lambda: checked(source.read(PIECE_BYTES)), b""))
+        raise InvalidJob(
+            f"A {type(source).__name__} can only be read by a coroutine.",
+            hint="await b2jobs.aio.upload(...); or hand over its `file`, where it has one.",
+            field="source",
+        )
 
 
-def checked(read: object) -> bytes:
-    """What a file object's `read` gave, if it is bytes."""
+async def awaited_pieces(source: AsyncIterable[bytes] | AwaitedFile) -> AsyncIterator[bytes]:
+    """`pieces` of what is awaited."""
+    cutter = Cutter()
+    if _reads_awaited(source):
+        while chunk := _checked(await source.read(PIECE_BYTES)):
+            for piece in cutter.cut(chunk):
+                yield piece
+    elif isinstance(source, AsyncIterable):
+        async for chunk in source:
+            for piece in cutter.cut(_checked(chunk)):
+                yield piece
+    for piece in cutter.rest():
+        yield piece
+
+
+def _checked(read: object) -> bytes:
+    """What was read, if it is bytes."""
     if not isinstance(read, bytes | bytearray | memoryview):
         raise InvalidJob(
             f"The source reads as {type(read).__name__}, not as bytes.",
@@ -223,10 +293,17 @@ class Staging:
             self._store.drop(self._id)
 
 
-def check_size(origin: Origin, limits: Limits) -> None:
-    """Refuse what is known to be too large before anything is read."""
-    if origin.size is not None and origin.size > limits.most:
-        raise too_large(limits.most, origin.size)
+@contextmanager
+def staging(
+    store: Pieces, origin: Origin, limits: Limits, *, counts: bool = True
+) -> Iterator[Staging]:
+    """Bytes that are dropped unless the context ends well; *counts*: into the share of all."""
+    made = Staging(store, origin, limits, counts=counts)
+    try:
+        yield made
+    except BaseException:
+        made.drop()
+        raise
 
 
 @contextmanager

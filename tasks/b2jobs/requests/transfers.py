@@ -24,7 +24,7 @@ from b2jobs.locations import (
 )
 from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS, modified_millis, sha1_hex
 from b2jobs.requests.job import IfExists, Job
-from b2jobs.requests.places import Located, one_file, one_of
+from b2jobs.requests.places import Located, Uri, one_file, one_of
 
 _INFO_KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,50}\Z")
 _RANGE = re.compile(r"(\d+)-(\d*)\Z")
@@ -117,6 +117,10 @@ class Upload(Job):
             )
         locations.check_b2_name(destination.name + name)
         return B2File(destination.bucket, destination.name + name)
+
+    def from_staged(self, staged: StagedBytes) -> Self:
+        """The same upload of bytes that have been staged."""
+        return self.model_copy(update={"source": Uri.of(str(staged))})
 
 
 class Download(Job):

@@ -6,5 +6,6 @@
 -- include shared/job
 if not owns(given.id, given.fence) then return 0 end
 let_go(given.id)
+event(given.id, field(given.id, 'kind'), 'handed_back')
 enqueue(given.id, true)
 return 1

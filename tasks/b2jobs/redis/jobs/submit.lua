@@ -21,5 +21,6 @@ if redis.call('EXISTS', job_key(id)) == 1 then return is_there(id) end
 if given.staged and not claim_staged(id, given.staged, given.staged_bytes) then return false end
 create(id, given)
 if given.key then redis.call('SET', P .. 'key:' .. given.key, id) end
+event(id, given.kind, 'submitted', {priority = given.priority})
 if given.delay > 0 then wait(id, 'window', given.delay) else enqueue(id, false) end
 return id

@@ -8,7 +8,9 @@ local function staged_key(staged) return P .. 'staged:' .. staged end
 
 local function drop_staged(staged)
   local size = redis.call('HGET', P .. 'staged', staged)
-  if size then redis.call('DECRBY', P .. 'staged_bytes', size) end
+  if size and redis.call('DECRBY', P .. 'staged_bytes', size) <= 0 then
+    redis.call('DEL', P .. 'staged_bytes')
+  end
   redis.call('HDEL', P .. 'staged', staged)
   redis.call('ZREM', P .. 'staging', staged)
   redis.call('UNLINK', staged_key(staged))

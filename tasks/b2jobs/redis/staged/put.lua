@@ -7,13 +7,13 @@
 --   `full`, and the limit.
 -- Full Redis: refuses it.
 -- include shared/job
-local UNKNOWN_MEMORY = 1024 * 1024 * 1024
+local UNKNOWN_MEMORY = 1024 * 1024 * 1024  -- where Redis is not limited, or does not say
 
-local function least(own, said) return math.min(own, tonumber(said or own)) end
-
--- For all jobs: half of what Redis may have; where that is not limited, 1 GiB.
-local function share()
-  if given.all > 0 then return given.all end
+-- For all jobs: the lower of what producer and workers say, else half of what Redis may have.
+local function share(said)
+  local own, theirs = given.all, tonumber(said or 0)
+  if own > 0 and theirs > 0 then return math.min(own, theirs) end
+  if own + theirs > 0 then return own + theirs end
   local info = redis.pcall('INFO', 'memory')
   local memory = type(info) == 'string' and tonumber(string.match(info, 'maxmemory:(%d+)')) or 0
   return memory > 0 and math.floor(memory / 2) or UNKNOWN_MEMORY
@@ -27,11 +27,10 @@ if owner ~= '' and (owner or given.number > 0) then return {'gone', 0} end
 local added = #piece - redis.call('HSTRLEN', key, given.number)
 local size = tonumber(redis.call('HGET', P .. 'staged', id) or 0) + added
 local said = redis.call('HMGET', P .. 'retention', 'staged_most', 'staged_all')
-local most = least(given.most, said[1])
+local most = math.min(given.most, tonumber(said[1] or given.most))
 if size > most then return {'too_large', most} end
 if given.all then
-  local all = share()
-  if tonumber(said[2] or 0) > 0 then all = least(all, said[2]) end
+  local all = share(said[2])
   if tonumber(redis.call('GET', P .. 'staged_bytes') or 0) + added > all then return {'full', all} end
 end
 redis.call('HSET', key, 'job', '', given.number, piece)
