@@ -7,7 +7,7 @@ step, by the scripts in `b2jobs/redis/`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
@@ -19,6 +19,7 @@ from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.errors import Failure, JobNotFound
 from b2jobs.redis import Door, unavailable
 from b2jobs.requests import ENDED, KINDS, Job, Priority, State
+from b2jobs.requests.on_done import to_tell
 
 WORKER_LIFE_SECONDS = 30.0
 _PAGE = 500
@@ -79,11 +80,18 @@ class Records:
         self.redis: Redis = connect(url, timeout_seconds)
         self.door = Door(self.redis, url, key_prefix)
 
-    def submit(self, job_id: str, job: Job, *, delay_seconds: float = 0.0) -> str:
+    def submit(
+        self,
+        job_id: str,
+        job: Job,
+        *,
+        delay_seconds: float = 0.0,
+        canvas: Mapping[str, Any] | None = None,
+    ) -> str:
         """Write the record and ring, in one step; return the id of the job that now has the key.
 
-        With *delay_seconds* the job waits that long before it is queued. Called again with
-        the same id it does nothing.
+        With *delay_seconds* the job waits that long before it is queued. *canvas* is what plain
+        Celery wants to go on with when it ends. Called again with the same id it does nothing.
         """
         return str(
             self.door.call(
@@ -96,10 +104,18 @@ class Records:
                 retry=job.retry,
                 expires=job.expires,
                 delay=delay_seconds,
+                tell=to_tell(job_id, job.on_done, canvas),
             )
         )
 
-    def refuse(self, job_id: str, kind: str, arguments: dict[str, Any], failure: Failure) -> None:
+    def refuse(
+        self,
+        job_id: str,
+        kind: str,
+        arguments: dict[str, Any],
+        failure: Failure,
+        canvas: Mapping[str, Any] | None = None,
+    ) -> None:
         """Record a job that can never succeed as failed. Does nothing where it has a record."""
         self.door.call(
             "jobs/refuse",
@@ -108,11 +124,13 @@ class Records:
             request=json.dumps(arguments),
             failure=failure.model_dump_json(),
             meta=failed_meta(failure),
+            tell=to_tell(job_id, (), canvas),
         )
 
-    def follow(self, first_id: str, task_id: str) -> None:
+    def follow(self, first_id: str, task_id: str, canvas: Mapping[str, Any] | None = None) -> None:
         """Give the Celery task *task_id* the result of the job that has its key already."""
-        found = self.door.call("jobs/follow", first=first_id, id=task_id)
+        tell = to_tell(task_id, (), canvas)
+        found = self.door.call("jobs/follow", first=first_id, id=task_id, tell=tell)
         if found:
             meta, keep = found
             said = {name: value for name, value in json.loads(meta).items() if name != "task_id"}

@@ -14,6 +14,14 @@ Keys, behind the prefix and `b2jobs:`
     workers, keeper   who lives, by the time of its last sign; who leads
     retention         hash: how many seconds results and failures are kept
 
+    outbox            sorted set of lanes by the time they are due (shared/outbox.lua)
+    lane:LANE         sorted set of the words of a lane by the time they are due
+    word:ID           hash: what is told to one receiver of one end of a job
+    undelivered       sorted set of the words that were given up, by when
+    silences          hash: how often in a row the destination of a lane did not answer
+    outbox-bell       wakes whoever delivers words
+    follower:ID       what is told of a Celery task that shares another job's result
+
     batch:ID          hash: cursor, counters, flags, where spilled parts of the ledger are
     batch:ID:packs    sorted set of the packs under way by their number
     batch:ID:ledger   hash: pack number -> its outcomes, gzip of JSON lines
