@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from typing import Any, Unpack
 
 from b2jobs.batches import AsyncBatchHandle
 from b2jobs.client import Client
+from b2jobs.event_stream import FIRST, Event, EventReader, pages
 from b2jobs.handle import AsyncHandle
 from b2jobs.items import Planned
 from b2jobs.records import Record
@@ -65,6 +66,22 @@ class AsyncClient:
         self, *, state: State | None = None, kind: str | None = None, limit: int = 100
     ) -> list[Record]:
         return await self.threads.run_long(self.client.jobs, state=state, kind=kind, limit=limit)
+
+    async def events(
+        self,
+        after: str = FIRST,
+        *,
+        kinds: Collection[str] = (),
+        job: str | None = None,
+        follow: bool = False,
+    ) -> AsyncIterator[Event]:
+        def read() -> Iterator[list[Event]]:
+            reader = EventReader(self.client.records, after, kinds=kinds, job=job)
+            return pages(reader, follow=follow)
+
+        async for page in self.threads.each(read):
+            for event in page:
+                yield event
 
     async def ask(self, kind: str, **arguments: Any) -> AsyncHandle[Any]:
         return AsyncHandle(self, await self.threads.run(self.client.ask, kind, **arguments))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ from b2jobs import manifest
 from b2jobs.batches import BatchHandle
 from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE, call_seconds
 from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobFailed
+from b2jobs.event_stream import FIRST, Event, EventReader, read_events
 from b2jobs.feed import RowsBroke, feed
 from b2jobs.handle import Handle
 from b2jobs.items import Planned
@@ -119,6 +120,32 @@ class Client:
             records = self.records.listed(each, limit=limit if kind is None else _ALL)
             found += islice((r for r in records if kind is None or r.kind == kind), limit)
         return sorted(found, key=_created, reverse=True)[:limit]
+
+    def events(
+        self,
+        after: str = FIRST,
+        *,
+        kinds: Collection[str] = (),
+        job: str | None = None,
+        follow: bool = False,
+    ) -> Iterator[Event]:
+        """What happened to jobs, behind the event with the id *after*; all that is kept otherwise.
+
+        after: an event's id, or `now` for what comes from now on.
+        kinds: only of jobs of these kinds; job: only of the one with this id, which may be a
+            batch or a sync: its parts tell nothing of their own.
+        follow: wait for more, for ever.
+
+        The latest 100,000 are kept, or what the workers' `keep_events` says; where those behind
+        *after* are gone, the first that comes is named `missed`. An event is no proof: a job's
+        record is what is true about it.
+
+        Raises:
+            InvalidJob: there is no such kind, or *after* is no event's id.
+            QueueUnavailable: go on with the id of the last event.
+        """
+        reader = EventReader(self.records, after, kinds=kinds, job=job)
+        return read_events(reader, follow=follow)
 
     def ask(self, kind: str, **arguments: Any) -> Handle:
         """Validate *arguments* as a job of *kind* and submit it.

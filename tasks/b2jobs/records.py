@@ -77,6 +77,7 @@ class Records:
         self.url = url
         self.root = key_prefix
         self.prefix = f"{key_prefix}b2jobs:"
+        self.timeout_seconds = timeout_seconds
         self.redis: Redis = connect(url, timeout_seconds)
         self.door = Door(self.redis, url, key_prefix)
 

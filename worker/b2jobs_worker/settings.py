@@ -152,6 +152,13 @@ class Settings(BaseSettings):
         description="How long failed jobs are kept to be understood and tried again. "
         "About 2 KB each.",
     )
+    keep_events: int = Field(
+        100_000,
+        ge=0,
+        le=10_000_000,
+        description="How many events (`b2jobs events`) are kept, the latest ones. About 130 bytes "
+        "each, three a job. 0 writes none.",
+    )
     reserved_slots: int = Field(
         2,
         ge=0,

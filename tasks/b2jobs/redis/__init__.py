@@ -12,7 +12,8 @@ Keys, behind the prefix and `b2jobs:`
     waiting           sorted set of ids by the time they are due
     succeeded, failed, cancelled   sorted sets of ids by the time they ended
     workers, keeper   who lives, by the time of its last sign; who leads
-    retention         hash: how many seconds results and failures are kept
+    retention         hash: how many seconds results and failures are kept, and how many events
+    events            stream: what happened to jobs, the latest (docs/events.md)
 
     outbox            sorted set of lanes by the time they are due (shared/outbox.lua)
     lane:LANE         sorted set of the words of a lane by the time they are due

@@ -45,6 +45,9 @@ _TABLE: tuple[tuple[type[Job], type[Result] | None], ...] = (
     (Remove, DeleteResult),
 )
 KINDS: dict[str, type[Job]] = {job.kind: job for job, _ in _TABLE}
+INTERNAL = ("pack", "ledger", "remove")
+"""What no user asks for: parts of batches, and what fetches their ledger."""
+PUBLIC_KINDS = tuple(kind for kind in KINDS if kind not in INTERNAL)
 RESULTS: dict[str, type[Result]] = {job.kind: result for job, result in _TABLE if result}
 
 

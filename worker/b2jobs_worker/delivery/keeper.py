@@ -60,7 +60,7 @@ class Keeper:
         """
         call = self.records.door.call
         own = {"token": self._token, "lead": LEAD_SECONDS, "worker": self.worker}
-        if not call("keeper/lead", **own, **self._kept):
+        if not call("keeper/lead", **own, **self._kept, events=self.settings.keep_events):
             return False
         lost = self._sweep("take_back") if self._may_judge() else 0
         due = self._sweep("ring_due")

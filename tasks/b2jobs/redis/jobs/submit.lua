@@ -13,5 +13,6 @@ end
 if redis.call('EXISTS', job_key(id)) == 1 then return id end
 create(id, given)
 if given.key then redis.call('SET', P .. 'key:' .. given.key, id) end
+event(id, given.kind, 'submitted', {priority = given.priority})
 if given.delay > 0 then wait(id, 'window', given.delay) else enqueue(id, false) end
 return id
