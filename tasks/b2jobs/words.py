@@ -11,17 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
-from b2jobs.errors import B2JobsError
+from b2jobs.errors import WordNotFound
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 
 WordState = Literal["waiting", "undelivered"]
-
-
-class WordNotFound(B2JobsError, LookupError):
-    """No word has this id: it was delivered, or is forgotten."""
-
-    code = "word_not_found"
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ class Word:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """As `b2jobs words --json` prints it; absent fields are left out."""
+        """As `b2jobs words show --json` prints it; absent fields are left out."""
         found: dict[str, Any] = {
             "id": self.id,
             "standing": self.standing,

@@ -25,12 +25,14 @@ local function put_words(id, ends, told, kind, state, result, failure)
   local is_json, entries = pcall(cjson.decode, told)
   if not is_json or type(entries) ~= 'table' then return end  -- not written by b2jobs
   for at, entry in ipairs(entries) do
-    local lane, to = entry[1], entry[2]
+    if type(entry) ~= 'table' or type(entry[1]) ~= 'string' or type(entry[2]) ~= 'string' then
+      return
+    end
     local word = string.sub(redis.sha1hex(ROOT .. id .. ':' .. ends .. ':' .. at), 1, 32)
-    redis.call('HSET', word_key(word), 'job', id, 'kind', kind, 'state', state, 'to', to,
-               'result', result or '', 'failure', failure or '', 'lane', lane, 'tries', 0,
+    redis.call('HSET', word_key(word), 'job', id, 'kind', kind, 'state', state, 'to', entry[2],
+               'result', result or '', 'failure', failure or '', 'lane', entry[1], 'tries', 0,
                'ended', seconds(NOW), 'since', seconds(NOW))
-    queue_word(word, lane)
+    queue_word(word, entry[1])
   end
 end
 
