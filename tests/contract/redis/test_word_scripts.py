@@ -104,7 +104,7 @@ def test_a_lane_whose_lease_ran_out_is_taken_again_with_the_word_that_was_under_
     scripts: Scripts,
 ) -> None:
     scripts.job("succeeded", tell=TELL)
-    scripts.call("words/take", most=9, lease=0.001)
+    scripts.call("words/take", most=9, lease=-1)
     word = words(scripts)[0]
     assert taken(scripts) == {"lane", "other"}
     assert (following(scripts) or [""])[0] == word
