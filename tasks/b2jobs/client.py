@@ -44,6 +44,7 @@ from b2jobs.results import (
     TransferResult,
     VerifyResult,
 )
+from b2jobs.staging import Handed, Offer, is_handed, pieces, staging
 
 _ALL = 10_000_000
 
@@ -160,12 +161,30 @@ class Client:
             InvalidJob: names the argument, its value and the way out; nothing was queued.
             QueueUnavailable: Redis did not confirm; the job may exist.
         """
+        if kind == "upload" and is_handed(arguments.get("source")):
+            return self._hand_over(**arguments)
         return self.submit(build(kind, arguments))
 
+    def _hand_over(self, source: Handed, **arguments: Any) -> Handle:
+        """Upload what the producer has: staged piece by piece, then submitted."""
+        offer = Offer.of(source, arguments)
+        with staging(self.records.pieces, offer.origin, offer.limits) as staged:
+            for piece in pieces(source):
+                staged.add(piece)
+            return self.submit(offer.request.from_staged(staged.location()))
+
     def upload(
-        self, source: str, destination: str, **options: Unpack[UploadOptions]
+        self, source: str | Handed, destination: str, **options: Unpack[UploadOptions]
     ) -> Handle[TransferResult]:
         """Put *source* into a bucket as *destination*.
+
+        source: a location where a worker finds it; or what this process has: `bytes`, a
+            `pathlib.Path`, or a binary file object, which is read from where it stands. These
+            wait in Redis until the job ends, `B2JOBS_STAGED_BYTES` of them at most (64 MiB);
+            the worker checks their SHA-1. Memory is 1 MiB.
+
+        Errors of their own: `InvalidJob` as `staged_too_large`, `source_missing`, ...;
+        `QueueUnavailable` as `staged_full`. Then nothing stays in Redis.
 
         Options: if_exists (version, skip, fail, replace), content_type, info, account and
         those of every job: key, priority, retry, expires. Errors as in `ask`.

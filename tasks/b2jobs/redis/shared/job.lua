@@ -97,6 +97,7 @@ end
 -- The owner leaves the job, which is sound: nothing it says later counts.
 local function let_go(id) redis.call('HSET', job_key(id), 'fence', '', 'lost', 0) end
 
+-- include shared/staged
 local function wait(id, reason, delay)
   local due = seconds(NOW + delay)
   move(id, 'waiting', due, 'reason', reason, 'until', due)
@@ -191,6 +192,7 @@ local function finish(id, state, outcome, told)
   if outcome.result then redis.call('HSET', job_key(id), 'result', outcome.result) end
   redis.call('EXPIRE', job_key(id), keep)
   redis.call('UNLINK', P .. 'journal:' .. id)
+  end_staged(id, state)
   local key = field(id, 'key')
   if key ~= '' then redis.call('EXPIRE', P .. 'key:' .. key, keep) end
   tell(id, outcome.meta, keep)
