@@ -14,6 +14,7 @@ from typing import Any, Unpack, get_args
 from b2jobs import manifest
 from b2jobs.batches import BatchHandle
 from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE, call_seconds
+from b2jobs.ends import Ends
 from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobFailed
 from b2jobs.event_stream import FIRST, Event, EventReader, read_events
 from b2jobs.feed import RowsBroke, feed
@@ -79,6 +80,11 @@ class Client:
     def records(self) -> Records:
         """The job records behind this client."""
         return Records(self.redis_url, self.key_prefix, self.timeout_seconds)
+
+    @cached_property
+    def ends(self) -> Ends | None:
+        """What tells the waits of this client that their jobs have ended."""
+        return Ends(self.redis_url, self.key_prefix, self.timeout_seconds)
 
     def submit(self, job: Job) -> Handle:
         """Queue *job* and return at once with a handle to it.
