@@ -14,6 +14,7 @@ from typing import Any, Unpack, get_args
 from b2jobs import manifest
 from b2jobs.batches import BatchHandle
 from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE, call_seconds
+from b2jobs.ends import Ends
 from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobFailed
 from b2jobs.event_stream import FIRST, Event, EventReader, read_events
 from b2jobs.feed import RowsBroke, feed
@@ -79,6 +80,11 @@ class Client:
     def records(self) -> Records:
         """The job records behind this client."""
         return Records(self.redis_url, self.key_prefix, self.timeout_seconds)
+
+    @cached_property
+    def ends(self) -> Ends | None:
+        """What tells the waits of this client that their jobs have ended."""
+        return Ends(self.redis_url, self.key_prefix, self.timeout_seconds)
 
     def submit(self, job: Job) -> Handle:
         """Queue *job* and return at once with a handle to it.
@@ -181,7 +187,7 @@ class Client:
         `QueueUnavailable` as `staged_full`. Then nothing stays in Redis.
 
         Options: if_exists (version, skip, fail, replace), content_type, info, account and
-        those of every job: key, priority, retry, expires. Errors as in `ask`.
+        those of every job: key, priority, retry, expires, on_done. Errors as in `ask`.
         """
         return self.ask("upload", source=source, destination=destination, **options)
 
@@ -238,8 +244,7 @@ class Client:
         `batch("data://nas/photos/", "b2://archive/photos/")` takes a prefix to a prefix.
 
         Options: include, exclude (patterns below the prefix), if_exists, dry_run, strict,
-        on_done (a Celery task's name and its queue), account and those of every job; the
-        priority is `low` unless given.
+        account and those of every job; the priority is `low` unless given.
         """
         if destination is None:
             handle = self.ask("batch", manifest=source, **options)

@@ -28,6 +28,7 @@ import b2jobs.aio
 from b2jobs import locations
 from b2jobs.async_client import AsyncClient
 from b2jobs.client import Client
+from b2jobs.ends import Ends
 from b2jobs.errors import Act, Failure, JobNotFound
 from b2jobs.handle import Handle
 from b2jobs.records import Record, Records
@@ -91,6 +92,11 @@ class RecordingClient(Client):
     def records(self) -> Records:
         """The records, in memory."""
         return cast("Records", self.memory)
+
+    @cached_property
+    def ends(self) -> Ends | None:
+        """None: waits look by themselves."""
+        return None
 
     @cached_property
     def memory(self) -> MemoryRecords:
