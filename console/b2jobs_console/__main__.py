@@ -33,10 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(_run(load(host=given.host, port=given.port)))
     except B2JobsError as error:
         message = error.message if isinstance(error, OperatorError) else str(error)
-        _complain(message, error.hint, error.code)
+        _complain(message, error.hint, code=error.code)
         return CANNOT_START
     except OSError as error:
-        _complain(f"The console cannot listen: {error}.", "Choose another --port.", "port_taken")
+        message = f"The console cannot listen: {error}."
+        _complain(message, "Choose another --host or --port.", code="port_taken")
         return CANNOT_START
     return 0
 
@@ -63,7 +64,7 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _complain(message: str, hint: str, code: str) -> None:
+def _complain(message: str, hint: str, *, code: str) -> None:
     sys.stderr.write(f"b2jobs console: {message} {hint} [{code}]\n")
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from b2jobs_console import entrance, health, live, metrics, site
 from b2jobs_console.gate import Gate
-from b2jobs_console.pages import batches, fleet, jobs, overview, schedules
+from b2jobs_console.pages import batches, fleet, jobs, overview, schedules, words
 from b2jobs_console.settings import Settings
 
 _MOST_BODY_BYTES = 64 * 1024
@@ -44,6 +44,8 @@ def make_app(settings: Settings, gate: Gate) -> web.Application:
     get("/workers", fleet.workers)
     get("/accounts", fleet.accounts)
     post("/accounts/{name}/check", fleet.check)
+    get("/words", words.listed)
+    post("/words/{id}/resend", words.resend)
     get("/live", live.stream)
     get("/static/{name}", _static)
     get("/healthz", health.healthz)

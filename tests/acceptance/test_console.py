@@ -17,7 +17,16 @@ from support.console import READ_TOKEN, TOKEN, TOKENS, Browser, start
 from support.installation import Installation
 from support.redis_server import RedisServer
 
-PAGES = ["/", "/jobs", "/jobs?view=failed", "/batches", "/schedules", "/workers", "/accounts"]
+PAGES = [
+    "/",
+    "/jobs",
+    "/jobs?view=failed",
+    "/batches",
+    "/schedules",
+    "/workers",
+    "/accounts",
+    "/words",
+]
 
 
 @pytest.fixture(scope="module")
