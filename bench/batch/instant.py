@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from b2jobs.items import Item, Planned
-from b2jobs.requests import Batch, Job
+from b2jobs.requests import Batch, Job, Upload
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.pack.work import PackWork
@@ -18,14 +18,15 @@ from b2jobs_worker.batch.plan.source import Forecast
 from b2jobs_worker.batch.planner.work import PlannerWork
 from b2jobs_worker.celery.app import make_app
 from b2jobs_worker.celery.task import register
-from b2jobs_worker.handlers.batches import store
+from b2jobs_worker.resources import store
 from b2jobs_worker.settings import current
+from b2jobs_worker.work import Work
 
 
-class InstantUpload:
-    """Implements `delivery.deliver.Work`: answers like B2, with ids as long and as random."""
+class InstantUpload(Work[Upload]):
+    """Played: answers like B2, with ids as long and as random."""
 
-    def run(self, request: Job, attempt: Attempt) -> Result:
+    def run(self, request: Upload, attempt: Attempt) -> Result:
         name = request.destination.partition("/")[2].partition("/")[2].partition("/")[2]
         digest = hashlib.sha1(attempt.job_id.encode()).hexdigest()
         return TransferResult.model_construct(
@@ -42,10 +43,6 @@ class InstantUpload:
             calls={"a": 1, "b": 0, "c": 0},
             dollars=0.0,
         )
-
-    def abandon(self, request: Job, attempt: Attempt) -> None: ...
-    def undo(self, request: Job, made: str) -> None: ...
-    def traces(self, result: Result) -> str | None: ...
 
 
 class Numbers:
@@ -77,5 +74,8 @@ app.main = __name__
 app.conf.include = []
 register(
     app,
-    {"batch": PlannerWork(make, store), "pack": PackWork({"upload": InstantUpload()}, store)},
+    {
+        "batch": PlannerWork(make, store),
+        "pack": PackWork({"upload": InstantUpload()}, store),
+    },
 )

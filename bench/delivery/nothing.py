@@ -8,23 +8,14 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.celery.app import make_app
 from b2jobs_worker.celery.task import register
 from b2jobs_worker.settings import current
+from b2jobs_worker.work import Work
 
 
-class Nothing:
+class Nothing(Work[Job]):
     def run(self, request: Job, attempt: Attempt) -> Result:
         del request
         attempt.guard()
         return TransferResult()
-
-    def abandon(self, request: Job, attempt: Attempt) -> None:
-        del request, attempt
-
-    def undo(self, request: Job, made: str) -> None:
-        del request, made
-
-    def traces(self, result: Result) -> str | None:
-        del result
-        return None
 
 
 app = make_app(current())

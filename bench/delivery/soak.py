@@ -2,7 +2,6 @@
 
     python -m bench.delivery.soak                      10,000 jobs, 20 kills
     python -m bench.delivery.soak --minutes 60         for an hour, a kill every 15 s
-    python -m bench.delivery.soak --pool prefork --pause 5
 
 Prints one JSON object: how many jobs were lost, done twice, started twice, and how long jobs
 of a killed worker took to run elsewhere. Exits with 1 when any was lost or done twice.
@@ -33,8 +32,8 @@ from support.waiting import eventually
 class Soak:
     """Two workers, a producer in a thread that keeps the queue from running dry, kills."""
 
-    def __init__(self, fake: Fake, pool: str, slots: int) -> None:
-        self.fake, self.pool, self.slots = fake, pool, slots
+    def __init__(self, fake: Fake, slots: int) -> None:
+        self.fake, self.slots = fake, slots
         self.counts = fake.installation.client.records.counts
         self.ids: list[str] = []
         self.done = threading.Event()
@@ -54,7 +53,7 @@ class Soak:
     ) -> dict[str, object]:
         producer = threading.Thread(target=self.produce, args=(jobs,))
         start = self.fake.installation.start_celery
-        workers = [start(f"w{i}", pool=self.pool, slots=self.slots) for i in range(2)]
+        workers = [start(f"w{i}", slots=self.slots) for i in range(2)]
         began = time.monotonic()
         producer.start()
         kill = 0
@@ -65,7 +64,7 @@ class Soak:
             dying = [workers[kill % 2].pid, *children(workers[kill % 2].pid)]
             kill_tree(workers[kill % 2])
             self.killed_at |= dict.fromkeys(dying, time.time())
-            workers[kill % 2] = start(f"w{kill % 2}-{kill}", pool=self.pool, slots=self.slots)
+            workers[kill % 2] = start(f"w{kill % 2}-{kill}", slots=self.slots)
             kill += 1
         if minutes is not None:
             self.done.set()
@@ -123,7 +122,6 @@ def main() -> int:
     options.add_argument("--kills", type=int, default=20)
     options.add_argument("--minutes", type=float)
     options.add_argument("--pause", type=float, default=1.0, help="seconds between kills, about")
-    options.add_argument("--pool", default="threads")
     options.add_argument("--slots", type=int, default=8)
     options.add_argument("--lease", type=float, default=15.0)
     given = options.parse_args()
@@ -135,7 +133,7 @@ def main() -> int:
             Path(folder) / "i", server.url, settings={"B2JOBS_LEASE_SECONDS": str(given.lease)}
         )
         try:
-            soak = Soak(Fake(installation), given.pool, given.slots)
+            soak = Soak(Fake(installation), given.slots)
             jobs = None if given.minutes else given.jobs
             found = soak.run(jobs, given.kills, pause, given.minutes)
         finally:

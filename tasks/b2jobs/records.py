@@ -17,8 +17,11 @@ from redis import Redis
 from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.errors import Failure, JobNotFound
+from b2jobs.locations import InlineData, StagedBytes
 from b2jobs.redis import Door, unavailable
-from b2jobs.requests import ENDED, KINDS, Job, Priority, State
+from b2jobs.redis.pieces import Pieces, gone
+from b2jobs.requests import ENDED, KINDS, Job, Priority, State, Upload
+from b2jobs.staging import Limits, Origin, staging
 
 WORKER_LIFE_SECONDS = 30.0
 _PAGE = 500
@@ -26,7 +29,10 @@ _PAGE = 500
 
 @dataclass(frozen=True)
 class Record:
-    """One job as Redis has it. Times are aware and UTC; None where it has not happened."""
+    """One job as Redis has it. Times are aware and UTC; None where it has not happened.
+
+    staged_bytes: how many its producer handed over with it.
+    """
 
     id: str
     kind: str
@@ -36,6 +42,7 @@ class Record:
     priority: Priority = "normal"
     key: str = ""
     request: dict[str, Any] = field(default_factory=dict)
+    staged_bytes: int | None = None
     retry_seconds: float = 0.0
     attempts: int = 0
     lost: int = 0
@@ -76,28 +83,53 @@ class Records:
         self.url = url
         self.root = key_prefix
         self.prefix = f"{key_prefix}b2jobs:"
+        self.timeout_seconds = timeout_seconds
         self.redis: Redis = connect(url, timeout_seconds)
         self.door = Door(self.redis, url, key_prefix)
+        self.pieces = Pieces(self.redis, self.door, self.prefix, url)
 
-    def submit(self, job_id: str, job: Job, *, delay_seconds: float = 0.0) -> str:
+    def submit(
+        self, job_id: str, job: Job, *, delay_seconds: float = 0.0, from_message: bool = False
+    ) -> str:
         """Write the record and ring, in one step; return the id of the job that now has the key.
 
         With *delay_seconds* the job waits that long before it is queued. Called again with
-        the same id it does nothing.
+        the same id it does nothing. The content of a `data:` source is staged, so that it is
+        in no record; *from_message*: it is in Redis already and needs no room.
+
+        Raises:
+            InvalidJob: `staged_gone`
+            QueueUnavailable: `staged_full` too.
         """
-        return str(
-            self.door.call(
-                "jobs/submit",
-                id=job_id,
-                kind=job.kind,
-                priority=job.priority,
-                key=job.key or None,
-                request=json.dumps(job.arguments()),
-                retry=job.retry,
-                expires=job.expires,
-                delay=delay_seconds,
-            )
+        if not isinstance(job, Upload):
+            return self._submit(job_id, job, delay_seconds)
+        source = job.source_location
+        if not isinstance(source, InlineData) or not source.content:
+            return self._submit(job_id, job, delay_seconds)
+        origin, limits = Origin(content_type=source.content_type), Limits.of_environment()
+        with staging(self.pieces, origin, limits, counts=not from_message) as made:
+            made.add(source.content)
+            return self._submit(job_id, job.from_staged(made.location()), delay_seconds)
+
+    def _submit(self, job_id: str, job: Job, delay_seconds: float) -> str:
+        source = job.source_location if isinstance(job, Upload) else None
+        staged = source if isinstance(source, StagedBytes) else None
+        first = self.door.call(
+            "jobs/submit",
+            id=job_id,
+            kind=job.kind,
+            priority=job.priority,
+            key=job.key or None,
+            request=json.dumps(job.arguments()),
+            retry=job.retry,
+            expires=job.expires,
+            delay=delay_seconds,
+            staged=staged.id if staged else None,
+            staged_bytes=staged.size if staged else None,
         )
+        if not first:
+            raise gone()
+        return str(first)
 
     def refuse(self, job_id: str, kind: str, arguments: dict[str, Any], failure: Failure) -> None:
         """Record a job that can never succeed as failed. Does nothing where it has a record."""
@@ -160,11 +192,14 @@ class Records:
         """Queue a failed or cancelled job again, with its budget anew; others are left alone.
 
         Raises:
+            InvalidJob: `staged_gone`: what its producer handed over went when it ended.
             JobNotFound
         """
         state = self.door.call("jobs/retry", id=job_id)
         if not state:
             raise JobNotFound(f"There is no job {job_id!r}.")
+        if state == "bytes_gone":
+            raise gone()
         return cast("State", state)
 
     def listed(self, state: State, *, limit: int = 100) -> Iterator[Record]:
@@ -191,10 +226,14 @@ class Records:
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""
         with unavailable(self.url):
-            return {
-                state: sum(int(self.redis.zcard(shelf)) for shelf in self.shelves(state))
-                for state in get_args(State)
-            }
+            pipe = self.redis.pipeline()  # in one step: a job between two of them is in neither
+            shelves = [(state, each) for state in get_args(State) for each in self.shelves(state)]
+            for _, shelf in shelves:
+                pipe.zcard(shelf)
+            counts: dict[State, int] = dict.fromkeys(get_args(State), 0)
+            for (state, _), count in zip(shelves, pipe.execute(), strict=True):
+                counts[state] += int(count)
+            return counts
 
     def shelves(self, state: State) -> list[str]:
         """The sorted sets that hold the ids of jobs in *state*."""
@@ -241,6 +280,7 @@ def _record(values: dict[str, str]) -> Record:
         priority=cast("Priority", values["priority"]),
         key=values.get("key", ""),
         request=json.loads(values["request"]),
+        staged_bytes=int(values["staged_bytes"]) if "staged_bytes" in values else None,
         retry_seconds=float(values["retry"]),
         attempts=int(values["attempts"]),
         lost=int(values["lost"]),

@@ -129,7 +129,11 @@ def test_a_job_nobody_serves_says_so_while_it_is_waited_for(idle: Run) -> None:
     assert done.status == 4
 
 
-def test_no_worker_here_is_told_by_the_healthcheck(idle: Run, cli: Run) -> None:
+def test_no_worker_here_is_told_by_the_healthcheck(
+    idle: Run, cli: Run, stack: Installation
+) -> None:
+    records = stack.client.records
+    eventually(lambda: any("normal" in name for name in records.workers(within_seconds=30)))
     silent, alive = idle("worker", "--healthcheck"), cli("worker", "--healthcheck")
 
     assert silent.status == 1

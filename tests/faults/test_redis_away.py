@@ -24,13 +24,12 @@ def all_succeeded(fake: Fake, jobs: list[b2jobs.Handle]) -> None:
     assert fake.unfinished() == set()
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_a_restart_with_its_file_loses_and_repeats_nothing(
-    make_redis: MakeRedis, make_installation: Make, pool: str
+    make_redis: MakeRedis, make_installation: Make
 ) -> None:
     server = make_redis(appendonly=True, appendfsync="always")
     fake = Fake(make_installation(server.url))
-    worker = fake.installation.start_celery(pool=pool)
+    worker = fake.installation.start_celery()
     running, *queued = [fake.submit(hold=1), *(fake.submit(sleep=0.1) for _ in range(30))]
     fake.running(running)
 

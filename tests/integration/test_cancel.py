@@ -31,9 +31,8 @@ def test_a_queued_job_never_starts_not_even_by_a_later_worker(fake: Fake) -> Non
     assert fake.installation.leftovers() == set()
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_a_running_job_stops_and_removes_what_it_began(fake: Fake, pool: str) -> None:
-    worker = fake.installation.start_celery(pool=pool)
+def test_a_running_job_stops_and_removes_what_it_began(fake: Fake) -> None:
+    worker = fake.installation.start_celery()
     job = fake.submit(hold=1)
     fake.running(job)
     eventually(lambda: fake.unfinished() == {job.id})

@@ -9,6 +9,7 @@ import pytest
 
 import b2jobs
 from support.fake import Fake
+from support.installation import Installation
 from support.waiting import eventually
 
 SUBMIT = """
@@ -125,3 +126,22 @@ def test_progress_is_published(fake: Fake) -> None:
     assert seen["phase"] == "sending"
     assert job.record().as_json()["worker"]
     job.cancel()
+
+
+def test_jobs_are_listed_found_again_and_tried_again(installation: Installation) -> None:
+    client = installation.client
+    asked = [client.upload("data:,x", f"b2://some-bucket/{number}") for number in range(3)]
+    other = client.check()
+
+    found = client.jobs(kind="upload", limit=2)
+    assert [record.id for record in found] == [asked[2].id, asked[1].id]
+    assert client.jobs()[0].id == other.id
+
+    again = client.job(asked[0].id)
+    assert again.cancel() == "cancelled"
+    assert [record.id for record in client.jobs(state="cancelled")] == [again.id]
+    assert again.retry() == "queued"
+    assert again.retry() == "queued"
+    assert {record.id for record in client.jobs(state="queued", kind="upload")} == {
+        job.id for job in asked
+    }

@@ -19,17 +19,17 @@ from b2jobs_worker.batch.plan.feed import FeedPlan
 from b2jobs_worker.batch.planner.work import PlannerWork
 from b2jobs_worker.celery.app import make_app
 from b2jobs_worker.celery.task import register
-from b2jobs_worker.handlers.batches import store
+from b2jobs_worker.resources import store
 from b2jobs_worker.settings import current
+from b2jobs_worker.work import Work
 
 tries: Counter[str] = Counter()
 
 
-class PlayedUpload:
-    """Implements `delivery.deliver.Work`."""
+class PlayedUpload(Work[Upload]):
+    """Played."""
 
-    def run(self, request: Job, attempt: Attempt) -> Result:
-        assert isinstance(request, Upload)
+    def run(self, request: Upload, attempt: Attempt) -> Result:
         tries[attempt.job_id] += 1
         match request.source.rpartition("/")[2]:
             case "die":
@@ -39,15 +39,6 @@ class PlayedUpload:
             case "later" if tries[attempt.job_id] < 3:
                 raise PassingError("not_yet", "asked to fail")
         return TransferResult(file_id=f"id-{attempt.job_id}", size=1, sha1="0" * 40)
-
-    def abandon(self, request: Job, attempt: Attempt) -> None:
-        """Nothing is ever left."""
-
-    def undo(self, request: Job, made: str) -> None:
-        """Nothing is made."""
-
-    def traces(self, result: Result) -> str | None:
-        return None
 
 
 def plan_feed(request: Job, attempt: Attempt) -> FeedPlan:
@@ -60,9 +51,7 @@ app.conf.include = []
 register(
     app,
     {
-        "batch": PlannerWork(
-            lambda request, attempt: FeedPlan(Feed(store().records, attempt.job_id)), store
-        ),
+        "batch": PlannerWork(plan_feed, store),
         "pack": PackWork({"upload": PlayedUpload()}, store),
     },
 )

@@ -29,9 +29,10 @@ from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.celery.app import make_app
 from b2jobs_worker.celery.task import register
 from b2jobs_worker.settings import current
+from b2jobs_worker.work import Work
 
 
-class FakeUpload:
+class FakeUpload(Work[Upload]):
     def __init__(self, folder: Path) -> None:
         self.log = folder / "events"
         self.made = folder / "made"
@@ -39,8 +40,7 @@ class FakeUpload:
         self.made.mkdir(parents=True, exist_ok=True)
         self.unfinished.mkdir(exist_ok=True)
 
-    def run(self, request: Job, attempt: Attempt) -> Result:
-        assert isinstance(request, Upload)
+    def run(self, request: Upload, attempt: Attempt) -> Result:
         begun = self.unfinished / attempt.job_id
         try:
             attempt.checkpoint()

@@ -89,7 +89,6 @@ class Installation:
         name: str = "w",
         *,
         app: str = "support.fake_app",
-        pool: str = "threads",
         slots: int = 4,
         queues: str = "high,normal,low",
         queue_names: str | None = None,
@@ -105,7 +104,7 @@ class Installation:
         (self.folder / "fake").mkdir(exist_ok=True)
         served = ",".join(queue for priority, queue in QUEUES.items() if priority in queues)
         return self.start(
-            *(*before, sys.executable, "-m", "celery", "-A", app, "worker", "-P", pool),
+            *(*before, sys.executable, "-m", "celery", "-A", app, "worker", "-P", "threads"),
             *("-c", str(slots), "-Q", queue_names or served, "-n", f"{name}@%h", "-l", "INFO"),
             *("--without-gossip", "--without-mingle", *more),
             name=name,
@@ -124,9 +123,15 @@ class Installation:
         What is meant to stay: the records, their results, the shelves that list them, and
         what Celery keeps to know its queues.
         """
-        meant = ("b2jobs:job:", "b2jobs:key:", "celery-task-meta-", "_kombu.binding")
+        meant = (
+            "b2jobs:job:",
+            "b2jobs:key:",
+            "b2jobs:worker:",
+            "celery-task-meta-",
+            "_kombu.binding",
+        )
         named = {f"b2jobs:{name}" for name in ("succeeded", "failed", "cancelled")}
-        living = {"b2jobs:workers", "b2jobs:keeper", "b2jobs:retention"}
+        living = {"b2jobs:workers", "b2jobs:keeper", "b2jobs:retention", "b2jobs:events"}
         return {
             key for key in self.keys() if not key.startswith(meant) and key not in named | living
         }

@@ -82,7 +82,6 @@ NIGHTS = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(CRONS, ZONES, NIGHTS, st.floats(0, 2 * 86_400))
 def test_slots_are_the_same_from_wherever_they_are_counted(
     cron: str, zone: str, night: tuple[int, int, int], offset: float

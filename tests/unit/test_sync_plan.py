@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from b2jobs.errors import InternalError
@@ -118,7 +118,6 @@ def same(source: Entry, destination: Entry, rules: Rules) -> bool:
             return near
 
 
-@settings(max_examples=400, deadline=None)
 @given(files(), histories(), RULES)
 def test_a_bucket_becomes_what_the_model_says(
     source: dict[str, Entry], bucket: dict[str, Entry], rules: Rules
@@ -166,7 +165,6 @@ def test_a_bucket_becomes_what_the_model_says(
     assert tally.gone == (0 if rules.deletion == "keep" else gone)
 
 
-@settings(max_examples=300, deadline=None)
 @given(files(), histories(), RULES)
 def test_keep_days_keeps_all_that_was_visible_since_then(
     source: dict[str, Entry], bucket: dict[str, Entry], rules: Rules
@@ -193,7 +191,6 @@ def test_keep_days_keeps_all_that_was_visible_since_then(
             until = version.uploaded_millis
 
 
-@settings(max_examples=300, deadline=None)
 @given(files(), histories(), RULES)
 def test_a_second_sync_of_the_same_pair_does_nothing(
     source: dict[str, Entry], bucket: dict[str, Entry], rules: Rules
@@ -208,7 +205,6 @@ def test_a_second_sync_of_the_same_pair_does_nothing(
     assert tally.gone == 0
 
 
-@settings(max_examples=300, deadline=None)
 @given(files(), histories(), st.sampled_from(["keep", "remove"]))
 def test_a_folder_becomes_what_the_model_says(
     source: dict[str, Entry], folder: dict[str, Entry], deletion: str

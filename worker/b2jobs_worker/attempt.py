@@ -66,6 +66,10 @@ class Attempt(Protocol):
         """1 for the first attempt; above it an earlier one may have committed already."""
 
     @property
+    def fence(self) -> str:
+        """The fencing number: a script in Redis that is given an outdated one does nothing."""
+
+    @property
     def journal(self) -> Journal:
         """Survives this attempt and this worker."""
 
@@ -103,8 +107,11 @@ class InterruptibleAttempt:
         self._lock = threading.Lock()
 
     def checkpoint(self) -> None:
-        if self._interrupted is not None:
-            raise self._interrupted
+        told = self._interrupted
+        if told is not None:
+            # A new one each time: one exception raised in all threads would hold the frames
+            # of all of them, and what lies in those.
+            raise Interrupted(told.reason, keep=told.keep)
 
     @contextmanager
     def on_interrupt(self, act: Callable[[], None]) -> Iterator[None]:
@@ -140,6 +147,7 @@ class Uninterrupted:
     def __init__(self, attempt: Attempt) -> None:
         self.job_id = attempt.job_id
         self.number = attempt.number
+        self.fence = attempt.fence
         self.journal = attempt.journal
 
     def checkpoint(self) -> None:
@@ -181,6 +189,7 @@ class DetachedAttempt(InterruptibleAttempt):
         super().__init__()
         self.job_id = job_id
         self.number = number
+        self.fence = ""  # no record, no owner
         self.journal: Journal = journal if journal is not None else MemoryJournal()
         self.published: list[dict[str, Any]] = []
 

@@ -1,12 +1,23 @@
-"""One Celery process of a worker: `python -m b2jobs_worker.process NAME SLOTS PARENT READY`."""
+"""The processes of a worker.
+
+python -m b2jobs_worker.process serve NAME SLOTS PARENT READY    answers the queues' messages
+python -m b2jobs_worker.process attempt MODULE PARENT      makes one attempt (own_process)
+"""
 
 from __future__ import annotations
 
+import importlib
+import json
+import logging
 import os
+import signal
 import sys
+from typing import Any
 
-from b2jobs_worker.celery.app import app, queue_names, when_ready
-from b2jobs_worker.delivery.shutdown import end_with_parent
+from b2jobs_worker.delivery import shutdown
+from b2jobs_worker.delivery.claims import Claim
+from b2jobs_worker.delivery.deliver import Delivery
+from b2jobs_worker.resources import resources
 from b2jobs_worker.settings import current
 from b2jobs_worker.start.check import say_what_b2_refuses
 
@@ -14,13 +25,15 @@ FIRST = "w1"
 """The process that checks the accounts, for all of the worker."""
 
 
-def main(name: str, slots: str, parent: str, ready: str) -> None:
+def serve(name: str, slots: str, parent: str, ready: str) -> None:
     """Serve the queues that the settings name, with *slots* threads, until SIGTERM.
 
     *parent*: the process id without which this one ends. *ready*: the descriptor of a pipe
     that is told when jobs are taken.
     """
-    end_with_parent(int(parent))
+    from b2jobs_worker.celery.app import app, queue_names, when_ready  # an attempt has its own
+
+    shutdown.end_with_parent(int(parent))
     os.set_inheritable(int(ready), False)
     if name == FIRST:
         when_ready(say_what_b2_refuses)
@@ -28,7 +41,6 @@ def main(name: str, slots: str, parent: str, ready: str) -> None:
     app.worker_main(
         [
             "worker",
-            "--pool=threads",
             f"--concurrency={slots}",
             f"--queues={queue_names(current().priorities())}",
             f"--hostname={name}-{os.getpid()}@%h",
@@ -39,10 +51,34 @@ def main(name: str, slots: str, parent: str, ready: str) -> None:
     )
 
 
+def attempt(module: str, parent: str) -> None:
+    """Make the attempt whose claim comes on standard input, with the work that *module* has.
+
+    It writes a line once it renews the lease.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    signal.signal(signal.SIGTERM, lambda *_: shutdown.begin(current().grace_seconds))
+    shutdown.end_with_parent(int(parent))
+    app: Any = importlib.import_module(module).app
+    app.loader.import_default_modules()
+    claim = Claim(**json.load(sys.stdin))
+    work = app.tasks[f"b2jobs.{claim.kind}"].work
+    delivery = Delivery(claim, work, resources().claims, resources().leases)
+    with delivery.held():
+        sys.stdout.buffer.write(b"holding\n")
+        sys.stdout.buffer.flush()
+        delivery.run()
+
+
 def _tell(pipe: int) -> None:
     os.write(pipe, b"1")
     os.close(pipe)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1] == "serve":
+        serve(*sys.argv[2:])
+    else:
+        attempt(*sys.argv[2:])

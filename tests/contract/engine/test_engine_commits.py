@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from b2jobs.errors import JobError
+from b2jobs.requests import build
+from b2jobs_worker import transfer
+from b2jobs_worker.attempt import MemoryJournal
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
@@ -171,11 +176,6 @@ def test_a_file_is_hidden_once(bench: Bench, after: str) -> None:
 
 
 def test_a_start_that_never_answers_leaves_nothing_when_the_job_ends(short: Bench) -> None:
-    from b2jobs.errors import JobError
-    from b2jobs.requests import build
-    from b2jobs_worker import transfer
-    from b2jobs_worker.attempt import MemoryJournal
-
     journal = MemoryJournal()
     arguments = {"source": short.put("x", LARGE), "destination": short.b2("b")}
     short.admin.fault("lost_response", calls="b2_start_large_file")
@@ -210,3 +210,55 @@ def test_a_copied_mark_does_not_help_other_bytes(bench: Bench) -> None:
     )
     assert again.file_id == first.file_id
     assert [each.file_id for each in bench.versions("a")] == [first.file_id]
+
+
+def foreign(bench: Bench, name: str) -> str:
+    """Somebody else's unfinished large file."""
+    client = bench.context.client("default", bench.attempt())
+    return client.start_large_file(
+        client.bucket(BUCKET), bench.prefix + name, "text/plain", {}, in_doubt=lambda: None
+    )
+
+
+@pytest.mark.parametrize("name", ["b", "other"])
+@pytest.mark.parametrize("act", ["goes on", "abandons"])
+def test_a_forged_journal_touches_nobody_s_large_file(short: Bench, act: str, name: str) -> None:
+    """Whoever wrote another id into the journal had that file cancelled."""
+    file_id = foreign(short, name)
+    arguments = {"source": short.put("x", LARGE), "destination": short.b2("b")}
+    client = short.context.client("default", short.attempt())
+    journal = MemoryJournal()
+    journal.fields["large"] = json.dumps(
+        {
+            "file_id": file_id,
+            "bucket_id": client.bucket(BUCKET).bucket_id,
+            "name": f"{short.prefix}b",
+            "identity": "whatever",
+            "size": len(LARGE),
+            "part_bytes": 200_000,
+        }
+    )
+    attempt = short.attempt(number=2, journal=journal)
+    if act == "abandons":
+        transfer.abandon(build("upload", arguments), attempt, short.context)
+    else:
+        short.run("upload", attempt, **arguments)
+    assert client.is_unfinished(file_id)
+
+
+def test_a_forged_journal_deletes_nothing_else(bench: Bench) -> None:
+    """A delete removed a version outside its prefix."""
+    for name in ("d/a", "e/b"):
+        bench.run("upload", source="data:,x", destination=bench.b2(name))
+    [other] = bench.versions("e/b")
+    journal = MemoryJournal()
+    journal.fields["page"] = json.dumps(
+        {
+            "versions": [[other.file_id, other.name, "upload"]],
+            "next": None,
+            "name": "",
+            "deleted": 0,
+        }
+    )
+    bench.run("delete", bench.attempt(number=2, journal=journal), target=bench.b2("d/"))
+    assert [each.file_id for each in bench.versions("e/b")] == [other.file_id]

@@ -202,3 +202,17 @@ def test_a_key_that_is_deleted_in_the_middle_is_said(bench: Bench) -> None:
     with pytest.raises(JobError) as caught:
         other.run("upload", other.attempt("2"), source="data:,x", destination=bench.b2("a"))
     assert caught.value.code == "credentials_invalid"
+
+
+def test_a_restricted_key_takes_the_bucket_s_name_in_any_case(bench: Bench) -> None:
+    [bucket] = [
+        each for each in bench.run("bucket", action="list").buckets if each["name"] == BUCKET
+    ]
+    made = call(bench, "b2_create_key", keyName="restricted", bucketId=bucket["id"],
+                capabilities=["listBuckets", "listFiles", "readFiles", "writeFiles"])  # fmt: skip
+    short = {"key_id": made["applicationKeyId"], "application_key": made["applicationKey"]}
+    bench.secrets.write_text(json.dumps({**short, "realm": bench.realm}))
+    restricted = bench.another_worker()
+    where = f"b2://{BUCKET.title()}/{bench.prefix}a"
+    restricted.run("upload", source="data:,x", destination=where)
+    assert restricted.run("download", source=where, destination="data://out/a").size == 1

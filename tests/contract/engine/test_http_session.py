@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -45,7 +46,8 @@ class Scripted:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as reader:
+        # A client that has had enough resets the connection.
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as reader:
             while True:
                 head = b""
                 while not head.endswith(b"\r\n\r\n"):
@@ -100,6 +102,42 @@ def test_one_that_the_server_has_closed_is_not(server: Scripted, session: Sessio
     assert server.hung_up.wait(10)
     assert session.request("POST", server.url, headers={}, data=b"x").content == b"ok"
     assert server.connections == 2
+
+
+def test_an_answer_that_came_twice_is_not_the_next_one_s(
+    server: Scripted, session: Session
+) -> None:
+    server.answers = [OK + OK.replace(b"ok", b"no"), OK]
+    assert session.request("POST", server.url, headers={}, data=b"x").content == b"ok"
+    assert session.request("POST", server.url, headers={}, data=b"x").content == b"ok"
+    assert server.connections == 2
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000,
+        HEAD + b"X: y\r\n" * 100_000,
+        HEAD + (b"X: " + b"y" * 60_000 + b"\r\n") * 100,
+        HEAD + b"Content-Length: -5\r\n\r\n",
+        HEAD + b"Content-Length: 99999999999\r\n\r\n",
+        CHUNKED + b"-5\r\nabc\r\n",
+        CHUNKED + b"fffffffffffffffffff\r\nabc\r\n",
+        CHUNKED + b"0\r\n" + b"X: y\r\n" * 100_000,
+        CHUNKED + (b"100000\r\n" + b"x" * 0x100000 + b"\r\n") * 70,
+    ],
+    ids=["1xx", "headers", "long", "negative", "huge", "-5", "wide", "trailers", "body"],
+)
+def test_an_answer_without_an_end_ends(server: Scripted, session: Session, answer: bytes) -> None:
+    """B2, or who stands in its place, filled 900 MB of memory in three seconds."""
+    server.answers = [answer, OK]
+    with pytest.raises(requests.ConnectionError):
+        session.request("GET", server.url, headers={})
+    assert session.request("GET", server.url, headers={}).content == b"ok"
 
 
 def test_chunks_interim_answers_and_no_length(server: Scripted, session: Session) -> None:
@@ -172,7 +210,7 @@ def test_what_a_body_raises_passes_unharmed(server: Scripted, session: Session) 
 
     with pytest.raises(Carried) as caught:
         session.request("POST", server.url, headers={"Content-Length": "99"}, data=Failing())
-    assert isinstance(caught.value.error, LookupError)
+    assert isinstance(caught.value.take(), LookupError)
 
 
 def test_requests_go_through_a_proxy(

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from b2jobs.errors import JobError
@@ -226,7 +226,6 @@ LINKS = st.dictionaries(
 
 
 @given(path=PATHS, links=LINKS)
-@settings(max_examples=300, deadline=None)
 def test_no_path_and_no_links_lead_out(path: str, links: dict[str, list[str]]) -> None:
     """Whatever is served is what the path means, and that lies inside the root."""
     base = Path(os.path.realpath(tempfile.mkdtemp(prefix="b2jobs-")))

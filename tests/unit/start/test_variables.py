@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from b2jobs_worker.settings import Settings
-from b2jobs_worker.start.variables import unknown
+from b2jobs_worker.variables import unknown
 
 HOME = Path(__file__).resolve().parents[3]
 

@@ -115,7 +115,7 @@ class Account:
         if bucket is not None:
             return bucket
         for each in self.allowed_buckets or ():
-            if each.name == name:
+            if each.name.lower() == name.lower():  # as B2 compares them
                 return each
         return None
 

@@ -6,6 +6,7 @@ again for seconds where that helps (retry.py), and raises `JobError`s only.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,7 @@ from b2sdk.v3.exception import (
 )
 
 from b2jobs.errors import JobError
+from b2jobs_worker.attempt import Interrupted
 from b2jobs_worker.b2 import errors, retry
 from b2jobs_worker.b2.accounts import Account, Accounts
 from b2jobs_worker.b2.calling import Caller, Interruptible, calling_as
@@ -28,6 +30,8 @@ from b2jobs_worker.b2.meter import Meter
 from b2jobs_worker.b2.session import KeyRefused
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 _ABSENT = frozenset({"file_not_found", "bucket_not_found", "already_hidden", "large_file_gone"})
 
@@ -104,33 +108,41 @@ class Calls:
         """
         tries = 0
         doubted = False
-        while True:
-            tries += 1
-            try:
-                outcome = self._try(name, act, needs, moves, in_doubt or absent)
-                break
-            except JobError as error:
-                failed = error
-            doubted = doubted or failed.code in retry.DOUBTFUL
-            if absent is not None and failed.code in _ABSENT:
-                return absent(doubted)
-            if failed.code == "bucket_not_found" and bucket is not None:
-                self.account().forget_bucket(bucket)
-            pause = retry.pause_before_next(failed, tries)
-            if pause is not None:
-                self.sleep(pause)
-            if in_doubt is not None and doubted:
+        failed: JobError | None = None
+        try:
+            while True:
+                tries += 1
                 try:
-                    found = in_doubt()
+                    outcome = self._try(name, act, needs, moves, in_doubt or absent)
+                    break
                 except JobError as error:
-                    # The next attempt looks. Why this one ends is the call's own failure.
-                    raise (failed if pause is None else error) from error
-                if found is not None:
-                    return found
-            if pause is None:
-                raise failed
-        if in_doubt is not None and doubted and (found := in_doubt()) is not None:
-            return found
+                    failed = error
+                doubted = doubted or failed.code in retry.DOUBTFUL
+                if absent is not None and failed.code in _ABSENT:
+                    return absent(doubted)
+                if failed.code == "bucket_not_found" and bucket is not None:
+                    self.account().forget_bucket(bucket)
+                pause = retry.pause_before_next(failed, tries)
+                if pause is not None:
+                    self.sleep(pause)
+                if in_doubt is not None and doubted:
+                    try:
+                        found = in_doubt()
+                    except JobError as error:
+                        # The next attempt looks. This one ends for the call's own reason.
+                        raise (failed if pause is None else error) from None
+                    if found is not None:
+                        return found
+                if pause is None:
+                    raise failed
+        finally:
+            failed = None  # it holds this frame: holding it here too would keep both
+        if in_doubt is not None and doubted:
+            try:
+                return in_doubt() or outcome
+            except (JobError, Interrupted) as error:
+                # What was made must be told, or nobody would know of it.
+                logger.warning("%s: what an earlier try made is not looked for: %s", name, error)
         return outcome
 
     def _try(
@@ -169,7 +181,7 @@ class Calls:
             with calling_as(self._committing if commits else self._caller):
                 return act()
         except Carried as carried:
-            raise carried.error from carried
+            raise carried.take() from None
         except B2Error as error:
             # An aborted connection looks like a broken one; the reason is the interruption.
             self.attempt.checkpoint()

@@ -45,7 +45,7 @@ class Arriving:
             code = "timeout" if isinstance(error, requests.Timeout) else "connection_broken"
             raise errors.broken(code, str(error)) from error
         except Carried as carried:
-            raise carried.error from carried
+            raise carried.take() from None
         self.received += count
         self._count(count)
         return count

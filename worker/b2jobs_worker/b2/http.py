@@ -52,7 +52,14 @@ class Carried(B2Error):
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
-        self.error = error
+        self._error: Exception | None = error
+
+    def take(self) -> Exception:
+        """What was carried, to be raised. Held here too, the two would hold each other."""
+        error, self._error = self._error, None
+        self.__cause__ = self.__context__ = None
+        assert error is not None
+        return error
 
 
 class Response:
@@ -143,6 +150,8 @@ class Session:
         exchange = _Exchange(self._pool, origin, path)
         try:
             answer = exchange.run(method, parts.netloc, headers, data, seconds)
+            empty = method == "HEAD" or answer[0] in (204, 304)
+            body = exchange.body(answer[2], empty)
         except OSError as error:
             exchange.drop()
             raise _as_requests(error, url) from error
@@ -152,8 +161,7 @@ class Session:
         except Exception as error:
             exchange.drop()
             raise Carried(error) from error
-        empty = method == "HEAD" or answer[0] in (204, 304)
-        response = Response(url, answer, exchange.body(answer[2], empty), exchange)
+        response = Response(url, answer, body, exchange)
         self.heard = response.headers.get("date"), time.monotonic()
         if not stream:
             _ = response.content
@@ -223,8 +231,12 @@ class _Exchange:
         try:
             answer = connection.receive_head()
         except OSError as error:
-            raise early or error from error
-        if early is not None:
+            if early is None:
+                raise
+            raise early from error
+        finally:
+            closing, early = early is not None, None
+        if closing:
             answer[2]["connection"] = "close"
         if self._caller is not None:
             self._caller.meter.called(class_of(method, self._path))

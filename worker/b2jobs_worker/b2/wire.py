@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 import select
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 
 _LINE_LIMIT_BYTES = 65_536
+_CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 _HEADER_LIMIT = 200
+_HEADERS_LIMIT_BYTES = 262_144
+_INTERIM_LIMIT = 20
+_WHOLE_LIMIT_BYTES = 64 * 1024 * 1024
+"""Of a body that is read at once: a thousand versions with all the info B2 takes are 10 MB."""
 _READ_AHEAD_BYTES = 65_536
 _JOIN_LIMIT_BYTES = 65_536
 
@@ -75,11 +81,24 @@ class Connection:
         return self._socket is not None
 
     def has_gone_stale(self) -> bool:
-        """Whether an idle connection was closed, or wrongly written to, by the other side."""
-        assert self._socket is not None
+        """Whether an idle connection was closed, or wrongly written to, by the other side.
+
+        An answer that came twice lies in the buffer: the next request would take it for its own.
+        """
+        sock, reader = self._socket, self._reader
+        assert sock is not None
+        assert reader is not None
         poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(0))
+        poll.register(sock, select.POLLIN)
+        if poll.poll(0):
+            return True
+        sock.setblocking(False)
+        try:
+            return bool(reader.peek(1))
+        except OSError:
+            return False  # TLS says in this way that nothing has come
+        finally:
+            sock.setblocking(True)
 
     def send(
         self,
@@ -109,23 +128,14 @@ class Connection:
         """Status, reason and headers of the answer; interim (1xx) answers are skipped."""
         reader = self._reader
         assert reader is not None
-        while True:
+        for _ in range(_INTERIM_LIMIT):
             status, reason, version = self._status(reader.readline(_LINE_LIMIT_BYTES))
-            headers = Headers()
-            for _ in range(_HEADER_LIMIT):
-                line = reader.readline(_LINE_LIMIT_BYTES)
-                if line in (b"\r\n", b"\n"):
-                    break
-                name, colon, value = line.partition(b":")
-                if not colon or not line.endswith(b"\n"):
-                    raise BadResponse("the connection ended inside the headers of a response")
-                headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
-            else:
-                raise BadResponse(f"a response has more than {_HEADER_LIMIT} headers")
+            headers = _read_headers(reader)
             if status >= 200:
                 if version == b"HTTP/1.0" and "connection" not in headers:
                     headers["connection"] = "close"
                 return status, reason, headers
+        raise BadResponse(f"more than {_INTERIM_LIMIT} interim answers and none that ends")
 
     def reader(self) -> io.BufferedReader:
         assert self._reader is not None
@@ -168,6 +178,8 @@ class BodyReader:
         self._reader = reader
         self._chunked = "chunked" in (headers.get("transfer-encoding") or "").lower()
         length = headers.get("content-length")
+        if length is not None and not (length.isascii() and length.isdigit()):
+            raise BadResponse(f"a body of {length!r:.60} bytes")
         self._left: int | None = 0 if empty or self._chunked else int(length) if length else None
         self.ended = empty or (self._left == 0 and not self._chunked)
 
@@ -202,13 +214,21 @@ class BodyReader:
         return count
 
     def read_all(self) -> bytes:
+        """All of it, when that is not more than a body without an end would be."""
         if not self._chunked and self._left is not None:
-            content = self._reader.read(self._left)
-            if len(content) != self._left:
-                raise BadResponse(f"the connection ended with {self._left - len(content)} missing")
+            if self._left > _WHOLE_LIMIT_BYTES:
+                raise _endless(self._left)
+            whole = self._reader.read(self._left)
+            if len(whole) != self._left:
+                raise BadResponse(f"the connection ended with {self._left - len(whole)} missing")
             self._left, self.ended = 0, True
-            return content
-        return b"".join(self.chunks(_READ_AHEAD_BYTES))
+            return whole
+        content = bytearray()
+        for chunk in self.chunks(_READ_AHEAD_BYTES):
+            content += chunk
+            if len(content) > _WHOLE_LIMIT_BYTES:
+                raise _endless(len(content))
+        return bytes(content)
 
     def chunks(self, size: int) -> Iterator[bytes]:
         buffer = memoryview(bytearray(size))
@@ -216,12 +236,32 @@ class BodyReader:
             yield bytes(buffer[:count])
 
     def _next_chunk(self) -> None:
-        line = self._reader.readline(_LINE_LIMIT_BYTES)
-        try:
-            self._left = int(line.split(b";")[0], 16)
-        except ValueError as error:
-            raise BadResponse("the connection ended between two chunks of a body") from error
+        size = self._reader.readline(_LINE_LIMIT_BYTES).split(b";")[0].strip()
+        if not _CHUNK_SIZE.fullmatch(size):
+            raise BadResponse(f"the connection ended between two chunks of a body: {size[:20]!r}")
+        self._left = int(size, 16)
         if self._left == 0:
-            while self._reader.readline(_LINE_LIMIT_BYTES) not in (b"\r\n", b"\n", b""):
-                pass
+            _read_headers(self._reader)
             self.ended = True
+
+
+def _read_headers(reader: io.BufferedReader) -> Headers:
+    """Up to the empty line behind them: those of an answer, or behind its body (trailers)."""
+    headers = Headers()
+    size = 0
+    for _ in range(_HEADER_LIMIT):
+        line = reader.readline(_LINE_LIMIT_BYTES)
+        if line in (b"\r\n", b"\n"):
+            return headers
+        size += len(line)
+        if size > _HEADERS_LIMIT_BYTES:
+            raise BadResponse(f"a response has more than {_HEADERS_LIMIT_BYTES} bytes of headers")
+        name, colon, value = line.partition(b":")
+        if not colon or not line.endswith(b"\n"):
+            raise BadResponse("the connection ended inside the headers of a response")
+        headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+    raise BadResponse(f"a response has more than {_HEADER_LIMIT} headers")
+
+
+def _endless(size: int) -> BadResponse:
+    return BadResponse(f"an answer of {size} bytes or more, where a short one was expected")

@@ -57,6 +57,7 @@ def make_app(settings: Settings) -> Celery:
         accept_content=["json"],
         result_serializer="json",
         worker_consumer=JobConsumer,
+        worker_pool="threads",
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
         worker_enable_remote_control=True,

@@ -11,7 +11,7 @@ from celery.worker.state import revoked
 
 from b2jobs.records import Records
 from b2jobs_worker.celery import message as messages
-from b2jobs_worker.delivery.leases import leases
+from b2jobs_worker.resources import resources
 
 logger = logging.getLogger(__name__)
 
@@ -73,4 +73,4 @@ def refuse_raw(raw: object, error: Exception) -> None:
 
 
 def _records() -> Records:
-    return leases().records
+    return resources().records

@@ -15,7 +15,7 @@ from typing import Any
 from celery.worker import control
 
 from b2jobs_worker.celery.message import cancel
-from b2jobs_worker.delivery.leases import leases
+from b2jobs_worker.resources import resources
 
 _celerys_revoke = control.revoke
 
@@ -27,7 +27,7 @@ def revoke(state: Any, task_id: Any, **options: Any) -> Any:
     del options
     given = task_id if isinstance(task_id, list | tuple | set) else [task_id]
     ids = [each for each in given if isinstance(each, str)]
-    records = leases().records
+    records = resources().records
     unknown = [each for each in ids if not cancel(records, each)]
     if unknown:
         _celerys_revoke(state, unknown)

@@ -9,8 +9,10 @@ from celery import Celery, Task
 from celery.exceptions import Ignore, Retry, Terminated
 
 from b2jobs.errors import JobFailed, QueueUnavailable
-from b2jobs_worker.delivery.deliver import Work, deliver
-from b2jobs_worker.delivery.leases import Outcome
+from b2jobs_worker.delivery.claims import Outcome
+from b2jobs_worker.delivery.deliver import deliver
+from b2jobs_worker.resources import resources
+from b2jobs_worker.work import Work
 
 
 class JobTask(Task):  # type: ignore[misc]  # Celery publishes no types
@@ -20,11 +22,11 @@ class JobTask(Task):  # type: ignore[misc]  # Celery publishes no types
     ignore_result = True
     acks_late = False
     throws = (JobFailed, Terminated)  # said by us already
-    work: Work
+    work: Work[Any]
     typing = False  # arguments are validated by b2jobs.requests, which names what is wrong
 
 
-def register(app: Celery, table: Mapping[str, Work]) -> None:
+def register(app: Celery, table: Mapping[str, Work[Any]]) -> None:
     """Make the task `b2jobs.KIND` for each kind in *table*.
 
     *app* must be the `app` of the module that is its main name: a job that is suspected of
@@ -34,10 +36,11 @@ def register(app: Celery, table: Mapping[str, Work]) -> None:
         app.task(_answer(work), bind=True, base=JobTask, name=f"b2jobs.{kind}", work=work)
 
 
-def _answer(work: Work) -> Any:
+def _answer(work: Work[Any]) -> Any:
     def answer(task: Any) -> None:
         try:
-            outcome = deliver(task.request.id, work, module=task.app.main)
+            own = resources()
+            outcome = deliver(task.request.id, work, own.claims, own.leases, module=task.app.main)
         except QueueUnavailable as error:
             raise Retry(str(error), exc=error) from error
         _say(outcome)

@@ -1,8 +1,8 @@
 """Wakes the worker's loop when a thread has ended a job.
 
 Celery takes a message only while a slot is free, and looks for one whenever its loop wakes.
-A prefork child wakes it by its answer. A thread does not: without this, a worker whose slots
-were all busy slept on for up to a second beside a free one.
+A thread that ends does not wake it: without this, a worker whose slots were all busy slept on
+for up to a second beside a free one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class WakeStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publish
         self._has_called = False
 
     def include_if(self, parent: Any) -> bool:
-        return bool(parent.use_eventloop) and issubclass(parent.pool_cls, TaskPool)
+        if not issubclass(parent.pool_cls, TaskPool):
+            raise SystemExit("b2jobs runs its jobs in threads: start the worker with -P threads.")
+        return bool(parent.use_eventloop)
 
     def start(self, parent: Any) -> None:
         pool = parent.pool

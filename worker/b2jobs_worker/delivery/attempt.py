@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from b2jobs_worker.attempt import InterruptibleAttempt
 from b2jobs_worker.delivery import shutdown
-from b2jobs_worker.delivery.leases import Claim, Leases, until_redis_answers
+from b2jobs_worker.delivery.claims import Claim, Claims, until_redis_answers
 
 Answer = TypeVar("Answer")
 
@@ -20,13 +20,13 @@ class JobAttempt(InterruptibleAttempt):
     One that does not heed a cancellation is for removing what a cancelled job left.
     """
 
-    def __init__(self, claim: Claim, leases: Leases, *, heeds_cancel: bool = True) -> None:
+    def __init__(self, claim: Claim, claims: Claims, *, heeds_cancel: bool = True) -> None:
         super().__init__()
         self.claim = claim
         self.job_id = claim.job_id
         self.number = claim.attempt
         self.journal = _FencedJournal(self)
-        self._leases = leases
+        self._claims = claims
         self._heeds_cancel = heeds_cancel
         self._progress: tuple[str, int, int | None] | None = None
         self._told: tuple[str, int, int | None] | None = None
@@ -39,7 +39,7 @@ class JobAttempt(InterruptibleAttempt):
 
     def guard(self) -> None:
         self.checkpoint()
-        self.heed(self.until_redis_answers(lambda: self._leases.still_holds(self.claim)))
+        self.heed(self.until_redis_answers(lambda: self._claims.still_holds(self.claim)))
         self.checkpoint()
 
     def heed(self, answer: str) -> None:
@@ -86,8 +86,8 @@ class _FencedJournal:
         self._attempt = attempt
 
     def load(self) -> dict[str, str]:
-        leases, job_id = self._attempt._leases, self._attempt.job_id
-        return self._attempt.until_redis_answers(lambda: leases.read_journal(job_id))
+        claims, job_id = self._attempt._claims, self._attempt.job_id
+        return self._attempt.until_redis_answers(lambda: claims.read_journal(job_id))
 
     def record(self, fields: dict[str, str]) -> None:
         self._write(fields)
@@ -97,6 +97,6 @@ class _FencedJournal:
 
     def _write(self, fields: dict[str, str] | None) -> None:
         attempt = self._attempt
-        leases, claim = attempt._leases, attempt.claim
-        while not attempt.until_redis_answers(lambda: leases.journal(claim, fields)):
+        claims, claim = attempt._claims, attempt.claim
+        while not attempt.until_redis_answers(lambda: claims.journal(claim, fields)):
             attempt.guard()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from b2jobs.errors import (
     Failure,
@@ -17,49 +17,26 @@ from b2jobs.errors import (
 )
 from b2jobs.requests import Job, build
 from b2jobs.results import Result
-from b2jobs_worker.attempt import Attempt, Interrupted, Settled
+from b2jobs_worker.attempt import Interrupted, Settled
 from b2jobs_worker.delivery import retry, shutdown
-from b2jobs_worker.delivery.alone import run_alone
 from b2jobs_worker.delivery.attempt import JobAttempt
-from b2jobs_worker.delivery.leases import (
+from b2jobs_worker.delivery.claims import (
     LOSSES_THAT_FAIL,
     Claim,
-    Leases,
+    Claims,
     Outcome,
-    leases,
     until_redis_answers,
 )
+from b2jobs_worker.delivery.leases import Leases
+from b2jobs_worker.delivery.own_process import run_in_own_process
+from b2jobs_worker.work import Work
 
 logger = logging.getLogger(__name__)
 
 
-class Work(Protocol):
-    """What a kind of job does, apart from how it is delivered."""
-
-    def run(self, request: Job, attempt: Attempt) -> Result:
-        """Take effect once, however often it is called for the same job.
-
-        Raises:
-            JobError: what went wrong, and whether it can heal.
-            Interrupted: the attempt was told to end.
-            Settled: the work has written the job's end, or how it waits, itself.
-        """
-
-    def abandon(self, request: Job, attempt: Attempt) -> None:
-        """Remove what attempts left unfinished; the job ends without its effect.
-
-        Raises:
-            JobError: something is left; the journal still knows what.
-        """
-
-    def undo(self, request: Job, made: str) -> None:
-        """Remove what an outdated owner made; *made* is from `traces`. Twice does nothing."""
-
-    def traces(self, result: Result) -> str | None:
-        """What this attempt newly made, to be undone if it turns out outdated; None for nothing."""
-
-
-def deliver(job_id: str, work: Work, *, module: str) -> Outcome | None:
+def deliver(
+    job_id: str, work: Work[Any], claims: Claims, leases: Leases, *, module: str
+) -> Outcome | None:
     """Answer a doorbell; what became of the job. None where it is held, ended, or not due.
 
     A suspect runs in a process of its own, which finds the same work in *module*.
@@ -68,28 +45,33 @@ def deliver(job_id: str, work: Work, *, module: str) -> Outcome | None:
         QueueUnavailable: Redis went away before the job was claimed; the keeper rings again.
     """
     if shutdown.has_begun():
-        leases().ring_again(job_id)
+        claims.ring_again(job_id)
         return None
-    claim = leases().claim(job_id)
+    claim = claims.take(job_id)
     if claim is None:
         return None
-    delivery = Delivery(claim, leases(), work)
+    delivery = Delivery(claim, work, claims, leases)
     if claim.is_suspect and not claim.is_cancelled:
         with delivery.held():
-            run_alone(claim, module, started=delivery.let_go)
+            if not run_in_own_process(claim, module, started=delivery.let_go):
+                until_redis_answers(
+                    lambda: claims.hand_back(claim, losses=claim.losses),
+                    give_up=shutdown.grace_is_over,
+                )
     else:
         delivery.run()
-    return delivery.outcome or leases().outcome(job_id)
+    return delivery.outcome or claims.outcome(job_id)
 
 
 class Delivery:
     """One attempt from its claim to what is written about it."""
 
-    def __init__(self, claim: Claim, held: Leases, work: Work) -> None:
+    def __init__(self, claim: Claim, work: Work[Any], claims: Claims, leases: Leases) -> None:
         self.claim = claim
-        self.leases = held
+        self.claims = claims
+        self.leases = leases
         self.work = work
-        self.attempt = JobAttempt(claim, held)
+        self.attempt = JobAttempt(claim, claims)
         self.outcome: Outcome | None = None  # where nobody else has written it
 
     @contextmanager
@@ -159,7 +141,7 @@ class Delivery:
         # What an outdated owner made may be what this attempt found and returns.
         kept = {str(value) for value in (made, *said.values())}
         self._remove_strays(request, kept)
-        strays = self._note(lambda: self.leases.succeed(self.claim, said))
+        strays = self._note(lambda: self.claims.succeed(self.claim, said))
         if strays is None:
             self._disown(request, made)
         else:
@@ -186,7 +168,7 @@ class Delivery:
     def _park(self, again: retry.Again, failure: Failure) -> None:
         claim, delay = self.claim, again.delay_seconds
         logger.info("job %s: %s; again in %.1f s", claim.job_id, failure.code, delay)
-        if self._note(lambda: self.leases.park(claim, again.reason, delay, failure) or None):
+        if self._note(lambda: self.claims.park(claim, again.reason, delay, failure) or None):
             self.outcome = Outcome("waiting", failure)
 
     def _give_up(self, request: Job, failure: Failure) -> None:
@@ -207,7 +189,7 @@ class Delivery:
     def _clean_up(self, request: Job) -> JobError | None:
         """Remove what attempts left unfinished and outdated owners made; why it could not be."""
         # An attempt of its own, which the cancellation that led here does not interrupt.
-        remover = JobAttempt(self.claim, self.leases, heeds_cancel=False)
+        remover = JobAttempt(self.claim, self.claims, heeds_cancel=False)
         try:
             self.work.abandon(request, remover)
             self._remove_strays(request, set())
@@ -227,7 +209,7 @@ class Delivery:
     def _interrupted(self, request: Job, interrupted: Interrupted) -> None:
         logger.info("job %s: %s", self.claim.job_id, interrupted.reason)
         if interrupted.reason == "handed_back":
-            self._note(lambda: self.leases.hand_back(self.claim) or None)
+            self._note(lambda: self.claims.hand_back(self.claim) or None)
         elif interrupted.reason == "cancelled":
             self._cancelled(request)
 
@@ -239,12 +221,12 @@ class Delivery:
             act="caller",
             attempts=claim.attempt,
         )
-        if self._note(lambda: self.leases.cancelled(claim, failure)) is not None:
+        if self._note(lambda: self.claims.cancelled(claim, failure)) is not None:
             self.outcome = Outcome("cancelled", failure)
 
     def _note_failure(self, failure: Failure) -> None:
         logger.warning("job %s: failed: %s", self.claim.job_id, failure)
-        if self._note(lambda: self.leases.fail(self.claim, failure)) is not None:
+        if self._note(lambda: self.claims.fail(self.claim, failure)) is not None:
             self.outcome = Outcome("failed", failure)
 
     def _note(self, act: Any) -> Any:
@@ -257,7 +239,7 @@ class Delivery:
     def _disown(self, request: Job, made: str | None) -> None:
         if made is None:
             return
-        state, result = self._note(lambda: self.leases.disown(self.claim.job_id, made))
+        state, result = self._note(lambda: self.claims.disown(self.claim.job_id, made))
         if state in ("succeeded", "failed", "cancelled"):
             kept = {str(value) for value in (result or {}).values()}
             self._remove(request, [] if made in kept else [made])
@@ -268,7 +250,7 @@ class Delivery:
         Done before the job ends, so that another attempt does it should this one die.
         """
         if self.claim.attempt > 1:
-            strays = self._note(lambda: self.leases.strays(self.claim.job_id))
+            strays = self._note(lambda: self.claims.strays(self.claim.job_id))
             self._remove(request, [stray for stray in strays if stray not in kept])
 
     def _remove(self, request: Job, strays: list[str]) -> None:

@@ -1,122 +1,34 @@
-"""Claims: which jobs this process holds, and keeping hold of them.
+"""Keeping hold of the jobs this process has claimed.
 
-One `Leases` and one thread a process, made after any fork, renew all leases it holds,
-carry progress to Redis and cancellations back, in one call twice a second.
+One `Leases` and one thread a process renew all leases it holds, carry progress to Redis and
+cancellations back, in one call twice a second.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import secrets
-import socket
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
-from b2jobs.errors import Failure, QueueUnavailable
-from b2jobs.records import Records
-from b2jobs.redis import unavailable
-from b2jobs.requests import State
+from b2jobs.errors import QueueUnavailable
 from b2jobs_worker.delivery import shutdown
-from b2jobs_worker.settings import Settings, current
-
-if TYPE_CHECKING:
-    from b2jobs_worker.delivery.attempt import JobAttempt
+from b2jobs_worker.delivery.attempt import JobAttempt
+from b2jobs_worker.delivery.claims import Claims
 
 BEAT_SECONDS = 0.5
-LOSSES_THAT_FAIL = 3
 
 logger = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A job that is ours until its fencing number is outdated."""
-
-    job_id: str
-    fence: str
-    attempt: int
-    kind: str
-    arguments: dict[str, Any]
-    elapsed_seconds: float
-    retry_seconds: float
-    losses: int
-    is_cancelled: bool
-
-    @property
-    def is_suspect(self) -> bool:
-        """Its worker died under it twice in a row, without progress in between."""
-        return self.losses == LOSSES_THAT_FAIL - 1
-
-    @property
-    def is_poison(self) -> bool:
-        """It has killed enough workers: it is not run again."""
-        return self.losses >= LOSSES_THAT_FAIL
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an attempt left of its job: the record's state, and why where it is not done."""
-
-    state: str
-    failure: Failure | None = None
 
 
 class Leases:
     """The jobs this process holds. Thread-safe."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.records = Records(
-            settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
-        )
-        self.worker = f"{socket.gethostname()}:{os.getpid()}"
-        self._call = self.records.door.call
+    def __init__(self, claims: Claims) -> None:
+        self._claims = claims
         self._held: dict[str, JobAttempt] = {}
         self._lock = threading.Lock()
         self._has_work = threading.Event()
         threading.Thread(target=self._beat_for_ever, name="b2jobs-leases", daemon=True).start()
-
-    def claim(self, job_id: str) -> Claim | None:
-        """Take the job, or None where there is nothing to do: held, ended, not due, unknown."""
-        expired = Failure(
-            code="expired",
-            message="The job was not started before it expired.",
-            hint="Submit it again, or give it more time with `expires`.",
-            act="caller",
-        )
-        answer = self._call(
-            "jobs/claim",
-            id=job_id,
-            worker=self.worker,
-            lease=self.settings.lease_seconds,
-            random=secrets.token_hex(4),
-            failure=expired.model_dump_json(),
-            meta=failed_meta(expired),
-            keep=self.settings.keep_failures_seconds,
-        )
-        if answer[0] != "claimed":
-            logger.debug("doorbell of %s: the job is %s", job_id, answer[0])
-            return None
-        _, fence, attempt, kind, request, elapsed, retry, losses, cancel = answer
-        return Claim(
-            job_id=job_id,
-            fence=fence,
-            attempt=int(attempt),
-            kind=kind,
-            arguments=json.loads(request),
-            elapsed_seconds=float(elapsed),
-            retry_seconds=float(retry),
-            losses=int(losses),
-            is_cancelled=cancel == "1",
-        )
 
     def hold(self, attempt: JobAttempt) -> None:
         """Renew the attempt's lease from now on."""
@@ -130,104 +42,6 @@ class Leases:
             self._held.pop(attempt.claim.fence + attempt.job_id, None)
             if not self._held:
                 self._has_work.clear()
-
-    def still_holds(self, claim: Claim) -> str:
-        """Ask Redis now, and renew: `ok`, `cancel`, `lost` or `gone`."""
-        return self._beat([{"id": claim.job_id, "fence": claim.fence, "progress": ""}])[0]
-
-    def journal(self, claim: Claim, fields: dict[str, str] | None) -> bool:
-        """Add *fields* to the journal, or clear it with None. False: not ours any more."""
-        return bool(
-            self._call("jobs/journal", id=claim.job_id, fence=claim.fence, fields=fields or None)
-        )
-
-    def read_journal(self, job_id: str) -> dict[str, str]:
-        with unavailable(self.settings.redis_url):
-            return cast(
-                "dict[str, str]",
-                self.records.redis.hgetall(f"{self.records.prefix}journal:{job_id}"),
-            )
-
-    def outcome(self, job_id: str) -> Outcome:
-        """What became of the job, as its record says."""
-        with unavailable(self.settings.redis_url):
-            state, failure = cast(
-                "list[str | None]",
-                self.records.redis.hmget(f"{self.records.prefix}job:{job_id}", "state", "failure"),
-            )
-        return Outcome(state or "gone", Failure(**json.loads(failure)) if failure else None)
-
-    def strays(self, job_id: str) -> list[str]:
-        """What outdated owners of the job made and nobody has removed yet."""
-        with unavailable(self.settings.redis_url):
-            found = self.records.redis.smembers(f"{self.records.prefix}strays:{job_id}")
-        return sorted(str(stray) for stray in found)
-
-    def succeed(self, claim: Claim, result: dict[str, Any]) -> list[str] | None:
-        """End the job with *result*: the strays to remove, or None where it is ours no more."""
-        return self._finish(
-            claim,
-            "succeeded",
-            self.settings.keep_results_seconds,
-            result=json.dumps(result),
-            meta=succeeded_meta(result),
-        )
-
-    def fail(self, claim: Claim, failure: Failure) -> list[str] | None:
-        """End the job with *failure*; answers as `succeed`."""
-        return self._finish(
-            claim,
-            "failed",
-            self.settings.keep_failures_seconds,
-            failure=failure.model_dump_json(),
-            meta=failed_meta(failure),
-        )
-
-    def cancelled(self, claim: Claim, failure: Failure) -> list[str] | None:
-        """End the job as cancelled; answers as `succeed`."""
-        return self._finish(
-            claim,
-            "cancelled",
-            self.settings.keep_results_seconds,
-            failure=failure.model_dump_json(),
-            meta=revoked_meta(),
-        )
-
-    def park(self, claim: Claim, reason: str, delay_seconds: float, failure: Failure) -> bool:
-        """Let the job wait; the keeper rings when it is due. False: not ours any more."""
-        return bool(
-            self._call(
-                "jobs/park",
-                id=claim.job_id,
-                fence=claim.fence,
-                reason=reason,
-                delay=delay_seconds,
-                failure=failure.model_dump_json(),
-            )
-        )
-
-    def hand_back(self, claim: Claim) -> bool:
-        """Queue the job again, in front, for another worker. False: not ours any more."""
-        return bool(self._call("jobs/hand_back", id=claim.job_id, fence=claim.fence))
-
-    def ring_again(self, job_id: str) -> None:
-        """Pass a doorbell on that this process does not answer."""
-        self._call("jobs/ring_again", id=job_id)
-
-    def disown(self, job_id: str, made: str) -> tuple[str, dict[str, Any] | None]:
-        """Leave *made* to whoever ends the job; its state and, where it has ended, its result."""
-        state, result = self._call("jobs/disown", id=job_id, made=made)
-        return str(state), json.loads(result) if result else None
-
-    def _finish(self, claim: Claim, state: State, keep: float, **said: str) -> list[str] | None:
-        answer, strays = self._call(
-            "jobs/finish", id=claim.job_id, fence=claim.fence, state=state, keep=keep, **said
-        )
-        return None if answer == "lost" else [str(stray) for stray in strays]
-
-    def _beat(self, held: list[dict[str, str]]) -> list[str]:
-        answers = self._call("jobs/beat", lease=self.settings.lease_seconds, held=held)
-        return [str(answer) for answer in answers]
 
     def _all_held(self) -> list[JobAttempt]:
         with self._lock:
@@ -256,33 +70,5 @@ class Leases:
             {"id": each.job_id, "fence": each.claim.fence, "progress": each.news()}
             for each in attempts
         ]
-        for attempt, answer in zip(attempts, self._beat(held), strict=True):
+        for attempt, answer in zip(attempts, self._claims.renew(held), strict=True):
             attempt.heed(answer)
-
-
-@cache
-def _leases_of(process_id: int) -> Leases:
-    del process_id
-    return Leases(current())
-
-
-def leases() -> Leases:
-    """The leases of this process, made at their first use, after any fork."""
-    return _leases_of(os.getpid())
-
-
-def until_redis_answers(act: Callable[[], Answer], *, give_up: Callable[[], bool]) -> Answer:
-    """Call *act* until Redis confirms it; the work is done, only the note is missing.
-
-    Raises:
-        QueueUnavailable: *give_up* said so in between.
-    """
-    pause = 0.1
-    while True:
-        try:
-            return act()
-        except QueueUnavailable:
-            if give_up():
-                raise
-            time.sleep(pause)
-            pause = min(pause * 2, 2.0)

@@ -1,35 +1,28 @@
-"""Whether this worker is stopping, seen by every process and thread of it.
-
-One byte of shared memory, made before any fork: a prefork child is not told of SIGTERM,
-but it can look.
-"""
+"""Whether this process is stopping, seen by every thread of it."""
 
 from __future__ import annotations
 
-import mmap
 import os
 import signal
-import struct
 import threading
 import time
 
-_page = mmap.mmap(-1, 8)
+_deadlines: list[float] = []
 
 
 def begin(grace_seconds: float) -> None:
     """Stop taking jobs now; those under way are handed back after *grace_seconds*."""
     if not has_begun():
-        _page[:8] = struct.pack("d", time.monotonic() + grace_seconds)
+        _deadlines.append(time.monotonic() + grace_seconds)
 
 
 def has_begun() -> bool:
-    return _deadline() > 0
+    return bool(_deadlines)
 
 
 def grace_is_over() -> bool:
     """Whether jobs under way must be handed back now."""
-    deadline = _deadline()
-    return 0 < deadline <= time.monotonic()
+    return has_begun() and _deadlines[0] <= time.monotonic()
 
 
 def end_with_parent(parent: int) -> None:
@@ -48,9 +41,4 @@ def end_with_parent(parent: int) -> None:
 
 def reset() -> None:
     """For tests that stop more than once in one process."""
-    _page[:8] = struct.pack("d", 0.0)
-
-
-def _deadline() -> float:
-    (deadline,) = struct.unpack("d", _page[:8])
-    return float(deadline)
+    _deadlines.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from b2jobs_worker import transfer
 from b2jobs_worker.batch.pack.work import PackWork
 from b2jobs_worker.batch.plan.make import make_plans
@@ -10,18 +12,18 @@ from b2jobs_worker.batch.proof.read_ledger import ReadLedgerWork
 from b2jobs_worker.batch.proof.verify import VerifyWork
 from b2jobs_worker.celery.app import app
 from b2jobs_worker.celery.task import register
-from b2jobs_worker.delivery.deliver import Work
-from b2jobs_worker.handlers.batches import HideWork, store
 from b2jobs_worker.handlers.syncs import RemoveWork, SyncWork
-from b2jobs_worker.handlers.transfers import TransferWork, context
+from b2jobs_worker.handlers.transfers import HideWork, TransferWork
+from b2jobs_worker.resources import context, store
+from b2jobs_worker.work import Work
 
-MOVERS: dict[str, Work] = {
+MOVERS: dict[str, Work[Any]] = {
     **dict.fromkeys(transfer.RUN, TransferWork()),
     "hide": HideWork(),
     "remove": RemoveWork(),
 }
 
-WORK: dict[str, Work] = {
+WORK: dict[str, Work[Any]] = {
     **MOVERS,
     "batch": PlannerWork(make_plans(context, store), store, context),
     "pack": PackWork(MOVERS, store),

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import gc
-from functools import cache
-
-from b2jobs.connection import connect
 from b2jobs.locations import B2File
-from b2jobs.requests import Copy, Job, Upload
+from b2jobs.requests import Copy, Hide, Job, Upload
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker import transfer
 from b2jobs_worker.attempt import Attempt, DetachedAttempt
-from b2jobs_worker.b2.redis_governor import RedisGovernor
-from b2jobs_worker.settings import current
+from b2jobs_worker.resources import context
+from b2jobs_worker.transfer.hide import hide
+from b2jobs_worker.work import Work
 
 
-@cache
-def context() -> transfer.Context:
-    """What all transfers of this process share; connections are made after any fork."""
-    settings = current()
-    governor = RedisGovernor(
-        connect(settings.redis_url, settings.redis_timeout_seconds),
-        f"{settings.key_prefix}b2jobs:",
-        requests_per_second=settings.requests_per_second,
-        bytes_per_second=settings.bytes_per_second,
-        url=settings.redis_url,
-    )
-    made = transfer.build_context(settings, governor=governor)
-    # What is loaded by now stays: the collector need not walk it again and again, which
-    # would be a sixth of what a small upload costs.
-    gc.collect()
-    gc.freeze()
-    return made
-
-
-class TransferWork:
-    """Implements `delivery.deliver.Work` by the engine's functions."""
+class TransferWork(Work[Job]):
+    """The engine's functions."""
 
     def run(self, request: Job, attempt: Attempt) -> Result:
         return transfer.RUN[request.kind](request, attempt, context())
@@ -59,3 +37,10 @@ class TransferWork:
 
 def _target(request: Upload | Copy) -> B2File:
     return request.target()
+
+
+class HideWork(Work[Hide]):
+    """Hiding a file, an item of syncs. A second marker does no harm, and is not made."""
+
+    def run(self, request: Hide, attempt: Attempt) -> Result:
+        return hide(request, attempt, context())

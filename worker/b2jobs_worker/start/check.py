@@ -57,7 +57,7 @@ def report(findings: list[Finding], *, as_json: bool) -> int:
 
 def say_what_b2_refuses() -> None:
     """Check the accounts beside the first jobs, in a thread, and log what B2 refuses."""
-    from b2jobs_worker.handlers.transfers import context
+    from b2jobs_worker.resources import context
 
     shared = context()  # made here, before a job asks for it too
     threading.Thread(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from b2jobs.items import Item, Planned, Refusal
-from b2jobs.metadata import MODIFIED_MILLIS
+from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import check_info
 from b2jobs_worker.b2.versions import JOB_TAG
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
@@ -57,7 +57,10 @@ def _with_time(entry: Entry) -> dict[str, Any]:
     if entry.has_modified:
         return {}
     content_type, info = entry.metadata
-    kept = {name: text for name, text in (info or {}).items() if name != JOB_TAG}
+    # A copy carries the digest by itself, whatever an uploader wrote there.
+    kept = {
+        name: text for name, text in (info or {}).items() if name not in (JOB_TAG, LARGE_FILE_SHA1)
+    }
     kept[MODIFIED_MILLIS] = str(entry.modified_millis)
     try:
         check_info(kept)

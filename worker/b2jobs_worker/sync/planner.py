@@ -16,8 +16,9 @@ from b2jobs.errors import CallerError
 from b2jobs.items import Planned, Refusal
 from b2jobs.redis import unavailable
 from b2jobs.requests import Sync
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.meter import Meter
-from b2jobs_worker.batch.ledger.store import Fenced, Store
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.plan.source import Forecast, NotYet
 from b2jobs_worker.sync import spool
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
@@ -54,7 +55,7 @@ class SyncPlan:
     def __init__(
         self,
         request: Sync,
-        attempt: Fenced,
+        attempt: Attempt,
         store: Store,
         meter: Meter,
         find_sides: Callable[[], Sides],

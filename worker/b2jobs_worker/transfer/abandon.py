@@ -27,12 +27,14 @@ def abandon(request: Job, attempt: Attempt, context: Context) -> None:
 
 def _cancel(request: Upload | Copy, attempt: Attempt, context: Context) -> None:
     left = checkpoint.load(attempt.journal)
+    if left is None and not checkpoint.may_have_begun(attempt.journal):
+        return
     client = context.client(request.account, attempt)
-    if left is not None:
-        client.cancel_large_file(left.file.file_id)
-    elif checkpoint.may_have_begun(attempt.journal):
-        target = request.target()
-        bucket = client.bucket(target.bucket)
-        started = Committed(client, attempt, bucket, target.name).find_unfinished()
-        if started is not None:
-            client.cancel_large_file(started)
+    target = request.target()
+    own = Committed(client, attempt, client.bucket(target.bucket), target.name)
+    if left is None:
+        begun = own.find_unfinished()
+    else:
+        begun = left.file.file_id if own.has_begun(left.file.file_id) else None
+    if begun is not None:
+        client.cancel_large_file(begun)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -28,9 +29,11 @@ class Buffers:
             left = (self._limit_bytes - self._used_bytes) // size_bytes
             count = max(LEAST_BUFFERS, min(wanted, left))
             self._used_bytes += count * size_bytes
+        buffers = BufferSet(size_bytes, count)
         try:
-            yield BufferSet(size_bytes, count)
+            yield buffers
         finally:
+            buffers.release()
             with self._lock:
                 self._used_bytes -= count * size_bytes
 
@@ -42,6 +45,7 @@ class BufferSet:
         self.count = count
         self._limit_bytes = count * size_bytes
         self._made_bytes = 0
+        self._made: list[mmap.mmap] = []
         self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
 
     def take(self, length: int, checkpoint: Callable[[], None]) -> memoryview:
@@ -56,16 +60,37 @@ class BufferSet:
             except queue.Empty:
                 if self._has_room(length):
                     self._made_bytes += length
-                    return memoryview(bytearray(length))
+                    made = mmap.mmap(-1, length)
+                    self._made.append(made)
+                    return memoryview(made)
                 checkpoint()
                 continue
             if len(buffer) >= length:
                 return buffer
             self._made_bytes -= len(buffer)
+            _give_back(self._made.pop(self._at(buffer)))
 
     def give(self, buffer: memoryview) -> None:
         """Any thread may give."""
         self._free.put(buffer)
 
+    def release(self) -> None:
+        """Give all of it back to the system, whoever still refers to it: nothing reads it now.
+
+        What a failed transfer leaves (exceptions, their frames) may refer to a buffer until
+        the collector comes by. The memory does not wait for that.
+        """
+        for made in self._made:
+            _give_back(made)
+        self._made.clear()
+
+    def _at(self, buffer: memoryview) -> int:
+        return next(at for at, made in enumerate(self._made) if made is buffer.obj)
+
     def _has_room(self, length: int) -> bool:
         return self._made_bytes == 0 or self._made_bytes + length <= self._limit_bytes
+
+
+def _give_back(made: mmap.mmap) -> None:
+    if hasattr(mmap, "MADV_DONTNEED"):
+        made.madvise(mmap.MADV_DONTNEED)

@@ -131,6 +131,26 @@ class Committed:
                 self._client.cancel_large_file(version.file_id)
         return found
 
+    def has_begun(self, file_id: str) -> bool:
+        """Whether this large file is the job's: of its name, in its bucket, with its mark.
+
+        What a journal says is not believed, since others can write to Redis. A key that may
+        neither read nor list cannot ask: then it is.
+        """
+        if self._client.may("readFiles"):
+            try:
+                version = self._client.version(file_id)
+            except CallerError:
+                return False
+        elif self._may_list:
+            version = next((each for each in self._versions() if each.file_id == file_id), None)
+        else:
+            return True
+        if version is None or version.bucket_id != self._bucket.bucket_id:
+            return False
+        unmarked = not version.mark and len(version.info) >= MOST_ENTRIES
+        return version.name == self._name and (self.is_ours(version) or unmarked)
+
     @property
     def _may_list(self) -> bool:
         return "listFiles" in self._client.account().capabilities

@@ -47,6 +47,7 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
     )
     bucket = client.bucket(destination.bucket)
     large = LargeCopy(client, attempt, context)
+    large.unfinished.believe(Committed(client, attempt, bucket, destination.name))
     source, version, unchanged = _copied(request, client, attempt, bucket, destination.name, large)
     if request.if_exists == "replace":
         committed.remove_older(client, attempt, bucket, version)
@@ -76,12 +77,8 @@ def _copied(
     A source named by its name may be replaced and deleted while it is copied: then the copy
     begins anew with the version that is there by then.
     """
-    gone: CallerError | None = None
-    before: FileVersion | None = None
+    source = _source(client, request)
     while True:
-        source = _source(client, request)
-        if gone is not None and before is not None and source.file_id == before.file_id:
-            raise gone
         new = _new(request, client, attempt, bucket, name, source)
         standing = target.look(
             client,
@@ -100,7 +97,9 @@ def _copied(
         except CallerError as error:
             if error.code != "file_not_found":
                 raise
-            gone, before = error, source
+            before, source = source, _source(client, request)
+            if source.file_id == before.file_id:
+                raise
 
 
 def _known_sha1(source: FileVersion) -> str | None:

@@ -90,7 +90,7 @@ class _Deleting:
         if self._attempt.number > 1 and (left := self._attempt.journal.load().get("page")):
             page = json.loads(left)
             self.deleted = page["deleted"]
-            self.remove([FileVersion(i, name, action=act) for i, name, act in page["versions"]])
+            self.remove(self._still_there(bucket, target, page["versions"]))
             start = tuple(page["next"]) if page["next"] else None
             done_name = page["name"]
         for found, position in self._pages(bucket, target, start):
@@ -106,6 +106,22 @@ class _Deleting:
             self.remove(chosen)
             if not target.is_prefix and newest_only and done_name:
                 return
+
+    def _still_there(
+        self, bucket: BucketName, target: B2File, noted: list[list[str]]
+    ) -> list[FileVersion]:
+        """Which versions of the page an earlier attempt began with are left.
+
+        Asked of B2 and below the request's own prefix: what a journal says is not believed.
+        """
+        ids = {file_id for file_id, *_ in noted}
+        names = [name for _, name, *_ in noted]
+        found: list[FileVersion] = []
+        for page, _ in self._pages(bucket, target, (min(names), None) if names else None):
+            found += [version for version in page if version.file_id in ids]
+            if page and page[-1].name > max(names):
+                break
+        return found
 
     def _pages(
         self, bucket: BucketName, target: B2File, start: _Position | None

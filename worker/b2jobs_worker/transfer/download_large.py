@@ -100,7 +100,7 @@ class LargeDownload:
         one that is there by then is fetched. What stays away is `file_not_found`.
         """
         left = self._left()
-        for _ in range(_MOST_VERSIONS):
+        for version in range(1, _MOST_VERSIONS + 1):
             self._pinned = None if left is None else left.file_id
             try:
                 return self._fetch(url if left is None else self._by_id(left.file_id), left)
@@ -108,12 +108,14 @@ class LargeDownload:
                 # Not the first answer itself: by name, nothing is there.
                 if error.code != "file_not_found" or self._pinned is None:
                     raise
-                gone = error
+                if version == _MOST_VERSIONS:
+                    raise PassingError(
+                        "source_changed",
+                        f"The file was replaced {_MOST_VERSIONS} times while it was fetched.",
+                    ) from error
             left = None
             self._forget()
-        raise PassingError(
-            "source_changed", f"The file was replaced {_MOST_VERSIONS} times while it was fetched."
-        ) from gone
+        raise AssertionError("unreachable")
 
     def _forget(self) -> None:
         """Begin anew: what has arrived belongs to a version that is gone."""

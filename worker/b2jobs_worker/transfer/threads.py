@@ -65,21 +65,19 @@ class Lanes:
 
     def check(self) -> None:
         """Raise what something begun earlier has raised; does not wait."""
-        for future in [each for each in self._under_way if each.done()]:
-            self._under_way.discard(future)
-            future.result()
+        done = {each for each in self._under_way if each.done()}
+        self._under_way -= done
+        _raise_first(done)
 
     def wait_for_one(self) -> None:
         """Until at least one lane is free; raises what it raised."""
         done, self._under_way = wait(self._under_way, return_when=FIRST_COMPLETED)
-        for future in done:
-            future.result()
+        _raise_first(done)
 
     def join(self) -> None:
         """Until all are done; raises the first exception met."""
         done, self._under_way = wait(self._under_way)
-        for future in done:
-            future.result()
+        _raise_first(done)
 
     def __enter__(self) -> Self:
         return self
@@ -96,3 +94,16 @@ class Lanes:
             for future in self._under_way:
                 future.cancel()
             wait(self._under_way)
+            # Their exceptions hold frames, which hold this.
+            self._under_way = set()
+
+
+def _raise_first(done: set[Future[Any]]) -> None:
+    error = next((each.exception() for each in done if each.exception() is not None), None)
+    done.clear()
+    try:
+        if error is not None:
+            raise error
+    finally:
+        # The exception holds this frame: holding it here too would keep both.
+        del error

@@ -39,6 +39,11 @@ class Unfinished:
         """The file that was begun last."""
         return self.file.file_id if self.file else None
 
+    def believe(self, own: Committed) -> None:
+        """Forget what an earlier attempt is said to have begun, where it is not the job's."""
+        if self.file is not None and not own.has_begun(self.file.file_id):
+            self.anew()
+
     def begin(self, new: NewFile, file: LargeFile) -> str:
         """Start *file*, whose id is not known yet, and note it; returns the id.
 
@@ -86,27 +91,22 @@ class Unfinished:
         Interrupted for good or failed for good, the unfinished file is removed; else it
         stays for the next attempt. Where somebody has cancelled it, *send* begins anew.
         """
-        for _ in range(_MOST_BEGINNINGS):
+        for beginning in range(1, _MOST_BEGINNINGS + 1):
             try:
                 return send()
             except JobError as error:
-                if isinstance(error, CallerError) and self._is_gone():
-                    gone = error
-                    self.anew()
-                    continue
-                if error.wait is None or error.code == "source_changed":
-                    self.remove(error)
-                raise
+                if not isinstance(error, CallerError) or not self._is_gone():
+                    if error.wait is None or error.code == "source_changed":
+                        self.remove(error)
+                    raise
+                self.anew()
+                if beginning == _MOST_BEGINNINGS:
+                    raise _cancelled_again() from error
             except Interrupted as error:
                 if not error.keep:
                     self.remove(error)
                 raise
-        raise PassingError(
-            "large_file_gone",
-            f"The unfinished large file was cancelled {_MOST_BEGINNINGS} times while its parts "
-            "were sent.",
-            hint="Look for a lifecycle rule or a clean-up that cancels unfinished files early.",
-        ) from gone
+        raise AssertionError("unreachable")
 
     def remove(self, why: Exception) -> None:
         """Cancel the file, which the attempt leaves because of *why*.
@@ -136,3 +136,12 @@ class Unfinished:
         if self._may_be_finished and not may_look:
             return False  # gone, or a version by now: nobody can tell
         return not self._client.is_unfinished(self.file.file_id)
+
+
+def _cancelled_again() -> PassingError:
+    return PassingError(
+        "large_file_gone",
+        f"The unfinished large file was cancelled {_MOST_BEGINNINGS} times while its parts were "
+        "sent.",
+        hint="Look for a lifecycle rule or a clean-up that cancels unfinished files early.",
+    )

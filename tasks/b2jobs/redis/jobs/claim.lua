@@ -19,12 +19,17 @@ local result = redis.call('GET', ROOT .. 'celery-task-meta-' .. id)
 if result and string.find(result, '"status": ?"REVOKED"') then
   redis.call('HSET', job_key(id), 'cancel', '1')
 end
-if started == '' then started = seconds(NOW) end
+local is_first = started == ''
+if is_first then started = seconds(NOW) end
 local attempts = redis.call('HINCRBY', job_key(id), 'attempts', 1)
 local fence = attempts .. ':' .. given.random
 redis.call('HDEL', job_key(id), 'progress')
 move(id, 'running', seconds(NOW + given.lease), 'started', started, 'worker', given.worker,
      'fence', fence, 'unheard', 0)
-return {'claimed', fence, tostring(attempts), field(id, 'kind'), field(id, 'request'),
-        seconds(NOW - tonumber(started)), field(id, 'retry'), field(id, 'lost'),
-        field(id, 'cancel')}
+local kind, losses = field(id, 'kind'), field(id, 'lost')
+-- A planner leaves its slot and takes it again many times a minute: its batch goes on meanwhile.
+if is_first or losses ~= '0' or (kind ~= 'batch' and kind ~= 'sync') then
+  event(id, kind, 'started', {attempt = attempts, losses = tonumber(losses), worker = given.worker})
+end
+return {'claimed', fence, tostring(attempts), kind, field(id, 'request'),
+        seconds(NOW - tonumber(started)), field(id, 'retry'), losses, field(id, 'cancel')}

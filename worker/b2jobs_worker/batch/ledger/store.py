@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import Failure, QueueUnavailable
@@ -20,13 +20,6 @@ from b2jobs_worker.batch.ledger.outcome import Again, Outcome
 
 T = TypeVar("T")
 _FOR_EVER_SECONDS = 1e9
-
-
-class Fenced(Attempt, Protocol):
-    """An attempt whose fencing number scripts can compare."""
-
-    @property
-    def fence(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -118,12 +111,12 @@ class Store:
 
         return self._patiently(attempt, look)
 
-    def note(self, attempt: Fenced, **fields: object) -> None:
+    def note(self, attempt: Attempt, **fields: object) -> None:
         """Write into the batch's hash. Raises `Interrupted` where it is not ours any more."""
         texts = {name: str(value) for name, value in fields.items()}
         self._fenced(attempt, "batches/note", fields=texts)
 
-    def write(self, attempt: Fenced, change: Change, *, priority: str, orders: Orders) -> None:
+    def write(self, attempt: Attempt, change: Change, *, priority: str, orders: Orders) -> None:
         """Carry out a step of the plan. Raises `Interrupted` where it is not ours any more."""
         packs, items = [], []
         for pack in change.packs:
@@ -150,7 +143,7 @@ class Store:
             packs=packs,
         )
 
-    def rest(self, attempt: Fenced, reason: str, delay_seconds: float, low: int) -> None:
+    def rest(self, attempt: Attempt, reason: str, delay_seconds: float, low: int) -> None:
         """Let the planner wait for *reason*, or until at most *low* packs are under way."""
         self._fenced(attempt, "batches/rest", reason=reason, delay=delay_seconds, low=low)
 
@@ -160,7 +153,7 @@ class Store:
 
     def end(
         self,
-        attempt: Fenced,
+        attempt: Attempt,
         state: State,
         failure: Failure | None,
         result: dict[str, Any],
@@ -211,7 +204,7 @@ class Store:
 
     def record(
         self,
-        attempt: Fenced,
+        attempt: Attempt,
         batch: str,
         outcomes: Iterable[tuple[int, Outcome | Again]],
         calls: Mapping[str, int],
@@ -231,7 +224,7 @@ class Store:
         )
         return str(standing)
 
-    def seal(self, attempt: Fenced, batch: str, number: int, segment: bytes) -> list[str] | None:
+    def seal(self, attempt: Attempt, batch: str, number: int, segment: bytes) -> list[str] | None:
         """End the pack with its segment; the strays to remove, or None: not ours any more."""
         pack, fence = attempt.job_id, attempt.fence
         answer, strays = self._call(
@@ -239,7 +232,7 @@ class Store:
         )
         return None if answer == "lost" else [str(stray) for stray in strays]
 
-    def pause_pack(self, attempt: Fenced, batch: str) -> None:
+    def pause_pack(self, attempt: Attempt, batch: str) -> None:
         """Let the pack wait until its batch goes on."""
         pack, fence = attempt.job_id, attempt.fence
         self._call(attempt, "packs/pause", pack=pack, fence=fence, batch=batch)
@@ -281,7 +274,7 @@ class Store:
     def _call(self, attempt: Attempt, script: str, *raw: bytes, **arguments: Any) -> Any:
         return self._patiently(attempt, lambda: self.records.door.call(script, *raw, **arguments))
 
-    def _fenced(self, attempt: Fenced, script: str, *raw: bytes, **arguments: Any) -> None:
+    def _fenced(self, attempt: Attempt, script: str, *raw: bytes, **arguments: Any) -> None:
         own = {"id": attempt.job_id, "fence": attempt.fence}
         if not self._call(attempt, script, *raw, **own, **arguments):
             attempt.guard()  # says why, by raising

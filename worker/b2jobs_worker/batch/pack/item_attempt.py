@@ -35,6 +35,7 @@ class ItemAttempt(InterruptibleAttempt):
         super().__init__()
         self.job_id = tag
         self.number = number
+        self.fence = pack.attempt.fence
         self.journal: Journal = ItemJournal(pack.journal, position)
         self.done_bytes = 0
         self.total_bytes: int | None = None

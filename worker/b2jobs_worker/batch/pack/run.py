@@ -8,20 +8,20 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from b2jobs.errors import Failure, JobError, PassingError, QueueUnavailable
 from b2jobs.items import Refusal
 from b2jobs.ledger import segment
 from b2jobs.requests import Pack
-from b2jobs_worker.attempt import Interrupted, Settled
+from b2jobs_worker.attempt import Attempt, Interrupted, Settled
 from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure
-from b2jobs_worker.batch.ledger.store import Entry, Fenced, OpenPack, Store
+from b2jobs_worker.batch.ledger.store import Entry, OpenPack, Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt, PackJournal
-from b2jobs_worker.batch.pack.mover import Mover
 from b2jobs_worker.batch.pack.strays import Strays
 from b2jobs_worker.batch.pack.threads import Threads
 from b2jobs_worker.batch.pack.trying import Tried, Trying
+from b2jobs_worker.work import Work
 
 TICK_SECONDS = 0.01
 FLUSH_SECONDS = 0.1
@@ -42,12 +42,12 @@ class PackRun:
     def __init__(
         self,
         request: Pack,
-        attempt: Fenced,
+        attempt: Attempt,
         opened: OpenPack,
         store: Store,
-        movers: Mapping[str, Mover],
+        movers: Mapping[str, Work[Any]],
     ) -> None:
-        self.attempt: Fenced = attempt
+        self.attempt: Attempt = attempt
         self.opened = opened
         self.journal = PackJournal(attempt)
         self._batch = request.batch

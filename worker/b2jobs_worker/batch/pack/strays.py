@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from b2jobs.errors import InvalidJob, JobError, QueueUnavailable
 from b2jobs.items import Item
 from b2jobs.ledger import lines_of
 from b2jobs_worker.batch.ledger.outcome import Outcome
 from b2jobs_worker.batch.ledger.store import OpenPack, Store, pack_name
-from b2jobs_worker.batch.pack.mover import Mover
 from b2jobs_worker.batch.pack.request import request_of
+from b2jobs_worker.work import Work
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 class Strays:
     """The versions of one pack that its owner does not know of. In doubt nothing is removed."""
 
-    def __init__(self, opened: OpenPack, movers: Mapping[str, Mover]) -> None:
+    def __init__(self, opened: OpenPack, movers: Mapping[str, Work[Any]]) -> None:
         self._opened = opened
         self._movers = movers
 

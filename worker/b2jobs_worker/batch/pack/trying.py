@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from b2jobs.errors import (
     CallerError,
@@ -22,8 +23,8 @@ from b2jobs_worker.attempt import Interrupted
 from b2jobs_worker.batch.ledger.outcome import Again, Outcome, of_failure, of_result
 from b2jobs_worker.batch.ledger.store import Entry, Orders
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
-from b2jobs_worker.batch.pack.mover import Mover
 from b2jobs_worker.batch.pack.request import request_of
+from b2jobs_worker.work import Work
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Tried:
 class Trying:
     """Runs items by the work of single jobs. For many threads."""
 
-    def __init__(self, movers: Mapping[str, Mover], orders: Orders) -> None:
+    def __init__(self, movers: Mapping[str, Work[Any]], orders: Orders) -> None:
         self._movers = movers
         self._orders = orders
 

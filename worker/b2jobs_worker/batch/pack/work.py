@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any
 
 from b2jobs.errors import CallerError, JobError
 from b2jobs.items import Item
-from b2jobs.requests import Job, Pack
+from b2jobs.requests import Pack
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.ledger.store import Fenced, Store
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
-from b2jobs_worker.batch.pack.mover import Mover
 from b2jobs_worker.batch.pack.request import request_of
 from b2jobs_worker.batch.pack.run import PackRun
+from b2jobs_worker.work import Work
 
 logger = logging.getLogger(__name__)
 
 
-class PackWork:
-    """Implements `delivery.deliver.Work` for packs."""
+class PackWork(Work[Pack]):
+    """For packs; items undo what they made themselves."""
 
-    def __init__(self, movers: Mapping[str, Mover], store: Callable[[], Store]) -> None:
+    def __init__(self, movers: Mapping[str, Work[Any]], store: Callable[[], Store]) -> None:
         self._movers = movers
         self._store = store
 
-    def run(self, request: Job, attempt: Attempt) -> Result:
+    def run(self, request: Pack, attempt: Attempt) -> Result:
         """Run the items that are not done yet, and seal the pack when all are.
 
         Raises:
@@ -38,7 +38,7 @@ class PackWork:
         """
         return self._opened(request, attempt).run()
 
-    def abandon(self, request: Job, attempt: Attempt) -> None:
+    def abandon(self, request: Pack, attempt: Attempt) -> None:
         """Remove what its items left unfinished. The planner then sees to the pack's items."""
         run = self._opened(request, attempt)
         for entry in run.unfinished():
@@ -52,15 +52,7 @@ class PackWork:
                 except JobError as error:
                     logger.warning("%s: leftovers not removed: %s", item.job_id, error)
 
-    def undo(self, request: Job, made: str) -> None:
-        """Nothing: items undo what they made themselves."""
-
-    def traces(self, result: Result) -> str | None:
-        del result
-        return None
-
-    def _opened(self, request: Job, attempt: Attempt) -> PackRun:
-        assert isinstance(request, Pack)
+    def _opened(self, request: Pack, attempt: Attempt) -> PackRun:
         store = self._store()
         opened = store.open_pack(attempt, attempt.job_id)
         if opened is None:
@@ -69,4 +61,4 @@ class PackWork:
                 f"The items of {attempt.job_id} are gone.",
                 hint="The records of its batch have expired; submit it again.",
             )
-        return PackRun(request, cast("Fenced", attempt), opened, store, self._movers)
+        return PackRun(request, attempt, opened, store, self._movers)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from b2jobs.errors import Failure
 from b2jobs.requests import Job
-from b2jobs_worker.batch.ledger.store import Change, Fenced, Orders, Store
+from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.batch.ledger.store import Change, Orders, Store
 from b2jobs_worker.batch.planner.archive import Archive
 
 
@@ -19,7 +20,7 @@ class Desk:
     """
 
     request: Job
-    attempt: Fenced
+    attempt: Attempt
     store: Store
     archive: Archive | None
     orders: Orders

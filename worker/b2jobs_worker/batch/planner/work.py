@@ -7,23 +7,22 @@ queued, then lets the job rest (state `waiting`, reason `window`) until packs ar
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NoReturn, cast
 
 from b2jobs.requests import Job
 from b2jobs.results import Result
-from b2jobs_worker.attempt import Attempt, Interrupted
-from b2jobs_worker.batch.ledger.store import Fenced, Orders, Store
+from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.batch.ledger.store import Orders, Store
 from b2jobs_worker.batch.plan.source import MakePlan
 from b2jobs_worker.batch.plan.stream import KeptStreams
 from b2jobs_worker.batch.planner.archive import Archive
-from b2jobs_worker.batch.planner.closing import Closing
 from b2jobs_worker.batch.planner.desk import Desk
 from b2jobs_worker.batch.planner.step import Step
 from b2jobs_worker.transfer.context import Context
+from b2jobs_worker.work import Work
 
 
-class PlannerWork:
-    """Implements `delivery.deliver.Work` for every kind of job that is a batch."""
+class PlannerWork(Work[Job]):
+    """For every kind of job that is a batch. It makes nothing but packs."""
 
     def __init__(
         self,
@@ -42,15 +41,9 @@ class PlannerWork:
 
         Raises:
             Settled: the batch rests until packs are sealed, or has ended.
-            Interrupted: handed back, or the lease was lost.
+            Interrupted: cancelled, which `abandon` sees to, handed back, or the lease was lost.
         """
-        fenced = cast("Fenced", attempt)
-        try:
-            self._step(request, fenced).run()
-        except Interrupted as interrupted:
-            if interrupted.reason != "cancelled":
-                raise
-            self._close(request, fenced)
+        self._step(request, attempt).run()
 
     def abandon(self, request: Job, attempt: Attempt) -> None:
         """Cancelled: let the packs under way learn of it, and end when all are sealed.
@@ -58,19 +51,9 @@ class PlannerWork:
         Raises:
             Settled: it rests until they are, or has ended.
         """
-        self._close(request, cast("Fenced", attempt))
+        self._step(request, attempt).close()
 
-    def undo(self, request: Job, made: str) -> None:
-        """Nothing: a planner makes nothing but packs."""
-
-    def traces(self, result: Result) -> str | None:
-        del result
-        return None
-
-    def _close(self, request: Job, attempt: Fenced) -> NoReturn:
-        self._step(request, Closing(attempt)).close()
-
-    def _step(self, request: Job, attempt: Fenced) -> Step:
+    def _step(self, request: Job, attempt: Attempt) -> Step:
         account = str(getattr(request, "account", "default"))
         prefix = getattr(request, "ledger", None)
         archive = None

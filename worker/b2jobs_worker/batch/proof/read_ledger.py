@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from b2jobs.errors import CallerError
-from b2jobs.requests import Job, ReadLedger
+from b2jobs.requests import ReadLedger
 from b2jobs.results import ReadLedgerResult, Result
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.ledger.feed import SILENCE_SECONDS, Feed
@@ -14,6 +14,7 @@ from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.planner.archive import Archive
 from b2jobs_worker.batch.planner.spilling import spilled
 from b2jobs_worker.transfer.context import Context
+from b2jobs_worker.work import Work
 
 _MOST_CHUNKS = 4
 _PAUSE_SECONDS = 0.05
@@ -21,21 +22,20 @@ _KEPT_SECONDS = 3600
 _HANDED = "handed"
 
 
-class ReadLedgerWork:
-    """Implements `delivery.deliver.Work`: files go into Redis as fast as they are taken."""
+class ReadLedgerWork(Work[ReadLedger]):
+    """Files of a ledger go into Redis as fast as they are taken."""
 
     def __init__(self, context: Callable[[], Context], store: Callable[[], Store]) -> None:
         self._context = context
         self._store = store
 
-    def run(self, request: Job, attempt: Attempt) -> Result:
+    def run(self, request: ReadLedger, attempt: Attempt) -> Result:
         """Hand over every file of the batch's ledger, at most four ahead.
 
         Raises:
             CallerError: `nobody_reads`, after ten minutes in which nothing was taken.
             JobError: a file cannot be read.
         """
-        assert isinstance(request, ReadLedger)
         store = self._store()
         archive = Archive("", request.account, attempt, self._context())
         feed = Feed(store.records, attempt.job_id)
@@ -56,14 +56,7 @@ class ReadLedgerWork:
         feed.expire(_KEPT_SECONDS)
         return ReadLedgerResult(files=len(files))
 
-    def abandon(self, request: Job, attempt: Attempt) -> None:
+    def abandon(self, request: ReadLedger, attempt: Attempt) -> None:
         """Drop what was not taken."""
         del request
         Feed(self._store().records, attempt.job_id).drop()
-
-    def undo(self, request: Job, made: str) -> None:
-        """Nothing is made."""
-
-    def traces(self, result: Result) -> str | None:
-        del result
-        return None

@@ -10,7 +10,7 @@ from typing import Any
 from b2jobs import locations
 from b2jobs.errors import CallerError
 from b2jobs.locations import B2File
-from b2jobs.requests import Job, Verify
+from b2jobs.requests import Verify
 from b2jobs.results import Result, VerifyResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
@@ -19,26 +19,26 @@ from b2jobs_worker.batch.ledger.feed import Feed
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.proof.expected import Expected, ExpectedFiles
 from b2jobs_worker.transfer.context import Context, Usage
+from b2jobs_worker.work import Work
 
 _SAMPLES = 1000
 _LOOK_SECONDS = 0.1
 
 
-class VerifyWork:
-    """Implements `delivery.deliver.Work` for verifying a report."""
+class VerifyWork(Work[Verify]):
+    """For verifying a report."""
 
     def __init__(self, context: Callable[[], Context], store: Callable[[], Store]) -> None:
         self._context = context
         self._store = store
 
-    def run(self, request: Job, attempt: Attempt) -> Result:
+    def run(self, request: Verify, attempt: Attempt) -> Result:
         """Compare. Costs one class C call for every thousand names listed.
 
         Raises:
             CallerError: `feed_broken`; submit it again.
             JobError: B2 could not be asked.
         """
-        assert isinstance(request, Verify)
         feed = Feed(self._store().records, attempt.job_id)
         client = self._context().client(request.account, attempt)
         usage = Usage(client, attempt)
@@ -58,17 +58,10 @@ class VerifyWork:
             **found.counts,
         )
 
-    def abandon(self, request: Job, attempt: Attempt) -> None:
+    def abandon(self, request: Verify, attempt: Attempt) -> None:
         """Drop what was fed."""
         del request
         Feed(self._store().records, attempt.job_id).drop()
-
-    def undo(self, request: Job, made: str) -> None:
-        """Nothing is made."""
-
-    def traces(self, result: Result) -> str | None:
-        del result
-        return None
 
 
 def fed_chunks(feed: Feed, attempt: Attempt) -> Iterator[list[Any]]:
