@@ -30,7 +30,9 @@ def parser() -> argparse.ArgumentParser:
     """The options; their defaults are those of `Settings`."""
     default = Settings()
     options = argparse.ArgumentParser(
-        prog="b2emulator", allow_abbrev=False, description="A local Backblaze B2, for trying and for tests."
+        prog="b2emulator",
+        allow_abbrev=False,
+        description="A local Backblaze B2, for trying and for tests.",
     )
     add = options.add_argument
     add("--port", type=int, default=0, help="0 (the default) takes a free one")

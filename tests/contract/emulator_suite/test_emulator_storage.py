@@ -67,7 +67,9 @@ def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         assert [v.file_name for v, _ in bucket.ls()] == ["large", "small"]
         whole = running.api()
         assert [p.part_number for p in whole.list_parts(unfinished)] == [1]
-        whole.session.upload_part(unfinished, 2, 1, hashlib.sha1(b"x").hexdigest(), io.BytesIO(b"x"))
+        whole.session.upload_part(
+            unfinished, 2, 1, hashlib.sha1(b"x").hexdigest(), io.BytesIO(b"x")
+        )
         both = [sha1, hashlib.sha1(b"x").hexdigest()]
         finished = whole.session.finish_large_file(unfinished, both)
         assert finished["contentLength"] == PART_BYTES + 1
