@@ -178,6 +178,13 @@ class Settings(BaseSettings):
         description="How many events (`b2jobs events`) are kept, the latest ones. About 130 bytes "
         "each, three a job. 0 writes none.",
     )
+    keep_numbers_seconds: float = Field(
+        14 * 24 * 3600.0,
+        ge=3600,
+        le=400 * 24 * 3600,
+        description="How long the numbers of each minute are kept (docs/numbers.md); those of each "
+        "day 400 days. A minute in which something happened takes about 2 KB.",
+    )
     reserved_slots: int = Field(
         2,
         ge=0,
@@ -203,7 +210,34 @@ class Settings(BaseSettings):
         "private, loopback or link-local.",
     )
     ca_file: Path | None = Field(
-        None, description="Certificates to trust for https:// sources besides the system's."
+        None,
+        description="Certificates to trust for https:// sources and webhooks besides the system's.",
+    )
+    callback_queue: str = Field(
+        "celery",
+        min_length=1,
+        description="Celery queue of `on_done` tasks and of canvas callbacks that name none.",
+    )
+    callback_routes: dict[str, str] = Field(
+        default_factory=dict,
+        description="Celery queues of such tasks by name, `*` for any part of it; only in the "
+        "config file.",
+    )
+    webhook_hosts: str = Field(
+        "",
+        description="Hosts, comma separated, that `on_done` may send webhooks to; `*.example.com` "
+        "for those below. Empty: none.",
+    )
+    webhook_private_hosts: str = Field(
+        "",
+        description="Those of `webhook_hosts`, or networks, that may be private, loopback or "
+        "link-local; http:// is allowed for them alone.",
+    )
+    webhook_retry_seconds: float = Field(
+        24 * 3600.0,
+        ge=1,
+        description="For how long a word that cannot be told is tried again, before it is kept as "
+        "undelivered.",
     )
 
     @classmethod

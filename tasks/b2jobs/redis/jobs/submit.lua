@@ -1,8 +1,8 @@
 #!lua
 -- A new job, unless its key or its id has one already.
 -- Arguments: id, kind, priority, request (JSON), retry (seconds), delay (seconds, 0: none);
---   key and expires (seconds) where it has them; staged (id) and staged_bytes where its producer
---   handed over bytes.
+--   key, expires (seconds) and tell (shared/outbox) where it has them; staged (id) and
+--   staged_bytes where its producer handed over bytes.
 -- Answer: the id of the job that has the key, or this one's; nothing where the staged bytes are
 --   not there, or are another job's.
 -- Full Redis: refuses it.
@@ -22,5 +22,6 @@ if given.staged and not claim_staged(id, given.staged, given.staged_bytes) then 
 create(id, given)
 if given.key then redis.call('SET', P .. 'key:' .. given.key, id) end
 event(id, given.kind, 'submitted', {priority = given.priority})
+count('submitted|' .. given.kind, 1)
 if given.delay > 0 then wait(id, 'window', given.delay) else enqueue(id, false) end
 return id

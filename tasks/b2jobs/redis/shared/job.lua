@@ -71,6 +71,7 @@ local function event(id, kind, name, more)
               'kind', kind, 'more', more and cjson.encode(more) or '')
 end
 
+-- include shared/count
 -- Whether a batch may tell *name* of its parts now: once a second at most.
 local function may_tell(batch, name)
   local key = P .. 'batch:' .. batch
@@ -85,13 +86,14 @@ local function code_of(failure)
   return is_json and type(found) == 'table' and found.code or nil
 end
 
--- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key and
--- expires (seconds from now).
+-- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key,
+-- expires (seconds from now) and tell (see shared/outbox).
 local function create(id, job)
   redis.call('HSET', job_key(id), 'id', id, 'kind', job.kind, 'priority', job.priority,
              'key', job.key or '', 'request', job.request, 'retry', job.retry,
              'expires', job.expires and seconds(NOW + job.expires) or '',
              'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0)
+  if job.tell then redis.call('HSET', job_key(id), 'tell', job.tell) end
 end
 
 -- The owner leaves the job, which is sound: nothing it says later counts.
@@ -169,6 +171,7 @@ local function tell(id, meta, keep)
   redis.call('PUBLISH', key, text)
 end
 
+-- include shared/outbox
 -- How long a job that ended is kept, as the workers' settings say (keeper/lead).
 local function kept_seconds(state)
   local name = state == 'failed' and 'failures' or 'results'
@@ -188,16 +191,27 @@ local function finish(id, state, outcome, told)
     _, kind = move(id, state, now, 'ended', now)
     redis.call('HDEL', job_key(id), 'failure')
   end
-  event(id, kind, told or 'ended', {state = state, code = code_of(outcome.failure)})
+  local code = code_of(outcome.failure)
+  event(id, kind, told or 'ended', {state = state, code = code})
+  if not UNTOLD[kind] then
+    count(table.concat({'job', kind, state, code or ''}, '|'), 1)
+    local started = tonumber(field(id, 'started'))
+    if started then observe('run|' .. kind, NOW - started) end
+  end
   if outcome.result then redis.call('HSET', job_key(id), 'result', outcome.result) end
   redis.call('EXPIRE', job_key(id), keep)
   redis.call('UNLINK', P .. 'journal:' .. id)
   end_staged(id, state)
-  local key = field(id, 'key')
-  if key ~= '' then redis.call('EXPIRE', P .. 'key:' .. key, keep) end
+  local found = redis.call('HMGET', job_key(id), 'key', 'tell')
+  if found[1] and found[1] ~= '' then redis.call('EXPIRE', P .. 'key:' .. found[1], keep) end
   tell(id, outcome.meta, keep)
+  if found[2] then
+    local ends = redis.call('HINCRBY', job_key(id), 'ends', 1)
+    put_words(id, ends, found[2], kind, state, outcome.result, outcome.failure)
+  end
   for _, follower in ipairs(redis.call('SMEMBERS', P .. 'followers:' .. id)) do
     tell(follower, outcome.meta, keep)
+    tell_follower(follower, kind, state, outcome.result, outcome.failure)
   end
   redis.call('DEL', P .. 'followers:' .. id)
 end
@@ -209,7 +223,7 @@ local function reopen(id)
   if key ~= '' then redis.call('SET', P .. 'key:' .. key, id) end
   redis.call('HDEL', job_key(id), 'failure', 'result', 'ended', 'started', 'cancel', 'progress',
              'wake')
-  redis.call('HSET', job_key(id), 'expires', '', 'unheard', 0)
+  redis.call('HSET', job_key(id), 'expires', '', 'unheard', 0, 'again', seconds(NOW))
   redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
   let_go(id)
   event(id, field(id, 'kind'), 'retried')
