@@ -45,10 +45,10 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/deptry --no-ansi tasks worker emulator console
-	$(DEPTRY) worker,stores,emulator,console,local tasks
-	$(DEPTRY) emulator,console,local --ignore DEP002 worker
+	$(DEPTRY) worker,stores,emulator,console,tls,local tasks
+	$(DEPTRY) emulator,console,tls,local --ignore DEP002 worker
 	$(DEPTRY) worker,stores,console,local --ignore DEP002 emulator
-	$(DEPTRY) worker,stores,emulator,local --ignore DEP002 console
+	$(DEPTRY) worker,stores,emulator,tls,local --ignore DEP002 console
 
 test: setup
 	$(BIN)/pytest --numprocesses 4 --dist loadfile $(ARGS)
