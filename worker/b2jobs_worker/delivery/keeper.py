@@ -22,13 +22,16 @@ from b2jobs_worker.settings import Settings
 
 ROUND_SECONDS = 1.0
 LEAD_SECONDS = 5.0
-MOST_PER_CALL = {"take_back": 100, "ring_due": 100, "ring_unheard": 100, "forget": 2000}
+MOST_PER_CALL = {
+    **{"take_back": 100, "ring_due": 100, "ring_unheard": 100},
+    **{"tell_followers": 200, "forget": 2000},
+}
 CALLS_PER_ROUND = 20
 FORWARD_MOST = 200
 
 logger = logging.getLogger(__name__)
 
-Chore = Literal["take_back", "ring_due", "ring_unheard", "forget"]
+Chore = Literal["take_back", "ring_due", "ring_unheard", "tell_followers", "forget"]
 
 
 CHORES: list[Callable[[Settings, Records], Callable[[], None]]] = []
@@ -65,6 +68,7 @@ class Keeper:
         lost = self._sweep("take_back") if self._may_judge() else 0
         due = self._sweep("ring_due")
         rung = self._sweep("ring_unheard")
+        self._sweep("tell_followers")
         self._sweep("forget", **self._kept)
         if self.settings.foreign_queue:
             call("keeper/forward", queue=self.settings.foreign_queue, most=FORWARD_MOST)

@@ -168,6 +168,19 @@ local function tell(id, meta, keep)
   redis.call('PUBLISH', key, text)
 end
 
+-- Give the result of a job that has ended to Celery ids that share it, *most* of them at once;
+-- where there are more, the keeper goes on. Answers how many were told.
+local function tell_followers(id, meta, keep, most)
+  local followers = redis.call('SPOP', P .. 'followers:' .. id, most)
+  for _, follower in ipairs(followers) do tell(follower, meta, keep) end
+  if redis.call('EXISTS', P .. 'followers:' .. id) == 1 then
+    redis.call('SADD', P .. 'untold', id)
+  else
+    redis.call('SREM', P .. 'untold', id)
+  end
+  return #followers
+end
+
 -- How long a job that ended is kept, as the workers' settings say (keeper/lead).
 local function kept_seconds(state)
   local name = state == 'failed' and 'failures' or 'results'
@@ -194,10 +207,7 @@ local function finish(id, state, outcome, told)
   local key = field(id, 'key')
   if key ~= '' then redis.call('EXPIRE', P .. 'key:' .. key, keep) end
   tell(id, outcome.meta, keep)
-  for _, follower in ipairs(redis.call('SMEMBERS', P .. 'followers:' .. id)) do
-    tell(follower, outcome.meta, keep)
-  end
-  redis.call('DEL', P .. 'followers:' .. id)
+  tell_followers(id, outcome.meta, keep, 100)
 end
 
 -- Queue a job that has ended again, with its budget anew.
@@ -207,7 +217,7 @@ local function reopen(id)
   if key ~= '' then redis.call('SET', P .. 'key:' .. key, id) end
   redis.call('HDEL', job_key(id), 'failure', 'result', 'ended', 'started', 'cancel', 'progress',
              'wake')
-  redis.call('HSET', job_key(id), 'expires', '', 'unheard', 0)
+  redis.call('HSET', job_key(id), 'expires', '', 'unheard', 0, 'retried', seconds(NOW))
   redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
   let_go(id)
   event(id, field(id, 'kind'), 'retried')
