@@ -6,15 +6,15 @@
 -- include shared/job
 local told = 0
 for _, id in ipairs(redis.call('SRANDMEMBER', P .. 'untold', 10)) do
-  if told >= given.most then break end
   local key = ROOT .. 'celery-task-meta-' .. id
-  local text = redis.call('GET', key)
+  local text = has_ended(field(id, 'state')) and redis.call('GET', key)
   if text then  -- without the id, as `tell` puts it there
     local meta = '{' .. string.sub(text, #('{"task_id": ' .. cjson.encode(id) .. ', ') + 1)
     told = told + tell_followers(id, meta, math.max(1, redis.call('TTL', key)), given.most - told)
-  else
-    redis.call('UNLINK', P .. 'followers:' .. id)
-    redis.call('SREM', P .. 'untold', id)
   end
+  if not text or redis.call('EXISTS', P .. 'followers:' .. id) == 0 then
+    redis.call('SREM', P .. 'untold', id)  -- those of one that runs again are told of its next end
+  end
+  if told >= given.most then break end
 end
 return told
