@@ -62,13 +62,13 @@ class Feed:
         """Chunk *number*, and how the feed stood right before."""
         pipe = self._records.redis.pipeline(transaction=False)
         pipe.time()
-        pipe.hmget(self._job, "created", "retried")
+        pipe.hmget(self._job, "created", "again")
         pipe.hmget(self._batch, "fed_all", "fed_at", "cursor")
         pipe.execute_command(  # type: ignore[no-untyped-call]  # untyped
             "HGET", self._chunks, number, NEVER_DECODE=True
         )
         with unavailable(self._records.url):
-            (seconds, micros), (created, retried), (end, heard, cursor), packed = pipe.execute()
+            (seconds, micros), (created, again), (end, heard, cursor), packed = pipe.execute()
         heard = float(heard or created or seconds)
         rows = None if packed is None else rows_of(packed)
         broke = ""
@@ -80,7 +80,7 @@ class Feed:
             chunks=None if end is None else int(end),
             silent_seconds=seconds + micros / 1e6 - heard,
             passed=int((cursor or "0").partition(":")[0]),
-            is_retried=bool(retried),
+            is_retried=bool(again),
         )
 
     def drop_before(self, number: int) -> None:
