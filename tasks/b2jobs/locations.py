@@ -23,6 +23,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 INLINE_LIMIT_BYTES = 256 * 1024
 _NAME_LIMIT_BYTES = 1024
 _SEGMENT_LIMIT_BYTES = 250
+_NAMES = {"b2", "b2id", "data", "file", "s3", "gs", "azure"}
 _BUCKET = re.compile(r"[A-Za-z0-9-]{6,63}\Z")
 
 
@@ -170,6 +171,19 @@ def parse(uri: str) -> Location:
             )
 
 
+def shown(uri: str) -> str:
+    """*uri* for people: a URL of the web without user, password, query and fragment.
+
+    Each of them may be what opens it: a signed URL is a key. Other locations are names, in
+    which these characters stand for themselves.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if separator and scheme not in _NAMES:
+        place, slash, path = rest.partition("#")[0].partition("?")[0].partition("/")
+        return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"
+    return uri
+
+
 def check_b2_name(name: str) -> None:
     """Refuse a file name that B2 would refuse.
 
@@ -298,4 +312,5 @@ def _refuse_nul(uri: str) -> None:
 
 
 def _shown(text: str) -> str:
+    text = shown(text)
     return repr(text if len(text) <= 120 else text[:117] + "...")

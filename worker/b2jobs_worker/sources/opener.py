@@ -12,6 +12,7 @@ from b2jobs.locations import (
     RootPath,
     StoreObject,
     WebFile,
+    shown,
 )
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.inline import InlineSource
@@ -21,10 +22,20 @@ from b2jobs_worker.sources.roots import StorePlace, place
 from b2jobs_worker.sources.sink import LocalSink
 from b2jobs_worker.sources.stores import open_object
 from b2jobs_worker.sources.web import WebSource
+from b2jobs_worker.sources.web_connection import Opening
 
 
-def open_source(location: str | Location, settings: Settings) -> Source:
+def open_source(
+    location: str | Location,
+    settings: Settings,
+    *,
+    resuming: bool = False,
+    opening: Opening | None = None,
+) -> Source:
     """Open what *location* names for reading; the caller closes it.
+
+    *resuming*: the first `Source.open` will not begin at the start, so no body is asked for
+    before it. *opening* ends the look at an https source from another thread.
 
     Raises:
         JobError: whatever the place says; see docs/sources.md for the codes.
@@ -34,12 +45,12 @@ def open_source(location: str | Location, settings: Settings) -> Source:
         case RootPath() | LocalPath():
             target = place(location, settings)
             if isinstance(target, StorePlace):
-                return open_object(target, settings)
+                return open_object(target, settings, resuming=resuming)
             return LocalSource(target)
         case StoreObject():
-            return open_object(StorePlace(location, str(location)), settings)
+            return open_object(StorePlace(location, str(location)), settings, resuming=resuming)
         case WebFile():
-            return WebSource(location, settings)
+            return WebSource(location, settings, resuming=resuming, opening=opening)
         case InlineData():
             return InlineSource(location)
         case _:
@@ -87,6 +98,6 @@ def _parsed(location: str | Location) -> Location:
 def _not_served(location: Location, end: str) -> CallerError:
     return CallerError(
         f"{end}_unsupported",
-        f"{str(location)[:120]} cannot be the {end} of this kind of job.",
+        f"{shown(str(location))[:120]} cannot be the {end} of this kind of job.",
         hint="docs/sources.md lists what can.",
     )
