@@ -14,6 +14,7 @@ from typing import Any, Unpack, get_args
 from b2jobs import manifest
 from b2jobs.batches import BatchHandle
 from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE, call_seconds
+from b2jobs.ends import Ends
 from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobFailed
 from b2jobs.event_stream import FIRST, Event, EventReader, read_events
 from b2jobs.feed import RowsBroke, feed
@@ -43,6 +44,7 @@ from b2jobs.results import (
     TransferResult,
     VerifyResult,
 )
+from b2jobs.staging import Handed, Offer, is_handed, pieces, staging
 
 _ALL = 10_000_000
 
@@ -78,6 +80,11 @@ class Client:
     def records(self) -> Records:
         """The job records behind this client."""
         return Records(self.redis_url, self.key_prefix, self.timeout_seconds)
+
+    @cached_property
+    def ends(self) -> Ends | None:
+        """What tells the waits of this client that their jobs have ended."""
+        return Ends(self.redis_url, self.key_prefix, self.timeout_seconds)
 
     def submit(self, job: Job) -> Handle:
         """Queue *job* and return at once with a handle to it.
@@ -154,15 +161,33 @@ class Client:
             InvalidJob: names the argument, its value and the way out; nothing was queued.
             QueueUnavailable: Redis did not confirm; the job may exist.
         """
+        if kind == "upload" and is_handed(arguments.get("source")):
+            return self._hand_over(**arguments)
         return self.submit(build(kind, arguments))
 
+    def _hand_over(self, source: Handed, **arguments: Any) -> Handle:
+        """Upload what the producer has: staged piece by piece, then submitted."""
+        offer = Offer.of(source, arguments)
+        with staging(self.records.pieces, offer.origin, offer.limits) as staged:
+            for piece in pieces(source):
+                staged.add(piece)
+            return self.submit(offer.request.from_staged(staged.location()))
+
     def upload(
-        self, source: str, destination: str, **options: Unpack[UploadOptions]
+        self, source: str | Handed, destination: str, **options: Unpack[UploadOptions]
     ) -> Handle[TransferResult]:
         """Put *source* into a bucket as *destination*.
 
+        source: a location where a worker finds it; or what this process has: `bytes`, a
+            `pathlib.Path`, or a binary file object, which is read from where it stands. These
+            wait in Redis until the job ends, `B2JOBS_STAGED_BYTES` of them at most (64 MiB);
+            the worker checks their SHA-1. Memory is 1 MiB.
+
+        Errors of their own: `InvalidJob` as `staged_too_large`, `source_missing`, ...;
+        `QueueUnavailable` as `staged_full`. Then nothing stays in Redis.
+
         Options: if_exists (version, skip, fail, replace), content_type, info, account and
-        those of every job: key, priority, retry, expires. Errors as in `ask`.
+        those of every job: key, priority, retry, expires, on_done. Errors as in `ask`.
         """
         return self.ask("upload", source=source, destination=destination, **options)
 
@@ -219,8 +244,7 @@ class Client:
         `batch("data://nas/photos/", "b2://archive/photos/")` takes a prefix to a prefix.
 
         Options: include, exclude (patterns below the prefix), if_exists, dry_run, strict,
-        on_done (a Celery task's name and its queue), account and those of every job; the
-        priority is `low` unless given.
+        account and those of every job; the priority is `low` unless given.
         """
         if destination is None:
             handle = self.ask("batch", manifest=source, **options)

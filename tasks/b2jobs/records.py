@@ -7,7 +7,7 @@ step, by the scripts in `b2jobs/redis/`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
@@ -17,8 +17,12 @@ from redis import Redis
 from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.errors import Failure, JobNotFound
+from b2jobs.locations import InlineData, StagedBytes
 from b2jobs.redis import Door, unavailable
-from b2jobs.requests import ENDED, KINDS, Job, Priority, State
+from b2jobs.redis.pieces import Pieces, gone
+from b2jobs.requests import ENDED, KINDS, Job, Priority, State, Upload
+from b2jobs.requests.on_done import to_tell
+from b2jobs.staging import Limits, Origin, staging
 
 WORKER_LIFE_SECONDS = 30.0
 _PAGE = 500
@@ -26,7 +30,10 @@ _PAGE = 500
 
 @dataclass(frozen=True)
 class Record:
-    """One job as Redis has it. Times are aware and UTC; None where it has not happened."""
+    """One job as Redis has it. Times are aware and UTC; None where it has not happened.
+
+    staged_bytes: how many its producer handed over with it.
+    """
 
     id: str
     kind: str
@@ -36,6 +43,7 @@ class Record:
     priority: Priority = "normal"
     key: str = ""
     request: dict[str, Any] = field(default_factory=dict)
+    staged_bytes: int | None = None
     retry_seconds: float = 0.0
     attempts: int = 0
     lost: int = 0
@@ -79,28 +87,68 @@ class Records:
         self.timeout_seconds = timeout_seconds
         self.redis: Redis = connect(url, timeout_seconds)
         self.door = Door(self.redis, url, key_prefix)
+        self.pieces = Pieces(self.redis, self.door, self.prefix, url)
 
-    def submit(self, job_id: str, job: Job, *, delay_seconds: float = 0.0) -> str:
+    def submit(
+        self,
+        job_id: str,
+        job: Job,
+        *,
+        delay_seconds: float = 0.0,
+        from_message: bool = False,
+        canvas: Mapping[str, Any] | None = None,
+    ) -> str:
         """Write the record and ring, in one step; return the id of the job that now has the key.
 
         With *delay_seconds* the job waits that long before it is queued. Called again with
-        the same id it does nothing.
-        """
-        return str(
-            self.door.call(
-                "jobs/submit",
-                id=job_id,
-                kind=job.kind,
-                priority=job.priority,
-                key=job.key or None,
-                request=json.dumps(job.arguments()),
-                retry=job.retry,
-                expires=job.expires,
-                delay=delay_seconds,
-            )
-        )
+        the same id it does nothing. The content of a `data:` source is staged, so that it is
+        in no record; *from_message*: it is in Redis already and needs no room. *canvas* is what
+        plain Celery goes on with when the job has ended.
 
-    def refuse(self, job_id: str, kind: str, arguments: dict[str, Any], failure: Failure) -> None:
+        Raises:
+            InvalidJob: `staged_gone`
+            QueueUnavailable: `staged_full` too.
+        """
+        tell = to_tell(job_id, job.on_done, canvas)
+        if not isinstance(job, Upload):
+            return self._submit(job_id, job, delay_seconds, tell)
+        source = job.source_location
+        if not isinstance(source, InlineData) or not source.content:
+            return self._submit(job_id, job, delay_seconds, tell)
+        origin, limits = Origin(content_type=source.content_type), Limits.of_environment()
+        with staging(self.pieces, origin, limits, counts=not from_message) as made:
+            made.add(source.content)
+            return self._submit(job_id, job.from_staged(made.location()), delay_seconds, tell)
+
+    def _submit(self, job_id: str, job: Job, delay_seconds: float, tell: str | None) -> str:
+        source = job.source_location if isinstance(job, Upload) else None
+        staged = source if isinstance(source, StagedBytes) else None
+        first = self.door.call(
+            "jobs/submit",
+            id=job_id,
+            kind=job.kind,
+            priority=job.priority,
+            key=job.key or None,
+            request=json.dumps(job.arguments()),
+            retry=job.retry,
+            expires=job.expires,
+            delay=delay_seconds,
+            tell=tell,
+            staged=staged.id if staged else None,
+            staged_bytes=staged.size if staged else None,
+        )
+        if not first:
+            raise gone()
+        return str(first)
+
+    def refuse(
+        self,
+        job_id: str,
+        kind: str,
+        arguments: dict[str, Any],
+        failure: Failure,
+        canvas: Mapping[str, Any] | None = None,
+    ) -> None:
         """Record a job that can never succeed as failed. Does nothing where it has a record."""
         self.door.call(
             "jobs/refuse",
@@ -109,11 +157,13 @@ class Records:
             request=json.dumps(arguments),
             failure=failure.model_dump_json(),
             meta=failed_meta(failure),
+            tell=to_tell(job_id, (), canvas),
         )
 
-    def follow(self, first_id: str, task_id: str) -> None:
+    def follow(self, first_id: str, task_id: str, canvas: Mapping[str, Any] | None = None) -> None:
         """Give the Celery task *task_id* the result of the job that has its key already."""
-        found = self.door.call("jobs/follow", first=first_id, id=task_id)
+        tell = to_tell(task_id, (), canvas)
+        found = self.door.call("jobs/follow", first=first_id, id=task_id, tell=tell)
         if found:
             meta, keep = found
             said = {name: value for name, value in json.loads(meta).items() if name != "task_id"}
@@ -161,11 +211,14 @@ class Records:
         """Queue a failed or cancelled job again, with its budget anew; others are left alone.
 
         Raises:
+            InvalidJob: `staged_gone`: what its producer handed over went when it ended.
             JobNotFound
         """
         state = self.door.call("jobs/retry", id=job_id)
         if not state:
             raise JobNotFound(f"There is no job {job_id!r}.")
+        if state == "bytes_gone":
+            raise gone()
         return cast("State", state)
 
     def listed(self, state: State, *, limit: int = 100) -> Iterator[Record]:
@@ -246,6 +299,7 @@ def _record(values: dict[str, str]) -> Record:
         priority=cast("Priority", values["priority"]),
         key=values.get("key", ""),
         request=json.loads(values["request"]),
+        staged_bytes=int(values["staged_bytes"]) if "staged_bytes" in values else None,
         retry_seconds=float(values["retry"]),
         attempts=int(values["attempts"]),
         lost=int(values["lost"]),

@@ -152,6 +152,25 @@ class Settings(BaseSettings):
         description="How long failed jobs are kept to be understood and tried again. "
         "About 2 KB each.",
     )
+    staged_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=0,
+        description="Most bytes that a producer may hand over with one job (`upload` of bytes, a "
+        "path or a file object). They are in Redis until the job ends. Producers read it too; the "
+        "lower value counts.",
+    )
+    staged_all_bytes: int = Field(
+        0,
+        ge=0,
+        description="Most handed-over bytes of all jobs together; 0 is half of Redis's "
+        "`maxmemory`, or 1 GiB where it has none. Producers read it too; the lower value counts.",
+    )
+    keep_staged_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="How long the handed-over bytes of a failed job are kept, so that it can be "
+        "tried again (`b2jobs job retry`). They count as long.",
+    )
     keep_events: int = Field(
         100_000,
         ge=0,
@@ -185,8 +204,8 @@ class Settings(BaseSettings):
     )
     ca_file: Path | None = Field(
         None,
-        description="Certificates to trust besides the system's: for B2, https:// sources and "
-        "object stores.",
+        description="Certificates to trust besides the system's: for B2, https:// sources, object "
+        "stores and webhooks.",
     )
     https_head_seconds: float = Field(
         30.0,
@@ -205,6 +224,32 @@ class Settings(BaseSettings):
         gt=0,
         description="Most bytes of one https:// source. One that says more is refused, one "
         "without an end is stopped there.",
+    )
+    callback_queue: str = Field(
+        "celery",
+        min_length=1,
+        description="Celery queue of `on_done` tasks and of canvas callbacks that name none.",
+    )
+    callback_routes: dict[str, str] = Field(
+        default_factory=dict,
+        description="Celery queues of such tasks by name, `*` for any part of it; only in the "
+        "config file.",
+    )
+    webhook_hosts: str = Field(
+        "",
+        description="Hosts, comma separated, that `on_done` may send webhooks to; `*.example.com` "
+        "for those below. Empty: none.",
+    )
+    webhook_private_hosts: str = Field(
+        "",
+        description="Those of `webhook_hosts`, or networks, that may be private, loopback or "
+        "link-local; http:// is allowed for them alone.",
+    )
+    webhook_retry_seconds: float = Field(
+        24 * 3600.0,
+        ge=1,
+        description="For how long a word that cannot be told is tried again, before it is kept as "
+        "undelivered.",
     )
 
     @classmethod

@@ -12,8 +12,24 @@ Keys, behind the prefix and `b2jobs:`
     waiting           sorted set of ids by the time they are due
     succeeded, failed, cancelled   sorted sets of ids by the time they ended
     workers, keeper   who lives, by the time of its last sign; who leads
-    retention         hash: how many seconds results and failures are kept, and how many events
+    retention         hash: how many seconds results and failures are kept, how many events, and
+                      how many bytes producers may hand over
     events            stream: what happened to jobs, the latest (docs/events.md)
+
+    outbox            sorted set of lanes by the time they are due (shared/outbox.lua)
+    lane:LANE         sorted set of the words of a lane by the time they are due
+    word:ID           hash: what is told to one receiver of one end of a job
+    undelivered       sorted set of the words that were given up, by when
+    silences          hash: how often in a row the destination of a lane did not answer
+    outbox-bell       wakes whoever delivers words
+    follower:ID       what is told of a Celery task that shares another job's result
+
+    staged:ID         hash: number -> piece of the bytes a producer handed over; `job`: whose they
+                      are, empty while they are written
+    staged            hash: id of staged bytes -> how many
+    staged_bytes      how many there are of them all
+    staging           sorted set of their ids by the time they are looked at, and dropped if no
+                      job that goes on has them
 
     batch:ID          hash: cursor, counters, flags, where spilled parts of the ledger are
     batch:ID:packs    sorted set of the packs under way by their number

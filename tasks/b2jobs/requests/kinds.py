@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from b2jobs import locations
 from b2jobs.errors import InvalidJob
 from b2jobs.locations import InvalidLocation
 from b2jobs.requests.accounts import Bucket, Check
@@ -93,5 +94,12 @@ def _invalid(kind: str, error: ValidationError) -> InvalidJob:
             return InvalidJob(f"{kind} needs the argument {field!r}.", field=field)
         case _:
             reason = str(cause) if cause else first["msg"]
-            given = "" if not field else f" is {repr(first['input'])[:120]}:"
+            given = f" is {_shown(first['input'])}:" if field else ""
             return InvalidJob(f"{field or kind}{given} {reason}.", field=field)
+
+
+def _shown(given: Any) -> str:
+    """What was given, shortened; never the content that somebody wants to have stored."""
+    if isinstance(given, bytes | bytearray | memoryview):
+        return f"{len(given)} bytes"
+    return repr(locations.masked(given) if isinstance(given, str) else given)[:120]

@@ -46,6 +46,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "keeper/ring_due": {"most": 9},
     "keeper/ring_unheard": {"most": 9},
     "keeper/forget": {"most": 9, "results": 1, "failures": 1},
+    "keeper/sweep_staged": {"most": 9},
     "keeper/gather": {"most": 9},
     "keeper/forward": {"queue": "celery", "most": 9},
     "batches/pause": {"id": "b"},
@@ -74,6 +75,18 @@ CALLS: dict[str, dict[str, Any]] = {
     "packs/seal": {**PACKED, "number": 1},
     "packs/pause": PACKED,
     "packs/disown": {"pack": "p", "made": [[5, "v"]]},
+    "words/take": {"most": 9, "lease": 60},
+    "words/next": {"lane": "l", "lease": 60},
+    "words/leave": {"lane": "l"},
+    "words/told": {"word": "w", "lane": "l", "lists": ["q"]},
+    "words/failed": {
+        **{"word": "w", "lane": "l", "error": "", "delay": 1, "ends": 1, "is_silent": 1},
+        **{"longest": 1, "patience": 1, "keep": 60},
+    },
+    "words/resend": {"word": "w"},
+    "words/drop": {"word": "w"},
+    "staged/put": {"id": "s", "number": 0, "most": 9, "all": 0},
+    "staged/drop": {"id": "s"},
     "celery/keep_copy": {"index": "i", "copies": "c", "tag": "t", "at": 1.5},
     "celery/bind": {"sets": ["a", "b"], "member": "m"},
     "fleet/hold_pair": {"pair": "x", "keep": 60},
@@ -128,7 +141,7 @@ def test_a_full_redis_refuses_what_adds_work_and_nothing_else(own_scripts: Scrip
     refused = {name for name, answer in said.items() if answer == "refuses"}
     assert refused == {
         *("jobs/submit", "jobs/retry", "jobs/refuse", "jobs/follow"),
-        *("batches/retry", "batches/feed", "fleet/swap_schedule"),
+        *("batches/retry", "batches/feed", "fleet/swap_schedule", "staged/put"),
     }
 
 

@@ -105,7 +105,7 @@ def register(records: Records, message: Any, task: str, job_id: str) -> None:
         logger.exception("job %r: its message is not one of Celery", job_id[:200])
         refuse(records, sent, unreadable(f"{type(error).__name__}: {error}"))
         return
-    first = records.submit(job_id, job, delay_seconds=delay)
+    first = records.submit(job_id, job, delay_seconds=delay, from_message=True)
     if first != job_id:
         records.follow(first, job_id)
     elif records.is_revoked(job_id):

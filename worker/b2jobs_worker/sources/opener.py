@@ -10,16 +10,19 @@ from b2jobs.locations import (
     LocalPath,
     Location,
     RootPath,
+    StagedBytes,
     StoreObject,
     WebFile,
     shown,
 )
+from b2jobs.redis.pieces import Pieces
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.inline import InlineSource
 from b2jobs_worker.sources.local import LocalSource
 from b2jobs_worker.sources.port import Sink, Source
 from b2jobs_worker.sources.roots import StorePlace, place
 from b2jobs_worker.sources.sink import LocalSink
+from b2jobs_worker.sources.staged import StagedSource
 from b2jobs_worker.sources.stores import open_object
 from b2jobs_worker.sources.web import WebSource
 from b2jobs_worker.sources.web_connection import Opening
@@ -28,14 +31,16 @@ from b2jobs_worker.sources.web_connection import Opening
 def open_source(
     location: str | Location,
     settings: Settings,
+    pieces: Pieces | None = None,
     *,
     resuming: bool = False,
     opening: Opening | None = None,
 ) -> Source:
     """Open what *location* names for reading; the caller closes it.
 
-    *resuming*: the first `Source.open` will not begin at the start, so no body is asked for
-    before it. *opening* ends the look at an https source from another thread.
+    *pieces*: where staged bytes are read. *resuming*: the first `Source.open` will not begin
+    at the start, so no body is asked for before it. *opening* ends the look at an https source
+    from another thread.
 
     Raises:
         JobError: whatever the place says; see docs/sources.md for the codes.
@@ -53,6 +58,8 @@ def open_source(
             return WebSource(location, settings, resuming=resuming, opening=opening)
         case InlineData():
             return InlineSource(location)
+        case StagedBytes() if pieces is not None:
+            return StagedSource(location, pieces)
         case _:
             raise _not_served(location, "source")
 

@@ -94,6 +94,14 @@ class Descriptor(Protocol):
 
 
 @runtime_checkable
+class Digested(Protocol):
+    """A source whose SHA-1 is known before it is read: nothing else of it may be stored."""
+
+    @property
+    def sha1(self) -> str: ...
+
+
+@runtime_checkable
 class Remote(Protocol):
     """A source behind a network: what it says besides `Source`, since nobody can look at it."""
 

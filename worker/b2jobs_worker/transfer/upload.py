@@ -13,7 +13,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.sources.port import Remote, Source
+from b2jobs_worker.sources.port import Digested, Remote, Source
 from b2jobs_worker.transfer import checkpoint, committed, small, target
 from b2jobs_worker.transfer.committed import Committed
 from b2jobs_worker.transfer.context import Context, Usage
@@ -75,6 +75,7 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
     resuming = attempt.number > 1 and checkpoint.load(attempt.journal) is not None
     with context.source(request.source_location, attempt, resuming=resuming) as source:
         large = LargeUpload(client, attempt, context, source)
+        handed_over = source.sha1 if isinstance(source, Digested) else None
         new, not_carried = _new(request, client, attempt, source, bucket, file.name)
         large.unfinished.believe(new.committed)
         standing = target.look(
@@ -83,14 +84,15 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
             new,
             request.if_exists,
             size=source.size,
-            sha1=lambda: large.known_sha1 or target.read_digest(source, attempt),
+            sha1=lambda: handed_over or large.known_sha1 or target.read_digest(source, attempt),
             left=large.unfinished.left,
         )
         version = standing.ours or standing.same
         if version is not None:
             sha1 = standing.sha1 or large.known_sha1 or version.sha1
         else:
-            version, sha1 = _send(request, client, attempt, source, large, new, standing.sha1)
+            known = standing.sha1 or handed_over
+            version, sha1 = _send(request, client, attempt, source, large, new, known)
         is_whole = not isinstance(source, Remote) or source.is_delimited
     if request.if_exists == "replace":
         committed.remove_older(client, attempt, bucket, version)

@@ -85,18 +85,20 @@ local function code_of(failure)
   return is_json and type(found) == 'table' and found.code or nil
 end
 
--- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key and
--- expires (seconds from now).
+-- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key,
+-- expires (seconds from now) and tell (see shared/outbox).
 local function create(id, job)
   redis.call('HSET', job_key(id), 'id', id, 'kind', job.kind, 'priority', job.priority,
              'key', job.key or '', 'request', job.request, 'retry', job.retry,
              'expires', job.expires and seconds(NOW + job.expires) or '',
              'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0)
+  if job.tell then redis.call('HSET', job_key(id), 'tell', job.tell) end
 end
 
 -- The owner leaves the job, which is sound: nothing it says later counts.
 local function let_go(id) redis.call('HSET', job_key(id), 'fence', '', 'lost', 0) end
 
+-- include shared/staged
 local function wait(id, reason, delay)
   local due = seconds(NOW + delay)
   move(id, 'waiting', due, 'reason', reason, 'until', due)
@@ -168,6 +170,7 @@ local function tell(id, meta, keep)
   redis.call('PUBLISH', key, text)
 end
 
+-- include shared/outbox
 -- How long a job that ended is kept, as the workers' settings say (keeper/lead).
 local function kept_seconds(state)
   local name = state == 'failed' and 'failures' or 'results'
@@ -191,11 +194,17 @@ local function finish(id, state, outcome, told)
   if outcome.result then redis.call('HSET', job_key(id), 'result', outcome.result) end
   redis.call('EXPIRE', job_key(id), keep)
   redis.call('UNLINK', P .. 'journal:' .. id)
-  local key = field(id, 'key')
-  if key ~= '' then redis.call('EXPIRE', P .. 'key:' .. key, keep) end
+  end_staged(id, state)
+  local found = redis.call('HMGET', job_key(id), 'key', 'tell')
+  if found[1] and found[1] ~= '' then redis.call('EXPIRE', P .. 'key:' .. found[1], keep) end
   tell(id, outcome.meta, keep)
+  if found[2] then
+    local ends = redis.call('HINCRBY', job_key(id), 'ends', 1)
+    put_words(id, ends, found[2], kind, state, outcome.result, outcome.failure)
+  end
   for _, follower in ipairs(redis.call('SMEMBERS', P .. 'followers:' .. id)) do
     tell(follower, outcome.meta, keep)
+    tell_follower(follower, kind, state, outcome.result, outcome.failure)
   end
   redis.call('DEL', P .. 'followers:' .. id)
 end
