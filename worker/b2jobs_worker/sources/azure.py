@@ -24,8 +24,7 @@ from b2jobs_worker.sources.azure_failures import blob_error
 from b2jobs_worker.sources.carried import Carried, carried
 from b2jobs_worker.sources.failures import millis
 from b2jobs_worker.sources.port import Entry, Problem
-from b2jobs_worker.sources.roots import StorePlace
-from b2jobs_worker.sources.stores import Store
+from b2jobs_worker.sources.roots import Store, StorePlace
 
 _Answer = TypeVar("_Answer")
 _CHUNK_BYTES = 8 * 1024 * 1024

@@ -17,10 +17,9 @@ from b2jobs_worker.sources import failures
 from b2jobs_worker.sources.carried import carried
 from b2jobs_worker.sources.failures import millis
 from b2jobs_worker.sources.port import Entry, Problem
-from b2jobs_worker.sources.roots import StorePlace
+from b2jobs_worker.sources.roots import Store, StorePlace
 from b2jobs_worker.sources.s3_clients import clients
 from b2jobs_worker.sources.s3_failures import store_error
-from b2jobs_worker.sources.stores import Store
 from b2jobs_worker.sources.stream import WebStream
 
 _METADATA = ("x-amz-meta-", "x-goog-meta-")

@@ -20,8 +20,8 @@ from botocore.exceptions import BotoCoreError
 
 from b2jobs.errors import JobError
 from b2jobs_worker.sources import failures, google_failures
+from b2jobs_worker.sources.roots import Store
 from b2jobs_worker.sources.s3_failures import store_error
-from b2jobs_worker.sources.stores import Store
 
 GOOGLE = "https://storage.googleapis.com"
 _GOOGLE_SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"

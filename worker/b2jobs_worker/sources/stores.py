@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,20 +21,10 @@ from b2jobs_worker.secrets import secrets_file
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources import failures
 from b2jobs_worker.sources.port import Entry, Problem, Source
-from b2jobs_worker.sources.roots import StorePlace
+from b2jobs_worker.sources.roots import Store, StorePlace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-@dataclass(frozen=True)
-class Store:
-    """One bucket or container, what opens it, and a file of certificates besides the default."""
-
-    scheme: str
-    bucket: str
-    credentials: Mapping[str, str] = field(repr=False)
-    verify: str | None = None
 
 
 def open_object(place: StorePlace, settings: Settings, *, resuming: bool = False) -> Source:
