@@ -178,6 +178,13 @@ class Settings(BaseSettings):
         description="How many events (`b2jobs events`) are kept, the latest ones. About 130 bytes "
         "each, three a job. 0 writes none.",
     )
+    keep_numbers_seconds: float = Field(
+        14 * 24 * 3600.0,
+        ge=3600,
+        le=400 * 24 * 3600,
+        description="How long the numbers of each minute are kept (docs/numbers.md); those of each "
+        "day 400 days. A minute in which something happened takes about 2 KB.",
+    )
     reserved_slots: int = Field(
         2,
         ge=0,

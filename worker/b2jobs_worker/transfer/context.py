@@ -71,7 +71,7 @@ class Context:
 
     def client(self, account: str, attempt: Attempt) -> B2Client:
         """The way into B2 for *attempt*, with a meter of its own."""
-        return B2Client(self.accounts, account, attempt, Meter(self.prices))
+        return B2Client(self.accounts, account, attempt, Meter(self.prices, account))
 
 
 def build(
