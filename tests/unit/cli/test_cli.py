@@ -184,7 +184,8 @@ def test_a_status_line_writes_to_terminals_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 KiB"), (2e13, "18.2 TiB"), (223583420, "213 MiB")]
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 KiB"), (2e13, "18.2 TiB"), (223583420, "213 MiB")],
 )
 def test_sizes(count: float, text: str) -> None:
     assert show.size(count) == text
