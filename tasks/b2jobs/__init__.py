@@ -42,6 +42,7 @@ from b2jobs.results import (
     TransferResult,
 )
 from b2jobs.schedules import Schedule, Schedules
+from b2jobs.signing import sign_message
 
 __all__ = [
     "AsyncBatchHandle",
@@ -91,6 +92,7 @@ __all__ = [
     "job",
     "jobs",
     "share",
+    "sign_message",
     "sync",
     "upload",
     "verify",

@@ -6,6 +6,7 @@ step, by the scripts in `b2jobs/redis/`.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,10 +17,13 @@ from redis import Redis
 
 from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
-from b2jobs.errors import Failure, JobNotFound
+from b2jobs.errors import Failure, InvalidJob, JobNotFound
 from b2jobs.redis import Door, unavailable
 from b2jobs.requests import ENDED, KINDS, Job, Priority, State
+from b2jobs.signing import Ring, Signed, Submission
 
+MOST_REQUEST_BYTES = 1024 * 1024
+"""Longest request that is accepted, as JSON; data of a job goes another way."""
 WORKER_LIFE_SECONDS = 30.0
 _PAGE = 500
 
@@ -46,6 +50,7 @@ class Record:
     progress: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] | None = None
     failure: Failure | None = None
+    signature: str = dataclasses.field(default="", repr=False)
 
     @property
     def has_ended(self) -> bool:
@@ -59,7 +64,7 @@ class Record:
                 found[name] = value.isoformat()
             elif isinstance(value, Failure):
                 found[name] = value.model_dump()
-            elif value not in (None, "", {}):
+            elif value not in (None, "", {}) and name != "signature":
                 found[name] = value
         return found
 
@@ -71,20 +76,45 @@ class Records:
     """
 
     def __init__(
-        self, url: str, key_prefix: str = "", timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        url: str,
+        key_prefix: str = "",
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        ring: Ring | None = None,
     ) -> None:
+        """*ring*: the keys with which is signed, and checked what is signed; none by default."""
         self.url = url
+        self.ring = ring or Ring()
         self.root = key_prefix
         self.prefix = f"{key_prefix}b2jobs:"
         self.redis: Redis = connect(url, timeout_seconds)
         self.door = Door(self.redis, url, key_prefix)
 
-    def submit(self, job_id: str, job: Job, *, delay_seconds: float = 0.0) -> str:
+    def submit(
+        self, job_id: str, job: Job, *, delay_seconds: float = 0.0, origin: Signed | None = None
+    ) -> str:
         """Write the record and ring, in one step; return the id of the job that now has the key.
 
         With *delay_seconds* the job waits that long before it is queued. Called again with
-        the same id it does nothing.
+        the same id it does nothing. *origin*: for whom a worker submits it.
+
+        Raises:
+            InvalidJob: the request is longer than 1 MiB as JSON.
         """
+        request = json.dumps(job.arguments())
+        if len(request) > MOST_REQUEST_BYTES:
+            raise InvalidJob(
+                f"The request has {len(request)} bytes as JSON.",
+                code="request_too_long",
+                hint=f"At most {MOST_REQUEST_BYTES} are accepted; long lists go into a manifest.",
+            )
+        signature = self.ring.sign(
+            Submission(job_id, job.kind, job.priority, job.key or "", request),
+            retry=job.retry,
+            expires=job.expires,
+            delay=delay_seconds,
+            origin=origin,
+        )
         return str(
             self.door.call(
                 "jobs/submit",
@@ -92,7 +122,8 @@ class Records:
                 kind=job.kind,
                 priority=job.priority,
                 key=job.key or None,
-                request=json.dumps(job.arguments()),
+                request=request,
+                signature=signature or None,
                 retry=job.retry,
                 expires=job.expires,
                 delay=delay_seconds,
@@ -161,11 +192,28 @@ class Records:
 
         Raises:
             JobNotFound
+            SignatureRefused: the record is not what its producer signed, or was signed with a
+                key that is not here.
         """
-        state = self.door.call("jobs/retry", id=job_id)
+        state = self.door.call("jobs/retry", id=job_id, signature=self.signed_anew(job_id) or None)
         if not state:
             raise JobNotFound(f"There is no job {job_id!r}.")
         return cast("State", state)
+
+    def signed_anew(self, job_id: str) -> str:
+        """A new signature of a job that is to run again, where the one it has is good."""
+        if not self.ring.name:
+            return ""
+        names = ("kind", "priority", "key", "request", "retry", "signature")
+        with unavailable(self.url):
+            found = cast("list[str | None]", self.redis.hmget(f"{self.prefix}job:{job_id}", *names))
+        kind, priority, key, request, retry, signature = (text or "" for text in found)
+        if not signature:
+            return ""
+        job = Submission(job_id, kind, priority, key, request)
+        before = self.ring.check(job, signature, in_time=False)
+        origin = self.ring.origin(before.producer) if self.ring.is_workers else None
+        return self.ring.sign(job, retry=float(retry), origin=origin)
 
     def listed(self, state: State, *, limit: int = 100) -> Iterator[Record]:
         """Records in *state*, the latest first, read in pages."""
@@ -244,6 +292,7 @@ def _record(values: dict[str, str]) -> Record:
         until=_moment(values.get("until")),
         priority=cast("Priority", values["priority"]),
         key=values.get("key", ""),
+        signature=values.get("signature", ""),
         request=json.loads(values["request"]),
         retry_seconds=float(values["retry"]),
         attempts=int(values["attempts"]),

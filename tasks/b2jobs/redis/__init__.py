@@ -13,6 +13,8 @@ Keys, behind the prefix and `b2jobs:`
     succeeded, failed, cancelled   sorted sets of ids by the time they ended
     workers, keeper   who lives, by the time of its last sign; who leads
     retention         hash: how many seconds results and failures are kept
+    used              sorted set of the tokens of signatures whose job has ended, by how long they
+                      would be good
 
     batch:ID          hash: cursor, counters, flags, where spilled parts of the ledger are
     batch:ID:packs    sorted set of the packs under way by their number

@@ -1,16 +1,17 @@
 #!lua flags=allow-oom
 -- Take a queued job.
--- Arguments: id, worker, lease (seconds), random (part of the fencing number); failure (JSON),
---   meta and keep for a job that has expired.
+-- Arguments: id, worker, lease (seconds), random (part of the fencing number), longest (bytes of a
+--   request); failure (JSON), meta and keep for a job that has expired.
 -- Answer: the state it is in, or `unknown`, or `expired`; or `claimed`, fence, attempt, kind,
---   request, seconds since its first start, retry, losses, cancel.
+--   request (empty where it is longer than any that was accepted), seconds since its first start,
+--   retry, losses, cancel, priority, key, signature, and 1 where that is used up.
 -- Full Redis: allows it.
 -- include shared/job
 local id = given.id
 local state = field(id, 'state')
 if state ~= 'queued' then return {state == '' and 'unknown' or state} end
 local started, expires = field(id, 'started'), field(id, 'expires')
-if started == '' and expires ~= '' and NOW > tonumber(expires) then
+if started == '' and expires ~= '' and NOW > (tonumber(expires) or 0) then
   finish(id, 'failed', given)
   return {'expired'}
 end
@@ -25,6 +26,10 @@ local fence = attempts .. ':' .. given.random
 redis.call('HDEL', job_key(id), 'progress')
 move(id, 'running', seconds(NOW + given.lease), 'started', started, 'worker', given.worker,
      'fence', fence, 'unheard', 0)
-return {'claimed', fence, tostring(attempts), field(id, 'kind'), field(id, 'request'),
-        seconds(NOW - tonumber(started)), field(id, 'retry'), field(id, 'lost'),
-        field(id, 'cancel')}
+local request = redis.call('HSTRLEN', job_key(id), 'request') <= given.longest
+  and field(id, 'request') or ''
+local token = token_of(id)
+return {'claimed', fence, tostring(attempts), field(id, 'kind'), request,
+        seconds(NOW - (tonumber(started) or NOW)), field(id, 'retry'), field(id, 'lost'),
+        field(id, 'cancel'), field(id, 'priority'), field(id, 'key'), field(id, 'signature'),
+        token and redis.call('ZSCORE', P .. 'used', token) and 1 or 0}

@@ -1,7 +1,7 @@
 #!lua
 -- A new job, unless its key or its id has one already.
 -- Arguments: id, kind, priority, request (JSON), retry (seconds), delay (seconds, 0: none);
---   key and expires (seconds) where it has them.
+--   key, expires (seconds) and signature where it has them.
 -- Answer: the id of the job that has the key, or this one's.
 -- Full Redis: refuses it.
 -- include shared/job

@@ -12,4 +12,5 @@ for state, keep in pairs(kept) do
   if count > 0 then redis.call('ZREMRANGEBYRANK', P .. state, 0, count - 1) end
   dropped = dropped + count
 end
+redis.call('ZREMRANGEBYSCORE', P .. 'used', '-inf', seconds(NOW))
 return dropped
