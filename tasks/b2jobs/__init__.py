@@ -27,6 +27,7 @@ from b2jobs.errors import (
     QueueUnavailable,
     WaitTimeout,
 )
+from b2jobs.event_stream import Event
 from b2jobs.functions import function
 from b2jobs.handle import AsyncHandle, Handle
 from b2jobs.records import Record
@@ -62,6 +63,7 @@ __all__ = [
     "Delete",
     "DeleteResult",
     "Download",
+    "Event",
     "Failure",
     "Handle",
     "InvalidJob",
@@ -89,6 +91,7 @@ __all__ = [
     "copy",
     "delete",
     "download",
+    "events",
     "job",
     "jobs",
     "share",
@@ -129,3 +132,4 @@ sync = function(Client.sync, _client)
 verify = function(Client.verify, _client)
 job = function(Client.job, _client)
 jobs = function(Client.jobs, _client)
+events = function(Client.events, _client)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
+from b2jobs import locations
 from b2jobs.errors import InvalidJob
 
 # B2's application keys are K, three digits and 27 characters; older master keys 40 or more
@@ -35,8 +36,12 @@ AccountName = Annotated[str, AfterValidator(_no_key)]
 
 
 def masked(arguments: dict[str, Any]) -> dict[str, Any]:
-    """*arguments* as they may be kept: what looks like a key is `***`."""
+    """*arguments* as they may be kept: what looks like a key is `***`, content is left out."""
     return {
-        name: "***" if isinstance(value, str) and could_be_a_key(value) else value
+        name: _masked(value) if isinstance(value, str) else value
         for name, value in arguments.items()
     }
+
+
+def _masked(text: str) -> str:
+    return "***" if could_be_a_key(text) else locations.masked(text)

@@ -19,6 +19,7 @@ __all__ = [
     "copy",
     "delete",
     "download",
+    "events",
     "job",
     "jobs",
     "share",
@@ -52,3 +53,4 @@ sync = function(AsyncClient.sync, _client)
 verify = function(AsyncClient.verify, _client)
 job = function(AsyncClient.job, _client)
 jobs = function(AsyncClient.jobs, _client)
+events = function(AsyncClient.events, _client)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Unpack
 
 from b2jobs.batches import AsyncBatchHandle
 from b2jobs.client import Client
+from b2jobs.errors import B2JobsError
+from b2jobs.event_stream import FIRST, Event, EventReader, pages
 from b2jobs.handle import AsyncHandle
 from b2jobs.items import Planned
 from b2jobs.records import Record
@@ -31,6 +34,15 @@ from b2jobs.results import (
     SyncResult,
     TransferResult,
     VerifyResult,
+)
+from b2jobs.staging import (
+    AwaitedSource,
+    Offer,
+    Staging,
+    awaited_pieces,
+    is_awaited,
+    is_handed,
+    pieces,
 )
 from b2jobs.threads import Threads
 
@@ -66,12 +78,51 @@ class AsyncClient:
     ) -> list[Record]:
         return await self.threads.run_long(self.client.jobs, state=state, kind=kind, limit=limit)
 
+    async def events(
+        self,
+        after: str = FIRST,
+        *,
+        kinds: Collection[str] = (),
+        job: str | None = None,
+        follow: bool = False,
+    ) -> AsyncIterator[Event]:
+        def read() -> Iterator[list[Event]]:
+            reader = EventReader(self.client.records, after, kinds=kinds, job=job)
+            return pages(reader, follow=follow)
+
+        async for page in self.threads.each(read):
+            for event in page:
+                yield event
+
     async def ask(self, kind: str, **arguments: Any) -> AsyncHandle[Any]:
+        if kind == "upload" and is_handed(arguments.get("source")):
+            return await self._hand_over(**arguments)
         return AsyncHandle(self, await self.threads.run(self.client.ask, kind, **arguments))
 
+    async def _hand_over(self, source: Any, **arguments: Any) -> AsyncHandle[Any]:
+        run = self.threads.run
+        offer = await run(Offer.of, source, arguments)
+        staged = Staging(self.client.records.pieces, offer.origin, offer.limits)
+        try:
+            async for piece in self._pieces(source):
+                await run(staged.add, piece)
+            return await self.submit(offer.request.from_staged(staged.location()))
+        except BaseException:
+            with suppress(B2JobsError):
+                await run(staged.drop)
+            raise
+
+    def _pieces(self, source: AwaitedSource) -> AsyncIterator[bytes]:
+        if is_awaited(source):
+            return awaited_pieces(source)
+        return self.threads.each(lambda: pieces(source))
+
     async def upload(
-        self, source: str, destination: str, **options: Unpack[UploadOptions]
+        self, source: str | AwaitedSource, destination: str, **options: Unpack[UploadOptions]
     ) -> AsyncHandle[TransferResult]:
+        """As `Client.upload`; *source* may also be an async iterator of bytes, or a file whose
+        `read` is awaited, such as an uploaded one in Starlette and FastAPI. Other files are
+        read in a thread; a task that is cancelled meanwhile leaves nothing in Redis."""
         return await self.ask("upload", source=source, destination=destination, **options)
 
     async def download(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,7 +15,9 @@ from typing import Any, Unpack, get_args
 from b2jobs import manifest
 from b2jobs.batches import BatchHandle
 from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE, call_seconds
+from b2jobs.ends import Ends
 from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobFailed
+from b2jobs.event_stream import FIRST, Event, EventReader, read_events
 from b2jobs.feed import RowsBroke, feed
 from b2jobs.handle import Handle
 from b2jobs.items import Planned
@@ -44,6 +46,7 @@ from b2jobs.results import (
     VerifyResult,
 )
 from b2jobs.signing import KEYS_VARIABLE, ring
+from b2jobs.staging import Handed, Offer, is_handed, pieces, staging
 
 _ALL = 10_000_000
 
@@ -85,6 +88,11 @@ class Client:
         """The job records behind this client."""
         keys = ring(self.keys_file, scope=self.key_prefix)
         return Records(self.redis_url, self.key_prefix, self.timeout_seconds, keys)
+
+    @cached_property
+    def ends(self) -> Ends | None:
+        """What tells the waits of this client that their jobs have ended."""
+        return Ends(self.redis_url, self.key_prefix, self.timeout_seconds)
 
     def submit(self, job: Job) -> Handle:
         """Queue *job* and return at once with a handle to it.
@@ -128,6 +136,32 @@ class Client:
             found += islice((r for r in records if kind is None or r.kind == kind), limit)
         return sorted(found, key=_created, reverse=True)[:limit]
 
+    def events(
+        self,
+        after: str = FIRST,
+        *,
+        kinds: Collection[str] = (),
+        job: str | None = None,
+        follow: bool = False,
+    ) -> Iterator[Event]:
+        """What happened to jobs, behind the event with the id *after*; all that is kept otherwise.
+
+        after: an event's id, or `now` for what comes from now on.
+        kinds: only of jobs of these kinds; job: only of the one with this id, which may be a
+            batch or a sync: its parts tell nothing of their own.
+        follow: wait for more, for ever.
+
+        The latest 100,000 are kept, or what the workers' `keep_events` says; where those behind
+        *after* are gone, the first that comes is named `missed`. An event is no proof: a job's
+        record is what is true about it.
+
+        Raises:
+            InvalidJob: there is no such kind, or *after* is no event's id.
+            QueueUnavailable: go on with the id of the last event.
+        """
+        reader = EventReader(self.records, after, kinds=kinds, job=job)
+        return read_events(reader, follow=follow)
+
     def ask(self, kind: str, **arguments: Any) -> Handle:
         """Validate *arguments* as a job of *kind* and submit it.
 
@@ -135,12 +169,30 @@ class Client:
             InvalidJob: names the argument, its value and the way out; nothing was queued.
             QueueUnavailable: Redis did not confirm; the job may exist.
         """
+        if kind == "upload" and is_handed(arguments.get("source")):
+            return self._hand_over(**arguments)
         return self.submit(build(kind, arguments))
 
+    def _hand_over(self, source: Handed, **arguments: Any) -> Handle:
+        """Upload what the producer has: staged piece by piece, then submitted."""
+        offer = Offer.of(source, arguments)
+        with staging(self.records.pieces, offer.origin, offer.limits) as staged:
+            for piece in pieces(source):
+                staged.add(piece)
+            return self.submit(offer.request.from_staged(staged.location()))
+
     def upload(
-        self, source: str, destination: str, **options: Unpack[UploadOptions]
+        self, source: str | Handed, destination: str, **options: Unpack[UploadOptions]
     ) -> Handle[TransferResult]:
         """Put *source* into a bucket as *destination*.
+
+        source: a location where a worker finds it; or what this process has: `bytes`, a
+            `pathlib.Path`, or a binary file object, which is read from where it stands. These
+            wait in Redis until the job ends, `B2JOBS_STAGED_BYTES` of them at most (64 MiB);
+            the worker checks their SHA-1. Memory is 1 MiB.
+
+        Errors of their own: `InvalidJob` as `staged_too_large`, `source_missing`, ...;
+        `QueueUnavailable` as `staged_full`. Then nothing stays in Redis.
 
         Options: if_exists (version, skip, fail, replace), content_type, info, account and
         those of every job: key, priority, retry, expires. Errors as in `ask`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, cast
@@ -11,6 +10,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from typing_extensions import TypeVar
 
 from b2jobs.connection import within
+from b2jobs.ends import LOOK_SECONDS, AsyncWait, Wait
 from b2jobs.errors import (
     Failure,
     InvalidJob,
@@ -67,6 +67,7 @@ class Handle(Generic[R]):
     def wait(self, timeout: float | None = None) -> R:
         """Wait for the end and return the result, for *timeout* seconds at most.
 
+        It is told of the end within milliseconds, by one connection for all waits of a client.
         A Redis that does not answer ends the waiting half a second later at most.
 
         Raises:
@@ -74,7 +75,9 @@ class Handle(Generic[R]):
             JobCancelled: somebody cancelled it.
             WaitTimeout: it has not ended yet. It goes on.
         """
-        return cast("R", outcome(until(self.ended, timeout, f"The job {self.id}")))
+        with Wait(self._client.ends, self.id) as wait:
+            record = until(self.ended, timeout, f"The job {self.id}", wait)
+        return cast("R", outcome(record))
 
     def ended(self) -> Record | None:
         """The record of a job that has ended, None of another.
@@ -140,12 +143,14 @@ class AsyncHandle(Generic[R]):
 
     async def wait(self, timeout: float | None = None) -> R:
         looking = _Looking(timeout, f"The job {self.id}")
-        for pause in looks(timeout):
-            with looking:
-                record = await self._client.threads.run_within(looking.left(), self._handle.ended)
-                if record is not None:
-                    return cast("R", outcome(record))
-            await asyncio.sleep(pause)
+        run = self._client.threads.run_within
+        with AsyncWait(self._client.client.ends, self.id) as wait:
+            for pause in looks(timeout, wait):
+                with looking:
+                    record = await run(looking.left(), self._handle.ended)
+                    if record is not None:
+                        return cast("R", outcome(record))
+                await wait.rest_awaited(pause)
         raise looking.over()
 
     async def ended(self) -> Record | None:
@@ -188,19 +193,24 @@ def shareable(result: Result, record: Record) -> tuple[str, str]:
     return f"b2://{result.bucket}/{result.name}", record.request.get("account", "default")
 
 
-def until(look: Callable[[], T | None], timeout: float | None, what: str) -> T:
+def until(
+    look: Callable[[], T | None], timeout: float | None, what: str, wait: Wait | None = None
+) -> T:
     """Call *look* until it returns something, for *timeout* seconds at most; return that.
+
+    *wait* is told when there may be something to see.
 
     Raises:
         WaitTimeout: it never did, or Redis was silent all the time. *what* has not ended.
     """
     looking = _Looking(timeout, what)
-    for pause in looks(timeout):
+    wait = wait or Wait(None, "")
+    for pause in looks(timeout, wait):
         with looking, within(looking.left()):
             found = look()
             if found is not None:
                 return found
-        time.sleep(pause)
+        wait.rest(pause)
     raise looking.over()
 
 
@@ -229,10 +239,11 @@ class _Looking:
             raise self.over() from error
 
 
-def looks(timeout: float | None) -> Iterator[float]:
-    """How long to pause after each look, until *timeout*: a tenth of the time waited so far.
+def looks(timeout: float | None, wait: Wait) -> Iterator[float]:
+    """How long to pause after each look, until *timeout*.
 
-    So an end is seen late by a tenth at most. 20 ms at first, then at least twice a second.
+    Where *wait* is told of the end, half a minute. Else a tenth of the time waited so far, so
+    that an end is seen late by a tenth at most: 20 ms at first, then at least twice a second.
     """
     began = time.monotonic()
     pause = _FIRST_LOOK_SECONDS
@@ -245,3 +256,5 @@ def looks(timeout: float | None) -> Iterator[float]:
             return
         waited = time.monotonic() - began
         pause = min(max(waited / 10, _FIRST_LOOK_SECONDS), _LAST_LOOK_SECONDS)
+        if wait.is_told:
+            pause = LOOK_SECONDS

@@ -7,6 +7,7 @@
     https://host/path           a public host
     s3://BUCKET/key, gs://, azure://
     data:[type];base64,...      the bytes themselves, up to 256 KiB
+    staged://ID/NAME?...        bytes that a producer handed over, in Redis until the job ends
 
 Names are written as they are, not percent-encoded: everything behind the bucket's
 slash is the file name, byte for byte, as the `b2` command line tool has it.
@@ -18,12 +19,14 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlencode, urlsplit
 
 INLINE_LIMIT_BYTES = 256 * 1024
 _NAME_LIMIT_BYTES = 1024
 _SEGMENT_LIMIT_BYTES = 250
 _BUCKET = re.compile(r"[A-Za-z0-9-]{6,63}\Z")
+_STAGED_ID = re.compile(r"[0-9a-f]{32}\Z")
+_SHA1 = re.compile(r"[0-9a-f]{40}\Z")
 
 
 class InvalidLocation(ValueError):
@@ -126,7 +129,35 @@ class InlineData:
         return f"data:{self.content_type};base64,{base64.b64encode(self.content).decode()}"
 
 
-Location = B2File | B2Version | RootPath | LocalPath | WebFile | StoreObject | InlineData
+@dataclass(frozen=True)
+class StagedBytes:
+    """Bytes in Redis that a producer handed over with a job; made by `upload`, never by hand.
+
+    name: of the file they come from, without folders; empty where there is none.
+    modified_millis: of that file, milliseconds since the epoch.
+    """
+
+    id: str
+    size: int
+    sha1: str
+    name: str = ""
+    content_type: str = ""
+    modified_millis: int | None = None
+
+    def __str__(self) -> str:
+        said = {
+            "bytes": self.size,
+            "sha1": self.sha1,
+            "type": self.content_type,
+            "modified": self.modified_millis,
+        }
+        query = urlencode({name: value for name, value in said.items() if value not in ("", None)})
+        return f"staged://{self.id}/{quote(self.name, safe=' ')}?{query}"
+
+
+Location = (
+    B2File | B2Version | RootPath | LocalPath | WebFile | StoreObject | InlineData | StagedBytes
+)
 
 
 def parse(uri: str) -> Location:
@@ -135,7 +166,7 @@ def parse(uri: str) -> Location:
     Raises:
         InvalidLocation: no scheme of ours, or the part behind it is refused.
     """
-    if uri.startswith("data:") and not uri.startswith("data://"):
+    if is_inline(uri):
         return _parse_inline(uri)
     scheme, separator, rest = uri.partition("://")
     if not separator:
@@ -163,6 +194,8 @@ def parse(uri: str) -> Location:
             if not bucket:
                 raise InvalidLocation(f"{_shown(uri)} names no bucket.")
             return StoreObject(scheme, bucket, key)
+        case "staged":
+            return _parse_staged(uri, rest)
         case _:
             raise InvalidLocation(
                 f"The scheme {scheme!r} of {_shown(uri)} is not known.",
@@ -287,9 +320,29 @@ def _parse_inline(uri: str) -> InlineData:
     if len(content) > INLINE_LIMIT_BYTES:
         raise InvalidLocation(
             f"A data: location holds {len(content)} bytes, {INLINE_LIMIT_BYTES} are allowed.",
-            hint="Put the bytes into a file below a root and name that.",
+            hint="Hand over the bytes themselves, a pathlib.Path or a file object as the source "
+            "(`b2jobs upload ./file` on the command line), or name a file below a root.",
         )
     return InlineData(content_type, content)
+
+
+def _parse_staged(uri: str, rest: str) -> StagedBytes:
+    path, _, query = rest.partition("?")
+    staged_id, _, name = path.partition("/")
+    said = dict(parse_qsl(query))
+    size, sha1, modified = said.get("bytes", ""), said.get("sha1", ""), said.get("modified")
+    if not (
+        _STAGED_ID.match(staged_id)
+        and _SHA1.match(sha1)
+        and size.isdecimal()
+        and (modified is None or modified.isdecimal())
+    ):
+        raise InvalidLocation(
+            f"{_shown(uri)} names no staged bytes.",
+            hint="Such locations are made by b2jobs: give bytes, a pathlib.Path or a file object.",
+        )
+    millis = None if modified is None else int(modified)
+    return StagedBytes(staged_id, int(size), sha1, unquote(name), said.get("type", ""), millis)
 
 
 def _refuse_nul(uri: str) -> None:
@@ -297,5 +350,19 @@ def _refuse_nul(uri: str) -> None:
         raise InvalidLocation(f"{_shown(uri)} has a NUL character.")
 
 
+def is_inline(text: str) -> bool:
+    """Whether *text* is a `data:` location, whose content must not be shown or kept."""
+    return text.startswith("data:") and not text.startswith("data://")
+
+
+def masked(text: str) -> str:
+    """*text* without the content of a `data:` location."""
+    if not is_inline(text):
+        return text
+    header, _, payload = text.partition(",")
+    return f"{header[:100]},... ({len(payload)} characters)" if payload else text[:100]
+
+
 def _shown(text: str) -> str:
+    text = masked(text)
     return repr(text if len(text) <= 120 else text[:117] + "...")

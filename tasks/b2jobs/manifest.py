@@ -171,6 +171,7 @@ def decompressed(stream: IO[bytes], name: str) -> IO[bytes]:
 
 
 def _bad(number: int, code: str, message: str, source: str, destination: str) -> Refusal:
+    source = locations.masked(source)
     return Refusal(code, _as_text(message), _as_text(source), _as_text(destination), number)
 
 
@@ -203,8 +204,12 @@ def _action(source: str, destination: str) -> tuple[Literal["upload", "download"
     """What the two ends make of it, and the destination with a name where it had none."""
     ends = locations.parse(source), locations.parse(destination)
     from_b2 = isinstance(ends[0], B2File | B2Version)
+    if isinstance(ends[0], locations.StagedBytes):
+        raise InvalidLocation("Staged bytes belong to the one job they were handed over with.")
     if getattr(ends[0], "is_prefix", False):
-        raise InvalidLocation(f"{source[:120]!r} is a prefix, one file is needed.")
+        raise InvalidLocation(
+            f"{locations.masked(source)[:120]!r} is a prefix, one file is needed."
+        )
     if getattr(ends[1], "is_prefix", False):
         destination += _name(ends[0], source)
         ends = ends[0], locations.parse(destination)
@@ -213,14 +218,17 @@ def _action(source: str, destination: str) -> tuple[Literal["upload", "download"
     if from_b2 and isinstance(ends[1], locations.RootPath | locations.LocalPath):
         return "download", destination
     raise InvalidLocation(
-        f"{source[:80]!r} cannot go to {destination[:80]!r}.", hint="One end must be in B2."
+        f"{locations.masked(source)[:80]!r} cannot go to {destination[:80]!r}.",
+        hint="One end must be in B2.",
     )
 
 
 def _name(source: Location, uri: str) -> str:
     name = source.name.rsplit("/", 1)[-1] if isinstance(source, B2File) else last_name(source)
     if not name or name in (".", ".."):
-        raise InvalidLocation(f"{uri[:120]!r} gives no name for a destination ending in '/'.")
+        raise InvalidLocation(
+            f"{locations.masked(uri)[:120]!r} gives no name for a destination ending in '/'."
+        )
     return name
 
 

@@ -18,9 +18,12 @@ from redis import Redis
 from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.errors import Failure, InvalidJob, JobNotFound
+from b2jobs.locations import InlineData, StagedBytes
 from b2jobs.redis import Door, unavailable
-from b2jobs.requests import ENDED, KINDS, Job, Priority, State
+from b2jobs.redis.pieces import Pieces, gone
+from b2jobs.requests import ENDED, KINDS, Job, Priority, State, Upload
 from b2jobs.signing import Ring, Signed, Submission
+from b2jobs.staging import Limits, Origin, staging
 
 MOST_REQUEST_BYTES = 1024 * 1024
 """Longest request that is accepted, as JSON; data of a job goes another way."""
@@ -30,7 +33,10 @@ _PAGE = 500
 
 @dataclass(frozen=True)
 class Record:
-    """One job as Redis has it. Times are aware and UTC; None where it has not happened."""
+    """One job as Redis has it. Times are aware and UTC; None where it has not happened.
+
+    staged_bytes: how many its producer handed over with it.
+    """
 
     id: str
     kind: str
@@ -40,6 +46,7 @@ class Record:
     priority: Priority = "normal"
     key: str = ""
     request: dict[str, Any] = field(default_factory=dict)
+    staged_bytes: int | None = None
     retry_seconds: float = 0.0
     attempts: int = 0
     lost: int = 0
@@ -87,20 +94,44 @@ class Records:
         self.ring = ring or Ring()
         self.root = key_prefix
         self.prefix = f"{key_prefix}b2jobs:"
+        self.timeout_seconds = timeout_seconds
         self.redis: Redis = connect(url, timeout_seconds)
         self.door = Door(self.redis, url, key_prefix)
+        self.pieces = Pieces(self.redis, self.door, self.prefix, url)
 
     def submit(
-        self, job_id: str, job: Job, *, delay_seconds: float = 0.0, origin: Signed | None = None
+        self,
+        job_id: str,
+        job: Job,
+        *,
+        delay_seconds: float = 0.0,
+        asked: Signed | None = None,
+        from_message: bool = False,
     ) -> str:
         """Write the record and ring, in one step; return the id of the job that now has the key.
 
         With *delay_seconds* the job waits that long before it is queued. Called again with
-        the same id it does nothing. *origin*: for whom a worker submits it.
+        the same id it does nothing. The content of a `data:` source is staged, so that it is
+        in no record; *from_message*: it is in Redis already and needs no room. *asked*: who
+        asked, and when, where a worker submits it.
 
         Raises:
-            InvalidJob: the request is longer than 1 MiB as JSON.
+            InvalidJob: `staged_gone`, `request_too_long`
+            QueueUnavailable: `staged_full` too.
         """
+        if not isinstance(job, Upload):
+            return self._submit(job_id, job, delay_seconds, asked)
+        source = job.source_location
+        if not isinstance(source, InlineData) or not source.content:
+            return self._submit(job_id, job, delay_seconds, asked)
+        origin, limits = Origin(content_type=source.content_type), Limits.of_environment()
+        with staging(self.pieces, origin, limits, counts=not from_message) as made:
+            made.add(source.content)
+            return self._submit(job_id, job.from_staged(made.location()), delay_seconds, asked)
+
+    def _submit(self, job_id: str, job: Job, delay_seconds: float, asked: Signed | None) -> str:
+        source = job.source_location if isinstance(job, Upload) else None
+        staged = source if isinstance(source, StagedBytes) else None
         request = json.dumps(job.arguments())
         if len(request) > MOST_REQUEST_BYTES:
             raise InvalidJob(
@@ -113,22 +144,25 @@ class Records:
             retry=job.retry,
             expires=job.expires,
             delay=delay_seconds,
-            origin=origin,
+            asked=asked,
         )
-        return str(
-            self.door.call(
-                "jobs/submit",
-                id=job_id,
-                kind=job.kind,
-                priority=job.priority,
-                key=job.key or None,
-                request=request,
-                signature=signature or None,
-                retry=job.retry,
-                expires=job.expires,
-                delay=delay_seconds,
-            )
+        first = self.door.call(
+            "jobs/submit",
+            id=job_id,
+            kind=job.kind,
+            priority=job.priority,
+            key=job.key or None,
+            request=request,
+            signature=signature or None,
+            retry=job.retry,
+            expires=job.expires,
+            delay=delay_seconds,
+            staged=staged.id if staged else None,
+            staged_bytes=staged.size if staged else None,
         )
+        if not first:
+            raise gone()
+        return str(first)
 
     def refuse(self, job_id: str, kind: str, arguments: dict[str, Any], failure: Failure) -> None:
         """Record a job that can never succeed as failed. Does nothing where it has a record."""
@@ -191,6 +225,7 @@ class Records:
         """Queue a failed or cancelled job again, with its budget anew; others are left alone.
 
         Raises:
+            InvalidJob: `staged_gone`: what its producer handed over went when it ended.
             JobNotFound
             SignatureRefused: the record is not what its producer signed, or was signed with a
                 key that is not here.
@@ -198,6 +233,8 @@ class Records:
         state = self.door.call("jobs/retry", id=job_id, signature=self.signed_anew(job_id) or None)
         if not state:
             raise JobNotFound(f"There is no job {job_id!r}.")
+        if state == "bytes_gone":
+            raise gone()
         return cast("State", state)
 
     def signed_anew(self, job_id: str) -> str:
@@ -212,8 +249,8 @@ class Records:
             return ""
         job = Submission(job_id, kind, priority, key, request)
         before = self.ring.check(job, signature, in_time=False)
-        origin = self.ring.origin(before.producer) if self.ring.is_workers else None
-        return self.ring.sign(job, retry=float(retry), origin=origin)
+        asked = self.ring.asked(before.producer) if self.ring.is_workers else None
+        return self.ring.sign(job, retry=float(retry), asked=asked)
 
     def listed(self, state: State, *, limit: int = 100) -> Iterator[Record]:
         """Records in *state*, the latest first, read in pages."""
@@ -294,6 +331,7 @@ def _record(values: dict[str, str]) -> Record:
         key=values.get("key", ""),
         signature=values.get("signature", ""),
         request=json.loads(values["request"]),
+        staged_bytes=int(values["staged_bytes"]) if "staged_bytes" in values else None,
         retry_seconds=float(values["retry"]),
         attempts=int(values["attempts"]),
         lost=int(values["lost"]),

@@ -283,8 +283,8 @@ class Schedules:
         now = time.time()
         schedule, _, producer = existing
         ring = self.records.ring
-        origin = ring.origin(producer) if ring.is_workers else None
-        job_id = self.records.submit(str(uuid.uuid4()), schedule.request(), origin=origin)
+        asked = ring.asked(producer) if ring.is_workers else None
+        job_id = self.records.submit(str(uuid.uuid4()), schedule.request(), asked=asked)
         while True:
             before = self.state(name)
             status = self.status_of(name, before)

@@ -139,16 +139,16 @@ class Ring:
         retry: float,
         expires: float | None = None,
         delay: float = 0.0,
-        origin: Signed | None = None,
+        asked: Signed | None = None,
     ) -> str:
         """The signature as the record has it; empty without keys.
 
-        *origin*: for workers, who submit for somebody else: for whom, when, and under which token.
+        *asked*: for workers, who submit for somebody else: for whom, when, and under which token.
         """
         key = self._own()
         if key is None:
             return ""
-        asked = origin or Signed(key.owner, secrets.token_hex(16), time.time())
+        asked = asked or Signed(key.owner, secrets.token_hex(16), time.time())
         said = Signed(asked.producer, asked.token, asked.at, delay, expires, retry)
         header = {"by": key.id, "for": said.producer, "at": said.at, "retry": retry}
         header |= {"delay": delay} if delay else {}
@@ -157,7 +157,7 @@ class Ring:
         start = f"{said.token} {int(said.ends)}"
         return f"{start} {self._submission_mac(key, submission, start, text)} {text}"
 
-    def origin(self, producer: str, token: str = "", at: float | None = None) -> Signed:
+    def asked(self, producer: str, token: str = "", at: float | None = None) -> Signed:
         """For whom a worker submits a job; *token*, where asked twice it must run once."""
         now = time.time() if at is None else at
         return Signed(producer, token or secrets.token_hex(16), now)

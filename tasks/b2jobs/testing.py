@@ -28,6 +28,7 @@ import b2jobs.aio
 from b2jobs import locations
 from b2jobs.async_client import AsyncClient
 from b2jobs.client import Client
+from b2jobs.ends import Ends
 from b2jobs.errors import Act, Failure, JobNotFound
 from b2jobs.handle import Handle
 from b2jobs.records import Record, Records
@@ -52,6 +53,14 @@ class RecordedJob:
     @property
     def state(self) -> State:
         return self._records.get(self.id).state
+
+    @property
+    def content(self) -> bytes | None:
+        """What an upload was handed: bytes, a path, a file or a `data:` location; else None."""
+        source = self.request.source_location if isinstance(self.request, Upload) else None
+        if isinstance(source, locations.StagedBytes):
+            return self._records.pieces.content(source.id)
+        return source.content if isinstance(source, locations.InlineData) else None
 
     def start(self, **progress: Any) -> None:
         """Let it run: `state()` says so, and `progress()` gives what is given here."""
@@ -83,6 +92,11 @@ class RecordingClient(Client):
     def records(self) -> Records:
         """The records, in memory."""
         return cast("Records", self.memory)
+
+    @cached_property
+    def ends(self) -> Ends | None:
+        """None: waits look by themselves."""
+        return None
 
     @cached_property
     def memory(self) -> MemoryRecords:
@@ -149,12 +163,19 @@ class MemoryRecords:
     """What `Records` does for a client and its handles, in memory. Thread-safe."""
 
     def __init__(self) -> None:
+        self.pieces = MemoryPieces()
         self.requests: dict[str, Job] = {}
         self.answers: dict[str, Answer] = {}
         self._records: dict[str, Record] = {}
         self._lock = threading.RLock()
 
     def submit(self, job_id: str, job: Job, *, delay_seconds: float = 0.0) -> str:
+        first = self._submit(job_id, job, delay_seconds)
+        if first != job_id and (staged := _staged(job)):
+            self.pieces.drop(staged.id)
+        return first
+
+    def _submit(self, job_id: str, job: Job, delay_seconds: float) -> str:
         with self._lock:
             first = next(
                 (r.id for r in self._records.values() if job.key and r.key == job.key), None
@@ -170,6 +191,7 @@ class MemoryRecords:
                 priority=job.priority,
                 key=job.key or "",
                 request=job.arguments(),
+                staged_bytes=staged.size if (staged := _staged(job)) else None,
                 retry_seconds=job.retry,
                 created=datetime.now(UTC),
             )
@@ -221,6 +243,28 @@ class MemoryRecords:
 
     def counts(self) -> dict[State, int]:
         return {state: sum(1 for _ in self.listed(state, limit=2**31)) for state in get_args(State)}
+
+
+class MemoryPieces:
+    """What `Pieces` does, in memory: what an application handed over, kept for the test."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, dict[int, bytes]] = {}
+
+    def put(self, staged: str, number: int, piece: bytes, *, most: int, all_: int | None) -> None:
+        del most, all_  # the one of a job is checked before
+        self._pieces.setdefault(staged, {})[number] = piece
+
+    def drop(self, staged: str) -> None:
+        self._pieces.pop(staged, None)
+
+    def content(self, staged: str) -> bytes:
+        return b"".join(self._pieces[staged].values())
+
+
+def _staged(request: Job) -> locations.StagedBytes | None:
+    source = request.source_location if isinstance(request, Upload) else None
+    return source if isinstance(source, locations.StagedBytes) else None
 
 
 def plausible_result(request: Job) -> Result:

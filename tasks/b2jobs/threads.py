@@ -73,6 +73,17 @@ class Threads:
         finally:
             thread.shutdown(wait=False)
 
+    async def each(self, begin: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
+        """What the iterator that *begin* makes yields, one by one; one more thread."""
+        thread = ThreadPoolExecutor(1, thread_name_prefix="b2jobs-long")
+        try:
+            loop = asyncio.get_running_loop()
+            items = await loop.run_in_executor(thread, begin)
+            while (item := await loop.run_in_executor(thread, next, items, None)) is not None:
+                yield item
+        finally:
+            thread.shutdown(wait=False)
+
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None or self._process != os.getpid():  # threads do not outlive a fork
             self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="b2jobs")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -17,6 +18,7 @@ from typing import cast
 import pytest
 from redis import Redis
 
+from b2jobs.errors import JobFailed
 from b2jobs_worker.start.redis_use import of_kind
 from support.emulator import LocalB2
 from support.installation import Installation
@@ -229,6 +231,56 @@ def test_a_death_later_is_made_good(installation: Installation) -> None:
             os.kill(pid, signal.SIGKILL)
     eventually(lambda: worker.output().count(" ready.") == 3, timeout=100, what=worker.output)
     assert worker.stop() == 0
+
+
+def test_a_worker_that_is_stopped_while_it_starts_has_not_failed(
+    installation: Installation,
+) -> None:
+    """A process that knew no signals yet made the worker end with 15, and systemd saw a failure."""
+    few = {"B2JOBS_PROCESSES": "1", "B2JOBS_RESERVED_SLOTS": "0"}
+    workers = [installation.start_worker(f"w{i}", **few) for i in range(6)]
+    deaths = Counter[bool]()
+    for worker in workers:
+        eventually(lambda worker=worker: children(worker.pid), timeout=60, what=worker.output)
+        pause = 0.1 if worker is workers[0] else 0.5  # each at another moment of its start
+        time.sleep(pause)
+        deaths[" ready." not in worker.output()] += 1
+        worker.signal(signal.SIGTERM)
+    assert [worker.wait(60) for worker in workers] == [0] * len(workers)
+    assert deaths[True] >= 2
+    assert not installation.redis.zrange(f"{installation.key_prefix}b2jobs:running", 0, -1)
+
+
+def test_a_job_that_kills_processes_does_not_end_the_worker(installation: Installation) -> None:
+    """A process that has taken jobs has started, however soon one of them kills it."""
+    worker = installation.start(
+        *(sys.executable, "-m", "b2jobs_worker", "--start-tries", "1"),
+        name="worker",
+        B2JOBS_PROCESSES="1",
+        B2JOBS_RESERVED_SLOTS="0",
+        PYTHONPATH=f"{deadly_uploads(installation.folder)}:{installation.env()['PYTHONPATH']}",
+    )
+    poison = installation.client.upload("data:,x", "b2://some-bucket/x")
+
+    with pytest.raises(JobFailed, match="worker_lost"):
+        poison.wait(240)
+
+    assert worker.output().count("starting it again") == 2
+    assert worker.status is None
+    assert worker.stop() == 0
+
+
+def deadly_uploads(folder: Path) -> Path:
+    """A PYTHONPATH with which every upload kills its process."""
+    package = folder / "deadly"
+    package.mkdir()
+    (package / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "if 'b2jobs_worker' in ' '.join(sys.orig_argv):\n"
+        "    from b2jobs_worker import transfer\n"
+        "    transfer.RUN['upload'] = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    return package
 
 
 @pytest.mark.parametrize("command", ["demo", "up"])

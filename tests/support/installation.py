@@ -142,9 +142,15 @@ class Installation:
         What is meant to stay: the records, their results, the shelves that list them, and
         what Celery keeps to know its queues.
         """
-        meant = ("b2jobs:job:", "b2jobs:key:", "celery-task-meta-", "_kombu.binding")
+        meant = (
+            "b2jobs:job:",
+            "b2jobs:key:",
+            "b2jobs:worker:",
+            "celery-task-meta-",
+            "_kombu.binding",
+        )
         named = {f"b2jobs:{name}" for name in ("succeeded", "failed", "cancelled")}
-        living = {"b2jobs:workers", "b2jobs:keeper", "b2jobs:retention", "b2jobs:used"}
+        living = {f"b2jobs:{name}" for name in ("workers", "keeper", "retention", "events", "used")}
         return {
             key for key in self.keys() if not key.startswith(meant) and key not in named | living
         }

@@ -103,7 +103,13 @@ def test_the_awaitable_twin_is_complete(kind: type, twin: type) -> None:
 
 def parameters(method: Any) -> list[tuple[str, Any, Any, Any]]:
     return [
-        (each.name, each.kind, each.default, each.annotation)
+        # What only a coroutine can read is the twins' own.
+        (
+            each.name,
+            each.kind,
+            each.default,
+            str(each.annotation).replace("AwaitedSource", "Handed"),
+        )
         for each in inspect.signature(method).parameters.values()
     ]
 

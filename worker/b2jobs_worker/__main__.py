@@ -30,6 +30,8 @@ RESTART_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 START_TRIES = 4
 START_FAILED, CANNOT_START = 1, 2
+STOPPED = {-signal.SIGTERM, -signal.SIGQUIT, -signal.SIGKILL}
+"""How a process ends that is told to stop before it knows signals, or is not waited for."""
 
 logger = logging.getLogger("b2jobs_worker")
 
@@ -149,7 +151,7 @@ class Parent:
                 *(failed.plan.name, failed.process.returncode, failed.failed_starts),
             )
             return START_FAILED
-        return max(abs(status) for status in statuses)
+        return max(0 if status in STOPPED else abs(status) for status in statuses)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del frame
@@ -166,6 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 stopped as it was told, 1 a process could not be started, 2 it cannot start as things are.
     """
     given = _options().parse_args(arguments)
+    if not given.check:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(0))  # until there are processes to stop
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

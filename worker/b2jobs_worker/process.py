@@ -59,8 +59,8 @@ def attempt(module: str, parent: str) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    shutdown.end_with_parent(int(parent))
     signal.signal(signal.SIGTERM, lambda *_: shutdown.begin(current().grace_seconds))
+    shutdown.end_with_parent(int(parent))
     app: Any = importlib.import_module(module).app
     app.loader.import_default_modules()
     claim = Claim(**json.load(sys.stdin))

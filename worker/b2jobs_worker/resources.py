@@ -63,7 +63,7 @@ class Resources:
             bytes_per_second=settings.bytes_per_second,
             url=settings.redis_url,
         )
-        made = transfer.build_context(settings, governor=governor)
+        made = transfer.build_context(settings, governor=governor, pieces=self.records.pieces)
         # What is loaded by now stays: the collector need not walk it again and again, which
         # would be a sixth of what a small upload costs.
         gc.collect()

@@ -77,8 +77,8 @@ class ScheduleChore:
         key = schedule.key(slot)
         name = str(uuid.uuid5(_NAMESPACE, f"{self.records.prefix}{key}"))
         # The slot's own time and token: a state that is put back does not run it twice.
-        origin = self.records.ring.origin(listed.producer, uuid.UUID(name).hex, slot)
-        job_id = self.records.submit(name, schedule.request(key), origin=origin)
+        asked = self.records.ring.asked(listed.producer, uuid.UUID(name).hex, slot)
+        job_id = self.records.submit(name, schedule.request(key), asked=asked)
         status.add(Run(slot, "queued", job_id))
         logger.info("schedule %s: slot %s is job %s", schedule.name, key, job_id)
 

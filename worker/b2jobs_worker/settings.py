@@ -168,6 +168,32 @@ class Settings(BaseSettings):
         description="How long failed jobs are kept to be understood and tried again. "
         "About 2 KB each.",
     )
+    staged_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=0,
+        description="Most bytes that a producer may hand over with one job (`upload` of bytes, a "
+        "path or a file object). They are in Redis until the job ends. Producers read it too; the "
+        "lower value counts.",
+    )
+    staged_all_bytes: int = Field(
+        0,
+        ge=0,
+        description="Most handed-over bytes of all jobs together; 0 is half of Redis's "
+        "`maxmemory`, or 1 GiB where it has none. Producers read it too; the lower value counts.",
+    )
+    keep_staged_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="How long the handed-over bytes of a failed job are kept, so that it can be "
+        "tried again (`b2jobs job retry`). They count as long.",
+    )
+    keep_events: int = Field(
+        100_000,
+        ge=0,
+        le=10_000_000,
+        description="How many events (`b2jobs events`) are kept, the latest ones. About 130 bytes "
+        "each, three a job. 0 writes none.",
+    )
     reserved_slots: int = Field(
         2,
         ge=0,

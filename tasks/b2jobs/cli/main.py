@@ -26,6 +26,7 @@ COMMANDS = {
     },
     "Follow and steer": {
         "job": "b2jobs.cli.job:job",
+        "events": "b2jobs.cli.events:events",
         "batch": "b2jobs.cli.batch:batch",
         "schedule": "b2jobs.cli.schedule:schedule",
     },

@@ -12,9 +12,18 @@ Keys, behind the prefix and `b2jobs:`
     waiting           sorted set of ids by the time they are due
     succeeded, failed, cancelled   sorted sets of ids by the time they ended
     workers, keeper   who lives, by the time of its last sign; who leads
-    retention         hash: how many seconds results and failures are kept
+    retention         hash: how many seconds results and failures are kept, how many events, and
+                      how many bytes producers may hand over
     used              sorted set of the tokens of signatures whose job has ended, by how long they
                       would be good
+    events            stream: what happened to jobs, the latest (docs/events.md)
+
+    staged:ID         hash: number -> piece of the bytes a producer handed over; `job`: whose they
+                      are, empty while they are written
+    staged            hash: id of staged bytes -> how many
+    staged_bytes      how many there are of them all
+    staging           sorted set of their ids by the time they are looked at, and dropped if no
+                      job that goes on has them
 
     batch:ID          hash: cursor, counters, flags, where spilled parts of the ledger are
     batch:ID:packs    sorted set of the packs under way by their number

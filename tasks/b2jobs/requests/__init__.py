@@ -4,7 +4,7 @@ from b2jobs.requests.accounts import Bucket, Check
 from b2jobs.requests.batches import Batch, Pack, ReadLedger, Verify
 from b2jobs.requests.files import Delete, Hide, Remove, Share
 from b2jobs.requests.job import DEFAULT_RETRY_SECONDS, ENDED, IfExists, Job, Priority, State
-from b2jobs.requests.kinds import KINDS, RESULTS, build
+from b2jobs.requests.kinds import KINDS, PUBLIC_KINDS, RESULTS, build
 from b2jobs.requests.syncs import Sync
 from b2jobs.requests.transfers import Copy, Download, Upload, check_info, last_name
 
@@ -21,6 +21,7 @@ __all__ = [
     "IfExists",
     "Job",
     "KINDS",
+    "PUBLIC_KINDS",
     "Pack",
     "Priority",
     "RESULTS",

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from b2jobs import locations
 from b2jobs.errors import InvalidJob
 from b2jobs.locations import InvalidLocation
 from b2jobs.requests.accounts import Bucket, Check
@@ -45,6 +46,9 @@ _TABLE: tuple[tuple[type[Job], type[Result] | None], ...] = (
     (Remove, DeleteResult),
 )
 KINDS: dict[str, type[Job]] = {job.kind: job for job, _ in _TABLE}
+INTERNAL = ("pack", "ledger", "remove")
+"""What no user asks for: parts of batches, and what fetches their ledger."""
+PUBLIC_KINDS = tuple(kind for kind in KINDS if kind not in INTERNAL)
 RESULTS: dict[str, type[Result]] = {job.kind: result for job, result in _TABLE if result}
 
 
@@ -90,5 +94,12 @@ def _invalid(kind: str, error: ValidationError) -> InvalidJob:
             return InvalidJob(f"{kind} needs the argument {field!r}.", field=field)
         case _:
             reason = str(cause) if cause else first["msg"]
-            given = "" if not field else f" is {repr(first['input'])[:120]}:"
+            given = f" is {_shown(first['input'])}:" if field else ""
             return InvalidJob(f"{field or kind}{given} {reason}.", field=field)
+
+
+def _shown(given: Any) -> str:
+    """What was given, shortened; never the content that somebody wants to have stored."""
+    if isinstance(given, bytes | bytearray | memoryview):
+        return f"{len(given)} bytes"
+    return repr(locations.masked(given) if isinstance(given, str) else given)[:120]

@@ -13,6 +13,7 @@ from b2jobs.locations import (
     LocalPath,
     Location,
     RootPath,
+    StagedBytes,
     StoreObject,
     WebFile,
 )
@@ -53,7 +54,7 @@ def one_of(text: str, *allowed: type[Location]) -> Uri:
     uri = Uri.of(text)
     if not isinstance(uri.location, allowed):
         raise InvalidLocation(
-            f"{text[:120]!r} cannot stand here.",
+            f"{locations.masked(text)[:120]!r} cannot stand here.",
             hint="Allowed are " + ", ".join(_SCHEMES[kind] for kind in allowed) + ".",
         )
     return uri
@@ -72,7 +73,7 @@ def single(text: str, *allowed: type[Location]) -> Uri:
     uri = Uri.of(text)
     if not isinstance(uri.location, allowed) or _is_prefix(uri):
         raise InvalidLocation(
-            f"{text[:120]!r} cannot stand here.",
+            f"{locations.masked(text)[:120]!r} cannot stand here.",
             hint="Name one file: data://ROOT/file.csv or b2://BUCKET/file.jsonl.gz.",
         )
     return uri
@@ -82,7 +83,7 @@ def prefix(text: str, *allowed: type[Location]) -> Uri:
     uri = Uri.of(text)
     if not isinstance(uri.location, allowed) or not _is_prefix(uri):
         raise InvalidLocation(
-            f"{text[:120]!r} is not a prefix that can stand here.",
+            f"{locations.masked(text)[:120]!r} is not a prefix that can stand here.",
             hint="End it with '/': data://ROOT/folder/ or b2://BUCKET/folder/.",
         )
     return uri
@@ -93,7 +94,7 @@ def folder(text: str, *allowed: type[Location]) -> Uri:
     uri = Uri.of(text)
     if not isinstance(uri.location, allowed):
         raise InvalidLocation(
-            f"{text[:120]!r} cannot be a side of a sync.",
+            f"{locations.masked(text)[:120]!r} cannot be a side of a sync.",
             hint="Write b2://BUCKET/folder/ and data://ROOT/folder/.",
         )
     said = f"{str(uri.location).removesuffix('/')}/"
@@ -117,4 +118,5 @@ _SCHEMES: dict[type[Location], str] = {
     WebFile: "https://host/path",
     StoreObject: "s3://BUCKET/key",
     InlineData: "data:;base64,...",
+    StagedBytes: "bytes, a pathlib.Path or a file object",
 }

@@ -18,12 +18,13 @@ from b2jobs.locations import (
     LocalPath,
     Location,
     RootPath,
+    StagedBytes,
     StoreObject,
     WebFile,
 )
 from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS, modified_millis, sha1_hex
 from b2jobs.requests.job import IfExists, Job
-from b2jobs.requests.places import Located, one_file, one_of
+from b2jobs.requests.places import Located, Uri, one_file, one_of
 
 _INFO_KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,50}\Z")
 _RANGE = re.compile(r"(\d+)-(\d*)\Z")
@@ -55,7 +56,7 @@ ContentType = Annotated[
 ]
 
 
-UploadSource = RootPath | LocalPath | WebFile | StoreObject | InlineData
+UploadSource = RootPath | LocalPath | WebFile | StoreObject | InlineData | StagedBytes
 
 
 class Upload(Job):
@@ -78,7 +79,7 @@ class Upload(Job):
     @field_validator("source")
     @classmethod
     def _source(cls, uri: str) -> str:
-        return one_of(uri, RootPath, LocalPath, WebFile, StoreObject, InlineData)
+        return one_of(uri, RootPath, LocalPath, WebFile, StoreObject, InlineData, StagedBytes)
 
     @field_validator("destination")
     @classmethod
@@ -90,9 +91,7 @@ class Upload(Job):
     def _info(cls, info: dict[str, str]) -> dict[str, str]:
         return check_info(info)
 
-    source_location: ClassVar = Located[RootPath | LocalPath | WebFile | StoreObject | InlineData](
-        "source"
-    )
+    source_location: ClassVar = Located[UploadSource]("source")
     destination_location: ClassVar = Located[B2File]("destination")
 
     @model_validator(mode="after")
@@ -118,6 +117,10 @@ class Upload(Job):
             )
         locations.check_b2_name(destination.name + name)
         return B2File(destination.bucket, destination.name + name)
+
+    def from_staged(self, staged: StagedBytes) -> Self:
+        """The same upload of bytes that have been staged."""
+        return self.model_copy(update={"source": Uri.of(str(staged))})
 
 
 class Download(Job):
@@ -216,7 +219,9 @@ def last_name(source: Location) -> str | None:
             return path.rsplit("/", 1)[-1] or None
         case WebFile(url=url):
             return _decoded(url.split("?")[0].split("#")[0].rsplit("/", 1)[-1]) or None
-        case InlineData(content=b""):
+        case StagedBytes(name=str(name)) if name:
+            return name
+        case InlineData(content=b"") | StagedBytes(size=0):
             return ".bzEmpty"
         case _:
             return None

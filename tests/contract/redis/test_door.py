@@ -33,7 +33,15 @@ CALLS: dict[str, dict[str, Any]] = {
     "jobs/refuse": {"kind": "upload", "request": "{}", **ENDING},
     "jobs/follow": {"first": "queued"},
     "jobs/tell": {"meta": META, "keep": 60},
-    "jobs/claim": {"id": "queued", "worker": "w", "lease": 60, "random": "s", **ENDING, "keep": 60},
+    "jobs/claim": {
+        "id": "queued",
+        "worker": "w",
+        "lease": 60,
+        "random": "s",
+        "longest": 99,
+        **ENDING,
+        "keep": 60,
+    },
     "jobs/beat": {"lease": 60, "held": [{"id": "b", "fence": "1:r", "progress": "{}"}]},
     "jobs/journal": {**OWNED, "fields": {"part": "1"}},
     "jobs/finish": {**OWNED, "state": "failed", **ENDING, "keep": 60},
@@ -46,6 +54,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "keeper/ring_due": {"most": 9},
     "keeper/ring_unheard": {"most": 9},
     "keeper/forget": {"most": 9, "results": 1, "failures": 1},
+    "keeper/sweep_staged": {"most": 9},
     "keeper/gather": {"most": 9},
     "keeper/forward": {"queue": "celery", "most": 9},
     "batches/pause": {"id": "b"},
@@ -74,6 +83,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "packs/seal": {**PACKED, "number": 1},
     "packs/pause": PACKED,
     "packs/disown": {"pack": "p", "made": [[5, "v"]]},
+    "staged/put": {"id": "s", "number": 0, "most": 9, "all": 0},
+    "staged/drop": {"id": "s"},
     "celery/keep_copy": {"index": "i", "copies": "c", "tag": "t", "at": 1.5},
     "celery/bind": {"sets": ["a", "b"], "member": "m"},
     "fleet/hold_pair": {"pair": "x", "keep": 60},
@@ -128,7 +139,7 @@ def test_a_full_redis_refuses_what_adds_work_and_nothing_else(own_scripts: Scrip
     refused = {name for name, answer in said.items() if answer == "refuses"}
     assert refused == {
         *("jobs/submit", "jobs/retry", "jobs/refuse", "jobs/follow"),
-        *("batches/retry", "batches/feed", "fleet/swap_schedule"),
+        *("batches/retry", "batches/feed", "fleet/swap_schedule", "staged/put"),
     }
 
 

@@ -94,7 +94,7 @@ def register(records: Records, message: Any, task: str, job_id: str) -> None:
     try:
         check_job_id(job_id)
         sent = _read(message, sent)
-        origin = _signed(records, message, sent)
+        asked = _signed(records, message, sent)
         job = _requested(sent)
         delay = max(0.0, _seconds_until(sent.headers.get("eta")) or 0.0)
         if delay > _LONGEST_DELAY_SECONDS:
@@ -109,7 +109,7 @@ def register(records: Records, message: Any, task: str, job_id: str) -> None:
         refuse(records, sent, unreadable(f"{type(error).__name__}: {error}"))
         return
     try:
-        first = records.submit(job_id, job, delay_seconds=delay, origin=origin)
+        first = records.submit(job_id, job, delay_seconds=delay, asked=asked, from_message=True)
     except InvalidJob as error:
         refuse(records, sent, error)
         return

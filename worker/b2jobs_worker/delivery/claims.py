@@ -237,9 +237,12 @@ class Claims:
             )
         )
 
-    def hand_back(self, claim: Claim) -> bool:
-        """Queue the job again, in front, for another worker. False: not ours any more."""
-        return bool(self._call("jobs/hand_back", id=claim.job_id, fence=claim.fence))
+    def hand_back(self, claim: Claim, losses: int = 0) -> bool:
+        """Queue the job again, in front, for another worker. False: not ours any more.
+
+        *losses* stay known of a job that was not tried.
+        """
+        return bool(self._call("jobs/hand_back", id=claim.job_id, fence=claim.fence, losses=losses))
 
     def ring_again(self, job_id: str) -> None:
         """Pass a doorbell on that this process does not answer."""

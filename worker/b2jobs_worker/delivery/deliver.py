@@ -54,7 +54,11 @@ def deliver(
     delivery = Delivery(claim, work, claims, leases)
     if claim.is_suspect and not claim.is_cancelled:
         with delivery.held():
-            run_in_own_process(claim, module, started=delivery.let_go)
+            if not run_in_own_process(claim, module, started=delivery.let_go):
+                until_redis_answers(
+                    lambda: claims.hand_back(claim, losses=claim.losses),
+                    give_up=shutdown.grace_is_over,
+                )
     else:
         delivery.run()
     return delivery.outcome or claims.outcome(job_id)

@@ -22,13 +22,19 @@ from b2jobs_worker.settings import Settings
 
 ROUND_SECONDS = 1.0
 LEAD_SECONDS = 5.0
-MOST_PER_CALL = {"take_back": 100, "ring_due": 100, "ring_unheard": 100, "forget": 2000}
+MOST_PER_CALL = {
+    "take_back": 100,
+    "ring_due": 100,
+    "ring_unheard": 100,
+    "forget": 2000,
+    "sweep_staged": 20,
+}
 CALLS_PER_ROUND = 20
 FORWARD_MOST = 200
 
 logger = logging.getLogger(__name__)
 
-Chore = Literal["take_back", "ring_due", "ring_unheard", "forget"]
+Chore = Literal["take_back", "ring_due", "ring_unheard", "forget", "sweep_staged"]
 
 
 CHORES: list[Callable[[Settings, Records], Callable[[], None]]] = []
@@ -54,6 +60,12 @@ class Keeper:
             "results": settings.keep_results_seconds,
             "failures": settings.keep_failures_seconds,
         }
+        self._limits = {
+            "events": settings.keep_events,
+            "staged": settings.keep_staged_seconds,
+            "staged_most": settings.staged_bytes,
+            "staged_all": settings.staged_all_bytes,
+        }
 
     def round(self) -> bool:
         """Show that this worker lives and, when leading, do what is due. Whether it leads.
@@ -63,12 +75,13 @@ class Keeper:
         """
         call = self.records.door.call
         own = {"token": self._token, "lead": LEAD_SECONDS, "worker": self.worker}
-        if not call("keeper/lead", **own, **self._kept):
+        if not call("keeper/lead", **own, **self._kept, **self._limits):
             return False
         lost = self._sweep("take_back") if self._may_judge() else 0
         due = self._sweep("ring_due")
         rung = self._sweep("ring_unheard")
         self._sweep("forget", **self._kept)
+        self._sweep("sweep_staged")
         if self.settings.foreign_queue:
             call("keeper/forward", queue=self.settings.foreign_queue, most=FORWARD_MOST)
         call("keeper/gather", most=FORWARD_MOST)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 
 from b2jobs.errors import CallerError, JobError, OperatorError, PassingError, Wait
-from b2jobs_worker.sources.port import Problem
+from b2jobs_worker.sources.port import Digested, Problem, Source
 
 DISK_FULL_WAIT_SECONDS = 60.0
 
@@ -111,6 +111,20 @@ def source_not_a_file(uri: str) -> CallerError:
         f"{uri} is not a regular file.",
         hint="Pipes, sockets and devices cannot be uploaded; write a file first.",
     )
+
+
+def check_digest(source: Source, sha1: str) -> None:
+    """Refuse to store bytes with this SHA-1 as *source* where they must have another.
+
+    Raises:
+        CallerError: `staged_damaged`
+    """
+    if isinstance(source, Digested) and source.sha1 != sha1:
+        raise CallerError(
+            "staged_damaged",
+            f"The bytes of {source.uri} have the SHA-1 {sha1}: they are not what was handed over.",
+            hint="Upload them again. Nothing was stored.",
+        )
 
 
 def source_changed(uri: str) -> PassingError:

@@ -10,21 +10,28 @@ from b2jobs.locations import (
     LocalPath,
     Location,
     RootPath,
+    StagedBytes,
     StoreObject,
     WebFile,
 )
+from b2jobs.redis.pieces import Pieces
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.inline import InlineSource
 from b2jobs_worker.sources.local import LocalSource
 from b2jobs_worker.sources.port import Sink, Source
 from b2jobs_worker.sources.roots import StorePlace, place
 from b2jobs_worker.sources.sink import LocalSink
+from b2jobs_worker.sources.staged import StagedSource
 from b2jobs_worker.sources.stores import open_object
 from b2jobs_worker.sources.web import WebSource
 
 
-def open_source(location: str | Location, settings: Settings) -> Source:
+def open_source(
+    location: str | Location, settings: Settings, pieces: Pieces | None = None
+) -> Source:
     """Open what *location* names for reading; the caller closes it.
+
+    *pieces*: where staged bytes are read.
 
     Raises:
         JobError: whatever the place says; see docs/sources.md for the codes.
@@ -42,6 +49,8 @@ def open_source(location: str | Location, settings: Settings) -> Source:
             return WebSource(location, settings)
         case InlineData():
             return InlineSource(location)
+        case StagedBytes() if pieces is not None:
+            return StagedSource(location, pieces)
         case _:
             raise _not_served(location, "source")
 

@@ -91,6 +91,14 @@ class Descriptor(Protocol):
     def fileno(self) -> int: ...
 
 
+@runtime_checkable
+class Digested(Protocol):
+    """A source whose SHA-1 is known before it is read: nothing else of it may be stored."""
+
+    @property
+    def sha1(self) -> str: ...
+
+
 class Sink(Protocol):
     """The target of one download: written beside it, renamed into place when it is right."""
 

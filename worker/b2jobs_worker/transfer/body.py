@@ -56,8 +56,8 @@ class SourceBody:
                 yield chunk
             if stream.read(1):
                 raise source_changed(self._source.uri)
-        self._before_commit()
         self.sha1 = sha1.hexdigest()
+        self._before_commit()
         self.is_complete = True
         yield self.sha1.encode()
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from b2jobs.errors import OperatorError
 from b2jobs.locations import Location
+from b2jobs.redis.pieces import Pieces
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import Accounts
 from b2jobs_worker.b2.client import B2Client
@@ -53,9 +54,16 @@ class Context:
         return B2Client(self.accounts, account, attempt, Meter(self.prices))
 
 
-def build(settings: Settings, *, governor: Governor | None = None, durable: bool = True) -> Context:
+def build(
+    settings: Settings,
+    *,
+    governor: Governor | None = None,
+    pieces: Pieces | None = None,
+    durable: bool = True,
+) -> Context:
     """The context of a worker with *settings*. Reads no secrets yet.
 
+    *pieces*: where the bytes that producers hand over are read.
     *durable*: downloads are flushed to the disk before they take their name; see `LocalSink`.
     """
     return Context(
@@ -64,7 +72,7 @@ def build(settings: Settings, *, governor: Governor | None = None, durable: bool
         ),
         settings=settings,
         prices=_prices(settings),
-        open_source=partial(open_source, settings=settings),
+        open_source=partial(open_source, settings=settings, pieces=pieces),
         open_sink=lambda location, job_id, replaces=None: open_sink(
             location, settings, job_id, durable=durable, replaces=replaces
         ),

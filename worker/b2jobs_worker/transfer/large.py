@@ -13,7 +13,7 @@ from b2jobs.metadata import LARGE_FILE_SHA1
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.sources.failures import source_changed
+from b2jobs_worker.sources.failures import check_digest, source_changed
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import checkpoint, parts, small
 from b2jobs_worker.transfer.checkpoint import Checkpoint, LargeFile
@@ -76,6 +76,7 @@ class LargeUpload:
 
     def _finish(self, new: NewFile, pump: Pump, file_id: str) -> tuple[FileVersion, str]:
         sha1 = pump.sha1
+        check_digest(self._source, sha1)
         if new.info.get(LARGE_FILE_SHA1, sha1) != sha1:
             raise source_changed(self._source.uri)
         self._attempt.progress("finishing", pump.done_bytes, self._source.size)

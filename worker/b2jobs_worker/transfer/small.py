@@ -7,8 +7,8 @@ import hashlib
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.sources.failures import source_changed
-from b2jobs_worker.sources.port import Source
+from b2jobs_worker.sources.failures import check_digest, source_changed
+from b2jobs_worker.sources.port import Digested, Source
 from b2jobs_worker.transfer.body import DIGITS_AT_END, DIGITS_BYTES, BufferBody, SourceBody
 from b2jobs_worker.transfer.committed import Content
 from b2jobs_worker.transfer.target import NewFile
@@ -24,10 +24,13 @@ def send(
     if size <= WHOLE_BYTES:
         content = _read_whole(source, size, attempt)
         source.check_unchanged()
+        if isinstance(source, Digested):
+            check_digest(source, hashlib.sha1(content, usedforsecurity=False).hexdigest())
         return send_content(client, attempt, content, new)
 
     def before_commit() -> None:
         source.check_unchanged()
+        check_digest(source, body.sha1)
         attempt.guard()
 
     new.committed.before_first_try()

@@ -13,7 +13,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.sources.port import Source
+from b2jobs_worker.sources.port import Digested, Source
 from b2jobs_worker.transfer import committed, small, target
 from b2jobs_worker.transfer.committed import Committed
 from b2jobs_worker.transfer.context import Context, Usage
@@ -72,6 +72,7 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
     bucket = client.bucket(file.bucket)
     with contextlib.closing(context.open_source(request.source_location)) as source:
         large = LargeUpload(client, attempt, context, source)
+        handed_over = source.sha1 if isinstance(source, Digested) else None
         new = _new(request, client, attempt, source, bucket, file.name)
         large.unfinished.believe(new.committed)
         standing = target.look(
@@ -80,14 +81,15 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
             new,
             request.if_exists,
             size=source.size,
-            sha1=lambda: large.known_sha1 or target.read_digest(source, attempt),
+            sha1=lambda: handed_over or large.known_sha1 or target.read_digest(source, attempt),
             left=large.unfinished.left,
         )
         version = standing.ours or standing.same
         if version is not None:
             sha1 = standing.sha1 or large.known_sha1 or version.sha1
         else:
-            version, sha1 = _send(request, client, attempt, source, large, new, standing.sha1)
+            known = standing.sha1 or handed_over
+            version, sha1 = _send(request, client, attempt, source, large, new, known)
     if request.if_exists == "replace":
         committed.remove_older(client, attempt, bucket, version)
     return result(

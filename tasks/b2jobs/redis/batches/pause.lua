@@ -6,6 +6,8 @@
 -- include shared/batch
 local state = field(given.id, 'state')
 if not is_open(state) then return state end
-redis.call('HSET', batch_key(given.id), 'paused', '1')
+if redis.call('HSET', batch_key(given.id), 'paused', '1') == 1 then
+  event(given.id, field(given.id, 'kind'), 'paused')
+end
 wake(given.id, 'paused')
 return state

@@ -7,6 +7,7 @@
 local id = given.id
 local state = field(id, 'state')
 if state == '' or redis.call('HDEL', batch_key(id), 'paused') == 0 then return state end
+event(id, field(id, 'kind'), 'resumed')
 wake_packs(id, 'paused')
 wake(id, 'paused')
 return field(id, 'state')

@@ -17,6 +17,7 @@ for _, held in ipairs(given.held) do
     if state == 'queued' then
       move(id, 'running', ends)
       redis.call('HINCRBY', job_key(id), 'lost', -1)
+      event(id, field(id, 'kind'), 'regained')
     else
       redis.call('ZADD', P .. 'running', ends, id)
     end

@@ -13,5 +13,6 @@ if state ~= 'running' and tonumber(field(id, 'attempts')) == 0 then
 end
 -- An attempt may have left something unfinished: a worker removes it, then the job ends.
 redis.call('HSET', job_key(id), 'cancel', '1')
+event(id, field(id, 'kind'), 'cancelling')
 if state == 'waiting' then enqueue(id, true) end
 return field(id, 'state')

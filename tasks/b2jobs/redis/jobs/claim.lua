@@ -20,16 +20,22 @@ local result = redis.call('GET', ROOT .. 'celery-task-meta-' .. id)
 if result and string.find(result, '"status": ?"REVOKED"') then
   redis.call('HSET', job_key(id), 'cancel', '1')
 end
-if started == '' then started = seconds(NOW) end
+local is_first = started == ''
+if is_first then started = seconds(NOW) end
 local attempts = redis.call('HINCRBY', job_key(id), 'attempts', 1)
 local fence = attempts .. ':' .. given.random
 redis.call('HDEL', job_key(id), 'progress')
 move(id, 'running', seconds(NOW + given.lease), 'started', started, 'worker', given.worker,
      'fence', fence, 'unheard', 0)
+local kind, losses = field(id, 'kind'), field(id, 'lost')
+-- A planner leaves its slot and takes it again many times a minute: its batch goes on meanwhile.
+if is_first or losses ~= '0' or (kind ~= 'batch' and kind ~= 'sync') then
+  event(id, kind, 'started', {attempt = attempts, losses = tonumber(losses), worker = given.worker})
+end
 local request = redis.call('HSTRLEN', job_key(id), 'request') <= given.longest
   and field(id, 'request') or ''
 local token = token_of(id)
-return {'claimed', fence, tostring(attempts), field(id, 'kind'), request,
-        seconds(NOW - (tonumber(started) or NOW)), field(id, 'retry'), field(id, 'lost'),
+return {'claimed', fence, tostring(attempts), kind, request,
+        seconds(NOW - (tonumber(started) or NOW)), field(id, 'retry'), losses,
         field(id, 'cancel'), field(id, 'priority'), field(id, 'key'), field(id, 'signature'),
         token and redis.call('ZSCORE', P .. 'used', token) and 1 or 0}

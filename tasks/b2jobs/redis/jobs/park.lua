@@ -9,4 +9,9 @@ if not owns(id, given.fence) then return 0 end
 let_go(id)
 wait(id, given.reason, given.delay)
 redis.call('HSET', job_key(id), 'failure', given.failure)
+local told = {reason = given.reason, code = code_of(given.failure), ['until'] = field(id, 'until')}
+local kind = field(id, 'kind')
+local batch = kind == 'pack' and string.match(id, '^(.+)%.p%d+$')
+if not batch then event(id, kind, 'waiting', told)
+elseif may_tell(batch, 'waiting') then event(batch, field(batch, 'kind'), 'waiting', told) end
 return 1

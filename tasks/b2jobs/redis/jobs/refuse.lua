@@ -7,5 +7,5 @@
 local id = given.id
 if redis.call('EXISTS', job_key(id)) == 1 then return 0 end
 create(id, {kind = given.kind, priority = 'normal', request = given.request, retry = 0})
-finish(id, 'failed', given)
+finish(id, 'failed', given, 'refused')
 return 1

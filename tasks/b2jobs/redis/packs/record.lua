@@ -26,4 +26,5 @@ for name, amount in pairs(counts) do redis.call('HINCRBY', key, name, amount) en
 if next(counts) then redis.call('HSET', job_key(pack), 'lost', 0) end
 for name, calls in pairs(given.calls) do redis.call('HINCRBY', key, 'calls_' .. name, calls) end
 if given.dollars ~= '0' then redis.call('HINCRBYFLOAT', key, 'dollars', given.dollars) end
+if next(counts) then tell_progress(given.batch) end
 return standing(given.batch)

@@ -35,6 +35,24 @@ local function standing(batch)
   return 'ok'
 end
 
+-- How far a batch is, for whoever follows it.
+local STATUSES = {'transferred', 'unchanged', 'deleted', 'hidden', 'failed', 'cancelled'}
+local function tell_progress(batch)
+  if not may_tell(batch, 'progress') then return end
+  local names = {'planned', 'moved_bytes'}
+  for _, status in ipairs(STATUSES) do table.insert(names, 'n:' .. status) end
+  local found = redis.call('HMGET', batch_key(batch), unpack(names))
+  local outcomes, finished = {}, 0
+  for n, status in ipairs(STATUSES) do
+    local count = tonumber(found[n + 2] or 0)
+    if count > 0 then outcomes[status] = count end
+    finished = finished + count
+  end
+  event(batch, field(batch, 'kind'), 'progress', {
+    items = tonumber(found[1] or 0), finished = finished, bytes = tonumber(found[2] or 0),
+    outcomes = outcomes})
+end
+
 -- Nothing of the pack remains but what its batch has written down.
 local function forget_pack(batch, pack)
   leave(pack)

@@ -56,6 +56,35 @@ local function move(id, state, score, ...)
   return priority, kind
 end
 
+-- Tell whoever follows what happens to jobs: one entry in a stream of which the latest are kept.
+-- Parts of a batch are not told one by one. An event is never in the way of what it tells: where
+-- the stream cannot be written (not permitted, another type) it is passed over.
+local UNTOLD = {pack = true, ledger = true}
+local most_events
+local function event(id, kind, name, more)
+  if UNTOLD[kind] then return end
+  if not most_events then
+    most_events = tonumber(redis.call('HGET', P .. 'retention', 'events') or 100000)
+  end
+  if most_events == 0 then return end
+  redis.pcall('XADD', P .. 'events', 'MAXLEN', '~', most_events, '*', 'event', name, 'job', id,
+              'kind', kind, 'more', more and cjson.encode(more) or '')
+end
+
+-- Whether a batch may tell *name* of its parts now: once a second at most.
+local function may_tell(batch, name)
+  local key = P .. 'batch:' .. batch
+  local told = tonumber(redis.call('HGET', key, 'told:' .. name) or 0)
+  if NOW - told < 1 or redis.call('EXISTS', key) == 0 then return false end
+  redis.call('HSET', key, 'told:' .. name, seconds(NOW))
+  return true
+end
+
+local function code_of(failure)
+  local is_json, found = pcall(cjson.decode, failure or '')
+  return is_json and type(found) == 'table' and found.code or nil
+end
+
 -- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key,
 -- expires (seconds from now) and signature (b2jobs/signing.py).
 local function create(id, job)
@@ -77,6 +106,7 @@ end
 -- The owner leaves the job, which is sound: nothing it says later counts.
 local function let_go(id) redis.call('HSET', job_key(id), 'fence', '', 'lost', 0) end
 
+-- include shared/staged
 local function wait(id, reason, delay)
   local due = seconds(NOW + delay)
   move(id, 'waiting', due, 'reason', reason, 'until', due)
@@ -156,20 +186,23 @@ local function kept_seconds(state)
 end
 
 -- End a job for good. *outcome*: result or failure as JSON, meta for Celery, and perhaps
--- keep in seconds.
-local function finish(id, state, outcome)
+-- keep in seconds. *told*: the event's name where it is another than `ended`.
+local function finish(id, state, outcome, told)
   local keep = math.ceil(outcome.keep or kept_seconds(state))
   local now = seconds(NOW)
+  local kind, _
   if outcome.failure then
-    move(id, state, now, 'ended', now, 'failure', outcome.failure)
+    _, kind = move(id, state, now, 'ended', now, 'failure', outcome.failure)
   else
-    move(id, state, now, 'ended', now)
+    _, kind = move(id, state, now, 'ended', now)
     redis.call('HDEL', job_key(id), 'failure')
   end
+  event(id, kind, told or 'ended', {state = state, code = code_of(outcome.failure)})
   if outcome.result then redis.call('HSET', job_key(id), 'result', outcome.result) end
   redis.call('EXPIRE', job_key(id), keep)
   use_up(id)
   redis.call('UNLINK', P .. 'journal:' .. id)
+  end_staged(id, state)
   local key = field(id, 'key')
   if key ~= '' then redis.call('EXPIRE', P .. 'key:' .. key, keep) end
   tell(id, outcome.meta, keep)
@@ -190,6 +223,7 @@ local function reopen(id)
   if given.signature then redis.call('HSET', job_key(id), 'signature', given.signature) end
   redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
   let_go(id)
+  event(id, field(id, 'kind'), 'retried')
   enqueue(id, false)
 end
 
