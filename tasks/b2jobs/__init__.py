@@ -43,7 +43,6 @@ from b2jobs.results import (
     TransferResult,
 )
 from b2jobs.schedules import Schedule, Schedules
-from b2jobs.signing import sign_message
 
 __all__ = [
     "AsyncBatchHandle",
@@ -95,7 +94,6 @@ __all__ = [
     "job",
     "jobs",
     "share",
-    "sign_message",
     "sync",
     "upload",
     "verify",

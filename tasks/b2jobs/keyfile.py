@@ -74,7 +74,7 @@ def read(path: Path) -> list[Key]:
             raw = file.read(_LIMIT_BYTES + 1)
     except OSError as error:
         raise _refused(
-            f"The file of keys {path} cannot be read: {error.strerror}", "keys_missing"
+            f"The file of keys {path} cannot be read: {error.strerror}", code="keys_missing"
         ) from error
     if len(raw) > _LIMIT_BYTES:
         raise _refused(f"The file of keys {path} has more than {_LIMIT_BYTES} bytes")
@@ -109,15 +109,15 @@ def _judge(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise _refused(f"The file of keys {path} is not a regular file")
     if status.st_uid not in (0, user):
-        raise _refused(f"The file of keys {path} belongs to another user", "keys_exposed")
+        raise _refused(f"The file of keys {path} belongs to another user", code="keys_exposed")
     # Root may hand it to a worker through a group, as it does the secrets file.
     handed_over = user != 0 and status.st_uid == 0
     if status.st_mode & (stat.S_IRWXO | stat.S_IWGRP | (0 if handed_over else stat.S_IRGRP)):
         raise _refused(
             f"The file of keys {path} has mode {stat.S_IMODE(status.st_mode):04o}: others can "
             "read or change it",
-            "keys_exposed",
-            "Run chmod 600 on it.",
+            code="keys_exposed",
+            hint="Run chmod 600 on it.",
         )
 
 
@@ -164,7 +164,7 @@ def _key(owner: str, entry: object) -> Key | None:
     return Key(entry["id"], owner, secret)
 
 
-def _refused(said: str, code: str = "keys_invalid", hint: str = "") -> InvalidJob:
+def _refused(said: str, *, code: str = "keys_invalid", hint: str = "") -> InvalidJob:
     return InvalidJob(
         f"{said}.",
         code=code,

@@ -22,7 +22,8 @@ from b2jobs.locations import InlineData, StagedBytes
 from b2jobs.redis import Door, unavailable
 from b2jobs.redis.pieces import Pieces, gone
 from b2jobs.requests import ENDED, KINDS, Job, Priority, State, Upload
-from b2jobs.signing import Ring, Signed, Submission
+from b2jobs.signed import Signed, Submission
+from b2jobs.signing import Ring
 from b2jobs.staging import Limits, Origin, staging
 
 MOST_REQUEST_BYTES = 1024 * 1024

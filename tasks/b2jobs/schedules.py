@@ -32,7 +32,8 @@ from b2jobs.keyfile import WORKERS
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import Job, build
-from b2jobs.signing import ANYONE, SealRefused, believed
+from b2jobs.signed import SealRefused
+from b2jobs.signing import ANYONE, believed
 
 RUNS_KEPT = 10
 logger = logging.getLogger(__name__)

@@ -20,84 +20,35 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from b2jobs import keyfile
-from b2jobs.errors import B2JobsError, InvalidJob
+from b2jobs.errors import InvalidJob
 from b2jobs.keyfile import WORKERS, Key
+from b2jobs.signed import (
+    MARK,
+    UNSIGNED,
+    SealRefused,
+    SignatureRefused,
+    Signed,
+    Submission,
+    check_time,
+    header_of,
+    invalid,
+    split,
+)
 
 KEYS_VARIABLE = "B2JOBS_KEYS_FILE"
-VALID_SECONDS = 7 * 24 * 3600.0
-"""How long after its time a job may begin, where it does not say `expires`."""
-LONGEST_RETRY_SECONDS = 30 * 24 * 3600.0
-CLOCKS_DIFFER_SECONDS = 300.0
 CELERY_HEADER = "b2jobs"
 ANYONE = "*"
 """As whose seal is asked for: any key will do."""
 _LOOK_SECONDS = 1.0
-_MARK = "!1 "
 _MAC_DIGITS = 32
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-class SignatureRefused(InvalidJob):
-    """What should be signed is not, or not by who may; `code` says which of these."""
-
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message, code=code, hint=hint)
-
-
-class SealRefused(B2JobsError):
-    """What a worker should have left was written by somebody else: it is not believed."""
-
-    code = "seal_refused"
-    hint = "Somebody without a key has written to Redis. See docs/security.md."
-
-
-@dataclass(frozen=True)
-class Submission:
-    """All that a job does, as its record has it. *request*: the arguments, as JSON text."""
-
-    id: str
-    kind: str
-    priority: str
-    key: str
-    request: str
-
-
-@dataclass(frozen=True)
-class Signed:
-    """What a signature that was found good says.
-
-    producer: who asked; empty where nobody has signed. token: what is remembered when the job
-    has ended. at, delay, expires, retry: seconds.
-    """
-
-    producer: str = ""
-    token: str = ""
-    at: float = 0.0
-    delay: float = 0.0
-    expires: float | None = None
-    retry: float = 0.0
-
-    @property
-    def begins_until(self) -> float:
-        """When it is too late to begin."""
-        wait = VALID_SECONDS if self.expires is None else self.expires
-        return self.at + self.delay + wait
-
-    @property
-    def ends(self) -> float:
-        """When the signature is worth nothing any more."""
-        return self.begins_until + min(self.retry, LONGEST_RETRY_SECONDS)
-
-
-UNSIGNED = Signed()
 
 
 class Ring:
@@ -173,20 +124,20 @@ class Ring:
             return UNSIGNED
         try:
             token, ends, mac, text = signature.split(" ", 3)
-            said = _header(text)
+            said = header_of(text)
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise _invalid("is not one") from None
+            raise invalid("is not one") from None
         key = self._known(said.pop("by"))
         if key is None:
-            raise _invalid("was made with a key that is not known here")
+            raise invalid("was made with a key that is not known here")
         expected = self._submission_mac(key, submission, f"{token} {ends}", text)
         if not hmac.compare_digest(mac.encode(), expected.encode()):
-            raise _invalid("is of something else, or was changed")
+            raise invalid("is of something else, or was changed")
         found = Signed(producer=said.pop("for"), token=token, **said)
         if key.owner not in (WORKERS, found.producer):
-            raise _invalid(f"by {key.owner} speaks for {found.producer}")
+            raise invalid(f"by {key.owner} speaks for {found.producer}")
         if in_time:
-            _in_time(found)
+            check_time(found)
         return found
 
     def _submission_mac(self, key: Key, job: Submission, start: str, header: str) -> str:
@@ -213,13 +164,13 @@ class Ring:
             self._may_be_unsigned()
             return Signed(at=time.time(), token=secrets.token_hex(16))
         if not isinstance(header, dict) or not isinstance(header.get("mac"), str):
-            raise _invalid("is not one")
+            raise invalid("is not one")
         at, key = header.get("at"), self._known(header.get("by"))
         if key is None or not isinstance(at, float):
-            raise _invalid("was made with a key that is not known here")
+            raise invalid("was made with a key that is not known here")
         expected = self._message_mac(key, at, task, job_id, said)
         if not hmac.compare_digest(header["mac"].encode(), expected.encode()):
-            raise _invalid("is of something else, or was changed")
+            raise invalid("is of something else, or was changed")
         return Signed(producer=key.owner, token=expected, at=at)
 
     def _message_mac(self, key: Key, at: float, task: str, job_id: str, said: object) -> str:
@@ -241,7 +192,7 @@ class Ring:
         key = self._own()
         if key is None:
             return content
-        start = f"{_MARK}{key.id} {self._seal_mac(key, content, what, place)}\n"
+        start = f"{MARK}{key.id} {self._seal_mac(key, content, what, place)}\n"
         return start + content if isinstance(content, str) else start.encode() + content
 
     @overload
@@ -255,7 +206,7 @@ class Ring:
         Raises:
             SealRefused: its seal is wrong, or there is none and one is required.
         """
-        start, content = _split(sealed)
+        start, content = split(sealed)
         if not start:
             if self.required:
                 raise SealRefused(f"What stands as {what} has no seal.")
@@ -270,10 +221,10 @@ class Ring:
         Raises:
             SealRefused: it is wrong, or its key is not here.
         """
-        start, content = _split(sealed)
+        start, content = split(sealed)
         if not start:
             return ""
-        named, _, mac = start.removeprefix(_MARK).partition(" ")
+        named, _, mac = start.removeprefix(MARK).partition(" ")
         key = self._known(named)
         if key is None or (by != ANYONE and key.owner not in (WORKERS, by)):
             raise SealRefused(f"What stands as {what} was sealed by somebody who may not.")
@@ -331,8 +282,8 @@ class Ring:
     def _may_be_unsigned(self) -> None:
         if self.required:
             raise SignatureRefused(
-                "signature_missing",
                 "The job is not signed, and these workers do nothing that is not.",
+                code="signature_missing",
                 hint="Give its producer a key (b2jobs keys make NAME) and set B2JOBS_KEYS_FILE.",
             )
 
@@ -394,8 +345,8 @@ def sign_message(
 ) -> None:
     """Sign the b2jobs messages that an application's Celery sends, with `B2JOBS_KEYS_FILE`.
 
-        from celery.signals import before_task_publish
-        before_task_publish.connect(b2jobs.sign_message)
+        from b2jobs.signing import sign_message
+        before_task_publish.connect(sign_message)
 
     Celery's second protocol, which is its default, is needed.
 
@@ -416,11 +367,6 @@ def _plain(said: object) -> str:
     return json.dumps(said, default=str)
 
 
-def unsealed(left: T) -> T:
-    """What was sealed, believed as it is: for who has no key to check it."""
-    return _split(left)[1] if isinstance(left, str | bytes) else left
-
-
 def believed(opened: Callable[[], T], otherwise: T) -> T:
     """What *opened* returns; *otherwise*, and a word in the log, where its seal is refused."""
     try:
@@ -428,45 +374,3 @@ def believed(opened: Callable[[], T], otherwise: T) -> T:
     except SealRefused as error:
         logger.error("%s %s", error, error.hint)
         return otherwise
-
-
-def _split(sealed: Any) -> tuple[str, Any]:
-    """The seal before *sealed*, empty where there is none, and what it is the seal of."""
-    if isinstance(sealed, str):
-        start, end, content = sealed.partition("\n")
-        return (start, content) if end and start.startswith(_MARK) else ("", sealed)
-    raw, end, rest = sealed.partition(b"\n")
-    return (raw.decode(errors="replace"), rest) if end and raw.startswith(b"!1 ") else ("", sealed)
-
-
-def _header(text: str) -> dict[str, Any]:
-    header = json.loads(text)
-    if not isinstance(header["by"], str) or not isinstance(header["for"], str):
-        raise TypeError
-    numbers = {n: float(header[n]) for n in ("at", "delay", "expires", "retry") if n in header}
-    return {"by": header["by"], "for": header["for"], **numbers}
-
-
-def _in_time(found: Signed) -> None:
-    now = time.time()
-    if found.at > now + CLOCKS_DIFFER_SECONDS:
-        raise SignatureRefused(
-            "signature_expired",
-            f"The job was signed {found.at - now:.0f} s from now.",
-            hint="Set the clocks of producers and workers.",
-        )
-    if now > found.ends:
-        raise SignatureRefused(
-            "signature_expired",
-            f"The job's signature was good until {now - found.ends:.0f} s ago.",
-            hint="Submit it again.",
-        )
-
-
-def _invalid(why: str) -> SignatureRefused:
-    return SignatureRefused(
-        "signature_invalid",
-        f"The job's signature {why}.",
-        hint="Somebody without a key has written to Redis, or producers and workers have "
-        "different keys: see docs/security.md.",
-    )

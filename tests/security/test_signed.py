@@ -15,7 +15,8 @@ from celery.signals import before_task_publish
 
 import b2jobs
 from b2jobs.requests import build
-from b2jobs.signing import SealRefused
+from b2jobs.signed import SealRefused
+from b2jobs.signing import sign_message
 from support.fake import Fake
 from support.installation import Installation
 from support.processes import Process
@@ -146,7 +147,9 @@ def test_a_record_that_is_put_back_is_not_done_again_even_where_redis_forgot_it(
 
 
 def test_a_failed_job_is_tried_again_by_its_producer_alone(fleet: Attacked) -> None:
-    job = fleet.fake.submit(end="asked", retry=0)
+    job = fleet.installation.client.upload(
+        "data://.my/x", UPLOAD["destination"], info={"end": "asked"}, retry=0
+    )
     with pytest.raises(b2jobs.JobFailed, match="asked"):
         job.wait(60)
 
@@ -179,11 +182,11 @@ def test_messages_of_plain_celery_are_signed_by_one_line(
 
     monkeypatch.setenv("B2JOBS_KEYS_FILE", str(fleet.keys))
     monkeypatch.setenv("B2JOBS_KEY_PREFIX", installation.key_prefix)
-    before_task_publish.connect(b2jobs.sign_message)
+    before_task_publish.connect(sign_message)
     try:
         sent = app.send_task("b2jobs.upload", kwargs=UPLOAD, queue="aside", expires=3600)
     finally:
-        before_task_publish.disconnect(b2jobs.sign_message)
+        before_task_publish.disconnect(sign_message)
     message = str(fleet.redis.rpop(f"{installation.key_prefix}aside"))
     fleet.redis.lpush(queue, message)
     assert sent.get(timeout=60)["size"] == 3

@@ -23,7 +23,7 @@ from b2jobs.errors import Failure, InvalidJob, JobNotFound, QueueUnavailable
 from b2jobs.records import Records
 from b2jobs.requests import Job, build
 from b2jobs.requests.job import check_job_id
-from b2jobs.signing import Signed
+from b2jobs.signed import Signed
 from b2jobs_worker.delivery.deliver import invalid
 
 PREFIX = "b2jobs."

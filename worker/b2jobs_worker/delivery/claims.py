@@ -17,7 +17,7 @@ from b2jobs.errors import Failure, InvalidJob, QueueUnavailable
 from b2jobs.records import MOST_REQUEST_BYTES, Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
-from b2jobs.signing import SignatureRefused, Signed, Submission
+from b2jobs.signed import SignatureRefused, Signed, Submission
 from b2jobs_worker.delivery.used import used_signatures
 from b2jobs_worker.settings import Settings
 
@@ -149,15 +149,15 @@ class Claims:
             return signed
         if claim.is_used_up:
             raise SignatureRefused(
-                "signature_used",
                 "The job was done before under this signature.",
+                code="signature_used",
                 hint="Somebody has put an old record or message into Redis again; whoever wants "
                 "it done once more submits it, or retries it with a key.",
             )
         if claim.attempt == 1 and time.time() > signed.begins_until:
             raise SignatureRefused(
-                "signature_expired",
                 "The job was not begun while its signature was good.",
+                code="signature_expired",
                 hint="Submit it again.",
             )
         return signed

@@ -17,7 +17,7 @@ from b2jobs.errors import (
 )
 from b2jobs.requests import Job, build
 from b2jobs.results import Result
-from b2jobs.signing import UNSIGNED
+from b2jobs.signed import UNSIGNED
 from b2jobs_worker.attempt import Interrupted, Settled
 from b2jobs_worker.delivery import retry, shutdown
 from b2jobs_worker.delivery.attempt import JobAttempt
