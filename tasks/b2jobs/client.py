@@ -195,7 +195,7 @@ class Client:
         `QueueUnavailable` as `staged_full`. Then nothing stays in Redis.
 
         Options: if_exists (version, skip, fail, replace), content_type, info, account and
-        those of every job: key, priority, retry, expires. Errors as in `ask`.
+        those of every job: key, priority, retry, expires, on_done. Errors as in `ask`.
         """
         return self.ask("upload", source=source, destination=destination, **options)
 
@@ -252,8 +252,7 @@ class Client:
         `batch("data://nas/photos/", "b2://archive/photos/")` takes a prefix to a prefix.
 
         Options: include, exclude (patterns below the prefix), if_exists, dry_run, strict,
-        on_done (a Celery task's name and its queue), account and those of every job; the
-        priority is `low` unless given.
+        account and those of every job; the priority is `low` unless given.
         """
         if destination is None:
             handle = self.ask("batch", manifest=source, **options)

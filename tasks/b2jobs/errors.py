@@ -4,6 +4,7 @@
     ├── InvalidJob          the caller: the request can never succeed as written
     ├── QueueUnavailable    the operator: Redis did not confirm
     ├── JobNotFound         the caller: no such job, or its record has expired
+    ├── WordNotFound        the caller: no such word; it was delivered, or is forgotten
     ├── WaitTimeout         nobody: the job goes on, only the waiting has ended
     ├── JobFailed           a job ended with a Failure; who must act is in it
     ├── JobCancelled        somebody cancelled the job
@@ -78,6 +79,12 @@ class JobNotFound(B2JobsError, LookupError):
     """No record has this id: it never existed, or its retention time is over."""
 
     code = "job_not_found"
+
+
+class WordNotFound(B2JobsError, LookupError):
+    """No word has this id: it was delivered, or is forgotten."""
+
+    code = "word_not_found"
 
 
 class WaitTimeout(B2JobsError, TimeoutError):

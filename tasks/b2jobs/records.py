@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
@@ -22,6 +22,7 @@ from b2jobs.locations import InlineData, StagedBytes
 from b2jobs.redis import Door, unavailable
 from b2jobs.redis.pieces import Pieces, gone
 from b2jobs.requests import ENDED, KINDS, Job, Priority, State, Upload
+from b2jobs.requests.on_done import to_tell
 from b2jobs.signed import Signed, Submission
 from b2jobs.signing import Ring
 from b2jobs.staging import Limits, Origin, staging
@@ -108,29 +109,35 @@ class Records:
         delay_seconds: float = 0.0,
         asked: Signed | None = None,
         from_message: bool = False,
+        canvas: Mapping[str, Any] | None = None,
     ) -> str:
         """Write the record and ring, in one step; return the id of the job that now has the key.
 
         With *delay_seconds* the job waits that long before it is queued. Called again with
         the same id it does nothing. The content of a `data:` source is staged, so that it is
-        in no record; *from_message*: it is in Redis already and needs no room. *asked*: who
-        asked, and when, where a worker submits it.
+        in no record; *from_message*: it is in Redis already and needs no room. *canvas* is what
+        plain Celery goes on with when the job has ended. *asked*: who asked, and when, where a
+        worker submits it.
 
         Raises:
             InvalidJob: `staged_gone`, `request_too_long`
             QueueUnavailable: `staged_full` too.
         """
+        tell = to_tell(job_id, job.on_done, canvas)
         if not isinstance(job, Upload):
-            return self._submit(job_id, job, delay_seconds, asked)
+            return self._submit(job_id, job, delay_seconds, tell, asked)
         source = job.source_location
         if not isinstance(source, InlineData) or not source.content:
-            return self._submit(job_id, job, delay_seconds, asked)
+            return self._submit(job_id, job, delay_seconds, tell, asked)
         origin, limits = Origin(content_type=source.content_type), Limits.of_environment()
         with staging(self.pieces, origin, limits, counts=not from_message) as made:
             made.add(source.content)
-            return self._submit(job_id, job.from_staged(made.location()), delay_seconds, asked)
+            staged = job.from_staged(made.location())
+            return self._submit(job_id, staged, delay_seconds, tell, asked)
 
-    def _submit(self, job_id: str, job: Job, delay_seconds: float, asked: Signed | None) -> str:
+    def _submit(
+        self, job_id: str, job: Job, delay_seconds: float, tell: str | None, asked: Signed | None
+    ) -> str:
         source = job.source_location if isinstance(job, Upload) else None
         staged = source if isinstance(source, StagedBytes) else None
         request = json.dumps(job.arguments())
@@ -158,6 +165,7 @@ class Records:
             retry=job.retry,
             expires=job.expires,
             delay=delay_seconds,
+            tell=tell,
             staged=staged.id if staged else None,
             staged_bytes=staged.size if staged else None,
         )
@@ -165,7 +173,14 @@ class Records:
             raise gone()
         return str(first)
 
-    def refuse(self, job_id: str, kind: str, arguments: dict[str, Any], failure: Failure) -> None:
+    def refuse(
+        self,
+        job_id: str,
+        kind: str,
+        arguments: dict[str, Any],
+        failure: Failure,
+        canvas: Mapping[str, Any] | None = None,
+    ) -> None:
         """Record a job that can never succeed as failed. Does nothing where it has a record."""
         self.door.call(
             "jobs/refuse",
@@ -174,11 +189,13 @@ class Records:
             request=json.dumps(arguments),
             failure=failure.model_dump_json(),
             meta=failed_meta(failure),
+            tell=to_tell(job_id, (), canvas),
         )
 
-    def follow(self, first_id: str, task_id: str) -> None:
+    def follow(self, first_id: str, task_id: str, canvas: Mapping[str, Any] | None = None) -> None:
         """Give the Celery task *task_id* the result of the job that has its key already."""
-        found = self.door.call("jobs/follow", first=first_id, id=task_id)
+        tell = to_tell(task_id, (), canvas)
+        found = self.door.call("jobs/follow", first=first_id, id=task_id, tell=tell)
         if found:
             meta, keep = found
             said = {name: value for name, value in json.loads(meta).items() if name != "task_id"}

@@ -330,5 +330,5 @@ def _unreadable(path: Path, code: str, reason: str) -> InvalidJob:
 
 
 def _last(name: str) -> str:
-    """The last name of a path, as a browser or an operating system has it."""
-    return re.split(r"[/\\]", name)[-1]
+    """The last name of a path, as a browser or an operating system has it; none for `<stdin>`."""
+    return "" if name.startswith("<") else re.split(r"[/\\]", name)[-1]

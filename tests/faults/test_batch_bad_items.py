@@ -57,7 +57,7 @@ def test_the_callback_is_sent_once(installation: Installation) -> None:
     batch = installation.client.batch_items(rows("fine"), on_done=("app.migrated", "app-queue"))
     batch.wait(timeout=60)
     queue = f"{installation.key_prefix}app-queue"
-    assert installation.redis.llen(queue) == 1
+    eventually(lambda: installation.redis.llen(queue) == 1)
     from kombu import Connection
 
     with Connection(

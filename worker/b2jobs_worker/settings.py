@@ -219,7 +219,34 @@ class Settings(BaseSettings):
         "private, loopback or link-local.",
     )
     ca_file: Path | None = Field(
-        None, description="Certificates to trust for https:// sources besides the system's."
+        None,
+        description="Certificates to trust for https:// sources and webhooks besides the system's.",
+    )
+    callback_queue: str = Field(
+        "celery",
+        min_length=1,
+        description="Celery queue of `on_done` tasks and of canvas callbacks that name none.",
+    )
+    callback_routes: dict[str, str] = Field(
+        default_factory=dict,
+        description="Celery queues of such tasks by name, `*` for any part of it; only in the "
+        "config file.",
+    )
+    webhook_hosts: str = Field(
+        "",
+        description="Hosts, comma separated, that `on_done` may send webhooks to; `*.example.com` "
+        "for those below. Empty: none.",
+    )
+    webhook_private_hosts: str = Field(
+        "",
+        description="Those of `webhook_hosts`, or networks, that may be private, loopback or "
+        "link-local; http:// is allowed for them alone.",
+    )
+    webhook_retry_seconds: float = Field(
+        24 * 3600.0,
+        ge=1,
+        description="For how long a word that cannot be told is tried again, before it is kept as "
+        "undelivered.",
     )
 
     @classmethod

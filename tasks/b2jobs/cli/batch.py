@@ -46,9 +46,6 @@ def batch() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Count files, bytes, calls and dollars; then exit.")
 @click.option("--strict", is_flag=True, help="Move nothing when any line cannot be done.")
-@click.option(
-    "--on-done", metavar="TASK:QUEUE", help="A Celery task to call when the batch has ended."
-)
 @submit_options()
 @pass_session
 def submit(
@@ -56,7 +53,6 @@ def submit(
     /,
     source: str,
     destination: str | None,
-    on_done: str | None,
     *,
     wait: bool,
     timeout: float | None,
@@ -78,11 +74,6 @@ def submit(
     """
     options = {name: value for name, value in arguments.items() if value not in (None, ())}
     options |= {name: list(options[name]) for name in ("include", "exclude") if name in options}
-    if on_done:
-        task, colon, queue = on_done.rpartition(":")
-        if not colon or not task:
-            raise click.BadParameter(f"{on_done!r} is not TASK:QUEUE", param_hint="--on-done")
-        options["on_done"] = (task, queue)
     if strict:
         options["strict"] = True
     if dry_run:

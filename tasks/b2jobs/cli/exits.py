@@ -22,6 +22,7 @@ from b2jobs.errors import (
     JobNotFound,
     QueueUnavailable,
     WaitTimeout,
+    WordNotFound,
 )
 
 DONE = 0
@@ -37,6 +38,7 @@ _CODES: dict[type[B2JobsError], int] = {
     JobFailed: FAILED,
     InvalidJob: USAGE,
     JobNotFound: USAGE,
+    WordNotFound: USAGE,
     QueueUnavailable: UNREACHABLE,
     WaitTimeout: TIMED_OUT,
     JobCancelled: CANCELLED,

@@ -29,6 +29,7 @@ COMMANDS = {
         "events": "b2jobs.cli.events:events",
         "batch": "b2jobs.cli.batch:batch",
         "schedule": "b2jobs.cli.schedule:schedule",
+        "words": "b2jobs.cli.words:words",
     },
     "Accounts and buckets": {
         "bucket": "b2jobs.cli.bucket:bucket",

@@ -104,11 +104,28 @@ def common_options(command: F) -> F:
     )(command)
 
 
+def _told(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> Any:
+    """Tasks, TASK:QUEUE and URLs as `on_done` takes them; None when there are none."""
+    del ctx, param
+    told: list[str | tuple[str, str]] = []
+    for each in given:
+        task, colon, queue = each.rpartition(":")
+        told.append((task, queue) if colon and "://" not in each else each)
+    return (told[0] if len(told) == 1 else told) or None
+
+
 def submit_options(*, wait: bool = False) -> Callable[[F], F]:
     """What every command that submits a job takes; *wait* is whether it follows by default."""
 
     def decorate(command: F) -> F:
         for option in (
+            click.option(
+                "--on-done",
+                metavar="TASK[:QUEUE]|URL",
+                multiple=True,
+                callback=_told,
+                help="A Celery task or a webhook to tell when it has ended; may be repeated.",
+            ),
             click.option(
                 "--expires",
                 type=Duration(),

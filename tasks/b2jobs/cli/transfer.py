@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import click
 
 from b2jobs.cli import follow
 from b2jobs.cli.session import Session, pass_session, submit_options
 
+_LOCATION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _IF_EXISTS = ["version", "skip", "fail", "replace"]
 
 
@@ -23,6 +27,21 @@ def _info(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]) ->
     return found or None
 
 
+class Source(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on only
+    """A location, a file of this machine, or `-` for standard input."""
+
+    name = "source"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | Path | BinaryIO:
+        del param, ctx
+        if value == "-":
+            return sys.stdin.buffer
+        is_file = value.startswith(("./", "../", "/", "~/")) or Path(value).exists()
+        return Path(value) if is_file and not _LOCATION.match(value) else value
+
+
 _info_option = click.option(
     "--info",
     metavar="KEY=VALUE",
@@ -33,7 +52,7 @@ _info_option = click.option(
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", type=Source())
 @click.argument("destination")
 @click.option(
     "--if-exists",
@@ -48,11 +67,14 @@ _info_option = click.option(
 def upload(session: Session, /, **arguments: Any) -> None:
     """Put SOURCE into a bucket as DESTINATION.
 
-    SOURCE is where a worker finds it: data://ROOT/path, https://host/path, s3://BUCKET/key, or
-    the bytes themselves as data:;base64,... A DESTINATION that ends in / keeps the source's
-    name. Uploading nothing to it makes the folder.
+    SOURCE is a file of this machine (./file) or - for standard input, 64 MiB at most, which wait
+    in Redis until the job ends; or where a worker finds it: data://ROOT/path, https://host/path,
+    s3://BUCKET/key, data:;base64,... A DESTINATION that ends in / keeps the source's name.
+    Uploading nothing to it makes the folder.
 
     \b
+      b2jobs upload ./somefile.png b2://some-bucket/remotefolder/ --wait
+      pg_dump shop | gzip | b2jobs upload - b2://some-bucket/shop.sql.gz
       b2jobs upload data://.my/somecollection/somefile.png \\
                     b2://some-bucket/remotefolder/remotefile.png --wait
       b2jobs upload data:, b2://some-bucket/new-folder/

@@ -18,6 +18,14 @@ Keys, behind the prefix and `b2jobs:`
                       would be good
     events            stream: what happened to jobs, the latest (docs/events.md)
 
+    outbox            sorted set of lanes by the time they are due (shared/outbox.lua)
+    lane:LANE         sorted set of the words of a lane by the time they are due
+    word:ID           hash: what is told to one receiver of one end of a job
+    undelivered       sorted set of the words that were given up, by when
+    silences          hash: how often in a row the destination of a lane did not answer
+    outbox-bell       wakes whoever delivers words
+    follower:ID       what is told of a Celery task that shares another job's result
+
     staged:ID         hash: number -> piece of the bytes a producer handed over; `job`: whose they
                       are, empty while they are written
     staged            hash: id of staged bytes -> how many

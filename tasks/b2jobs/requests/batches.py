@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from b2jobs import patterns
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
+from b2jobs.requests import on_done
 from b2jobs.requests.job import IfExists, Job, Priority
 from b2jobs.requests.places import Located, lie_in_each_other, prefix, single
 
@@ -19,8 +20,8 @@ class Batch(Job):
     Its items wait behind single jobs: the priority is `low` unless said otherwise. `retry`
     is the budget of each item.
 
-    on_done: a Celery task and its queue, called once with `batch`, `state` and `summary`
-        when the batch has ended.
+    on_done: as of any job; given as a task and its queue, the task is called with `batch`,
+        `state` and `summary`.
     strict: end the batch before anything moves when any line of it cannot be done.
     ledger: a prefix (`data://ROOT/path/` or `b2://BUCKET/path/`) that takes the outcomes of
         finished items out of Redis, where they need about 70 bytes each.
@@ -37,10 +38,16 @@ class Batch(Job):
     if_exists: IfExists | None = None
     dry_run: bool = False
     strict: bool = False
-    on_done: tuple[str, str] | None = None
     ledger: str | None = None
     account: AccountName = "default"
     priority: Priority = "low"
+
+    @field_validator("on_done", mode="before")
+    @classmethod
+    def _task_and_queue(cls, given: Any) -> Any:
+        if not on_done.is_pair(given):
+            return given
+        return [{"task": given[0], "queue": given[1], "gives": "batch"}]
 
     @field_validator("manifest")
     @classmethod

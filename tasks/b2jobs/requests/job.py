@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from b2jobs.errors import InvalidJob
+from b2jobs.requests.on_done import OnDone
 
 Priority = Literal["high", "normal", "low"]
 IfExists = Literal["version", "skip", "fail", "replace"]
@@ -44,6 +45,7 @@ class Job(BaseModel):
     key: the same key gives the same job, however often it is submitted.
     retry: for how many seconds from the first attempt failures that can heal are tried again.
     expires: seconds from submitting after which the job is no longer started.
+    on_done: who is told when it ends: a Celery task, a webhook, or several of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +55,7 @@ class Job(BaseModel):
     priority: Priority = "normal"
     retry: Annotated[float, Field(ge=0, allow_inf_nan=False)] = DEFAULT_RETRY_SECONDS
     expires: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    on_done: OnDone = ()
 
     def arguments(self) -> dict[str, Any]:
         """The request as keyword arguments, without those left at their default."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 from b2jobs.requests.job import IfExists, Priority
+from b2jobs.requests.on_done import AskedOnDone
 
 
 class JobOptions(TypedDict, total=False):
@@ -17,6 +18,7 @@ class JobOptions(TypedDict, total=False):
     priority: Priority
     retry: float
     expires: float | None
+    on_done: AskedOnDone | None
 
 
 class AccountOptions(JobOptions, total=False):
@@ -55,7 +57,6 @@ class StreamOptions(AccountOptions, total=False):
     if_exists: IfExists | None
     dry_run: bool
     strict: bool
-    on_done: tuple[str, str] | None
     ledger: str | None
 
 

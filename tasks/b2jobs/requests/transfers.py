@@ -79,6 +79,12 @@ class Upload(Job):
     @field_validator("source")
     @classmethod
     def _source(cls, uri: str) -> str:
+        if ":" not in uri:
+            raise InvalidLocation(
+                f"{uri[:120]!r} is not a location.",
+                hint="Write data://ROOT/path or https://host/path; a file of this machine is "
+                "handed over as pathlib.Path(...), on the command line as ./FILE.",
+            )
         return one_of(uri, RootPath, LocalPath, WebFile, StoreObject, InlineData, StagedBytes)
 
     @field_validator("destination")

@@ -190,15 +190,14 @@ def test_what_became_of_disowned_items(scripts: Scripts) -> None:
 
 
 @pytest.mark.parametrize("failed", [False, True])
-def test_the_end_of_a_batch_and_its_callback_are_one_step(scripts: Scripts, failed: bool) -> None:
+def test_the_end_of_a_batch(scripts: Scripts, failed: bool) -> None:
     fence, _ = under_way(scripts)
     said = {"state": "failed", "failure": FAILURE} if failed else {"state": "succeeded"}
-    given = {"result": '{"n": 1}', "meta": META, "keep": 60, "queue": "theirs", "message": '"m"'}
+    given = {"result": '{"n": 1}', "meta": META, "keep": 60}
     for answer in (1, 0):
         assert scripts.call("batches/finish", id="b", fence=fence, **said, **given) == answer
     assert scripts.field("result", "b") == '{"n": 1}'
     assert (scripts.field("failure", "b") != "") == failed
-    assert scripts.bells("theirs") == ["m"]
     assert 0 < scripts.redis.ttl(scripts.key("batch:b")) <= 60
 
 

@@ -10,25 +10,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
 
 from celery import Celery
 from celery.signals import worker_init, worker_ready, worker_shutting_down
 
-from b2jobs import redis_url
 from b2jobs.redis import QUEUES
 from b2jobs_worker.celery import broker, control
+from b2jobs_worker.celery.connection import connection_of
 from b2jobs_worker.celery.consumer import JobConsumer, refuse_raw
 from b2jobs_worker.celery.keeper_step import KeeperStep
+from b2jobs_worker.celery.outbox_step import OutboxStep
 from b2jobs_worker.celery.wake import WakeStep
 from b2jobs_worker.delivery import shutdown
 from b2jobs_worker.delivery.keeper import CHORES
 from b2jobs_worker.delivery.startup import warn_about_redis
 from b2jobs_worker.schedule import ScheduleChore
 from b2jobs_worker.settings import Settings, current
-
-UNACKED_SECONDS = 60
-"""How long a message may lie between its taking and its acknowledging, which is at once."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,14 +34,10 @@ def make_app(settings: Settings) -> Celery:
     """A Celery app for *settings*. Messages are acknowledged when taken; results are ours."""
     broker.install(refuse_raw)
     control.install(everything=settings.remote_control)
-    url, options = _broker(settings)
-    tls = redis_url.read(settings.redis_url).tls
+    url, connection = connection_of(settings)
     app = Celery(__name__, broker=url, backend=url, include=["b2jobs_worker.handlers.tasks"])
     app.conf.update(
-        broker_use_ssl=tls,
-        redis_backend_use_ssl=tls,
-        broker_transport_options=options,
-        result_backend_transport_options=options,
+        connection,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         # Redis full, or a replica after a failover: wait for it instead of exiting.
@@ -67,6 +60,7 @@ def make_app(settings: Settings) -> Celery:
         worker_send_task_events=False,
     )
     app.steps["worker"].add(KeeperStep)
+    app.steps["worker"].add(OutboxStep)
     app.steps["worker"].add(WakeStep)
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)  # delivery/ says what becomes of jobs
@@ -81,47 +75,6 @@ def when_ready(act: Callable[[], None]) -> None:
 def queue_names(priorities: list[str]) -> str:
     """The Celery queues of *priorities*, in the order they are served: the most urgent first."""
     return ",".join(name for priority, name in QUEUES.items() if priority in priorities)
-
-
-def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
-    address = redis_url.read(settings.redis_url)
-    options: dict[str, Any] = {
-        "queue_order_strategy": "priority",
-        "global_keyprefix": settings.key_prefix,
-        # Names of our own: kombu gives back what lies in them too long, whoever took it, and
-        # another application in this Redis may have its own idea of too long.
-        "unacked_key": "b2jobs:unacked",
-        "unacked_index_key": "b2jobs:unacked_index",
-        "unacked_mutex_key": "b2jobs:unacked_mutex",
-        "visibility_timeout": UNACKED_SECONDS,
-        "socket_timeout": 10,
-        "socket_connect_timeout": 5,
-        "socket_keepalive": True,
-        "health_check_interval": 25,
-    }
-    if address.service:
-        options["master_name"] = address.service
-        options["sentinel_kwargs"] = {
-            "username": address.sentinel_username,
-            "password": address.sentinel_password,
-            "socket_timeout": 5,
-            "socket_connect_timeout": 5,
-            **({"ssl": True, **address.tls} if address.tls else {}),
-        }
-    return _kombu_url(address), options
-
-
-def _kombu_url(address: redis_url.RedisUrl) -> str:
-    """The URL in the spelling that kombu and Celery's result backend read alike."""
-    user, password = (quote(text or "", safe="") for text in (address.username, address.password))
-    login = f"{user}:{password}@" if user or password else ""
-    if address.path:
-        return f"redis+socket://{login}{quote(address.path)}?virtual_host={address.db}"
-    scheme = "sentinel" if address.service else "rediss" if address.tls else "redis"
-    return ";".join(
-        f"{scheme}://{login}{f'[{host}]' if ':' in host else host}:{port}/{address.db}"
-        for host, port in address.hosts
-    )
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]  # Celery publishes no types

@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import Empty
 from time import time
 from typing import Any, cast
@@ -88,6 +90,21 @@ def _door(channel: Any, client: Any) -> Door:
     return Door(client, channel.connection.client.as_uri())
 
 
+_sending = threading.local()
+
+
+@contextmanager
+def sending(put: Callable[[str, bytes], None]) -> Iterator[None]:
+    """Give each message that this thread sends to *put*, with its list in Redis behind the key
+    prefix, instead of sending it."""
+    before = getattr(_sending, "put", None)
+    _sending.put = put
+    try:
+        yield
+    finally:
+        _sending.put = before
+
+
 class _Guarded:
     """A channel on which no message, whatever is in it, raises into Celery's loop."""
 
@@ -100,6 +117,8 @@ class _Guarded:
     keyprefix_binding_permanent: str
     sep: str
     conn_or_acquire: Any
+    _get_message_priority: Any
+    _q_for_pri: Any
     refuse: Callable[[object, Exception], None]
 
     def basic_consume(self, queue: str, *arguments: Any, **options: Any) -> Any:
@@ -120,6 +139,15 @@ class _Guarded:
             with self.conn_or_acquire() as client:
                 sets = [name % (exchange,) for name in names]
                 _door(self, client).call("celery/bind", sets=sets, member=member)
+
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        """Send a message; while `sending` lasts in this thread, do with it what that says."""
+        put = getattr(_sending, "put", None)
+        if put is None:
+            super()._put(queue, message, **options)  # type: ignore[misc]
+            return
+        priority = self._get_message_priority(message, reverse=False)
+        put(self._q_for_pri(queue, priority), json.dumps(message).encode())
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- The end of a batch and its callback, in one step.
+-- The end of a batch.
 -- Arguments: id, fence, state, failure (JSON, where it failed), result (JSON: its counters),
---   meta, keep (seconds), queue and message (the callback, where there is one).
+--   meta, keep (seconds).
 -- Answer: 1, or 0 where it is not ours any more.
 -- Full Redis: allows it.
 -- include shared/batch
@@ -12,5 +12,4 @@ redis.call('HSET', batch_key(id), 'ended', seconds(NOW))
 redis.call('HDEL', batch_key(id), 'again')
 redis.call('UNLINK', batch_key(id) .. ':feed')
 for _, key in ipairs(keys_of(id)) do redis.call('EXPIRE', key, math.ceil(given.keep)) end
-if given.queue then redis.call('LPUSH', ROOT .. given.queue, given.message) end
 return 1

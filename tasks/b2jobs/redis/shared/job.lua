@@ -86,12 +86,13 @@ local function code_of(failure)
 end
 
 -- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key,
--- expires (seconds from now) and signature (b2jobs/signing.py).
+-- expires (seconds from now), tell (see shared/outbox) and signature (b2jobs/signing.py).
 local function create(id, job)
   redis.call('HSET', job_key(id), 'id', id, 'kind', job.kind, 'priority', job.priority,
              'key', job.key or '', 'request', job.request, 'retry', job.retry,
              'expires', job.expires and seconds(NOW + job.expires) or '',
              'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0)
+  if job.tell then redis.call('HSET', job_key(id), 'tell', job.tell) end
   if job.signature then redis.call('HSET', job_key(id), 'signature', job.signature) end
 end
 
@@ -178,6 +179,7 @@ local function tell(id, meta, keep)
   redis.call('PUBLISH', key, text)
 end
 
+-- include shared/outbox
 -- How long a job that ended is kept, as the workers' settings say (keeper/lead).
 local function kept_seconds(state)
   local name = state == 'failed' and 'failures' or 'results'
@@ -203,11 +205,16 @@ local function finish(id, state, outcome, told)
   use_up(id)
   redis.call('UNLINK', P .. 'journal:' .. id)
   end_staged(id, state)
-  local key = field(id, 'key')
-  if key ~= '' then redis.call('EXPIRE', P .. 'key:' .. key, keep) end
+  local found = redis.call('HMGET', job_key(id), 'key', 'tell')
+  if found[1] and found[1] ~= '' then redis.call('EXPIRE', P .. 'key:' .. found[1], keep) end
   tell(id, outcome.meta, keep)
+  if found[2] then
+    local ends = redis.call('HINCRBY', job_key(id), 'ends', 1)
+    put_words(id, ends, found[2], kind, state, outcome.result, outcome.failure)
+  end
   for _, follower in ipairs(redis.call('SMEMBERS', P .. 'followers:' .. id)) do
     tell(follower, outcome.meta, keep)
+    tell_follower(follower, kind, state, outcome.result, outcome.failure)
   end
   redis.call('DEL', P .. 'followers:' .. id)
 end

@@ -157,14 +157,12 @@ class Store:
         state: State,
         failure: Failure | None,
         result: dict[str, Any],
-        callback: tuple[str, str] | None,
     ) -> None:
-        """End the batch with its counters; *callback* is a queue and a message for it."""
+        """End the batch with its counters."""
         if failure is None:
             meta = succeeded_meta(result)
         else:
             meta = revoked_meta() if state == "cancelled" else failed_meta(failure)
-        queue, message = callback or (None, None)
         self._fenced(
             attempt,
             "batches/finish",
@@ -173,8 +171,6 @@ class Store:
             result=json.dumps(result),
             meta=meta,
             keep=self.keep_seconds,
-            queue=queue,
-            message=message,
         )
 
     # -- the pack's side ------------------------------------------------------------------

@@ -1,12 +1,9 @@
-"""The end of a batch: its summary, its state, and the task that is told."""
+"""The end of a batch: its summary and its state."""
 
 from __future__ import annotations
 
-import base64
 import json
 import time
-import uuid
-from typing import Any
 
 from b2jobs.errors import CallerError, Failure
 from b2jobs.ledger import DONE, UNDONE
@@ -48,7 +45,7 @@ def summary(desk: Desk, state: dict[str, str]) -> BatchResult:
 
 
 def end(desk: Desk, state: dict[str, str], *, cancelled: bool = False) -> None:
-    """End the batch: succeeded when every item is done, else failed; its callback is sent."""
+    """End the batch: succeeded when every item is done, else failed."""
     result = summary(desk, state)
     undone = {status: result.outcomes.get(status, 0) for status in UNDONE}
     if cancelled:
@@ -89,62 +86,7 @@ def _incomplete(desk: Desk, result: BatchResult, undone: int) -> Failure:
 
 def _write(desk: Desk, state: State, failure: Failure | None, result: BatchResult) -> None:
     said = result.model_dump(mode="json")
-    desk.store.end(desk.attempt, state, failure, said, _callback(desk, state, said))
-
-
-def _callback(desk: Desk, state: str, said: dict[str, Any]) -> tuple[str, str] | None:
-    named = getattr(desk.request, "on_done", None)
-    if not named:
-        return None
-    task, queue = named
-    kwargs = {"batch": desk.batch, "state": state, "summary": said}
-    return queue, celery_message(task, queue, kwargs)
-
-
-def celery_message(task: str, queue: str, kwargs: dict[str, Any]) -> str:
-    """A message as Celery (protocol 2) and kombu's Redis transport write it."""
-    task_id = str(uuid.uuid4())
-    links = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-    body = base64.b64encode(json.dumps([[], kwargs, links]).encode()).decode()
-    headers: dict[str, Any] = {
-        "lang": "py",
-        "task": task,
-        "id": task_id,
-        "shadow": None,
-        "eta": None,
-        "expires": None,
-        "group": None,
-        "group_index": None,
-        "retries": 0,
-        "timelimit": [None, None],
-        "root_id": task_id,
-        "parent_id": None,
-        "argsrepr": "()",
-        "kwargsrepr": repr(kwargs)[:1000],
-        "origin": "b2jobs",
-        "ignore_result": False,
-        "replaced_task_nesting": 0,
-        "stamped_headers": None,
-        "stamps": {},
-    }
-    properties = {
-        "correlation_id": task_id,
-        "reply_to": "",
-        "delivery_mode": 2,
-        "delivery_info": {"exchange": "", "routing_key": queue},
-        "priority": 0,
-        "body_encoding": "base64",
-        "delivery_tag": str(uuid.uuid4()),
-    }
-    return json.dumps(
-        {
-            "body": body,
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
-            "headers": headers,
-            "properties": properties,
-        }
-    )
+    desk.store.end(desk.attempt, state, failure, said)
 
 
 def _seconds(state: dict[str, str]) -> float:

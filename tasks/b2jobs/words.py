@@ -1,0 +1,196 @@
+"""Words: what is told when a job ends, to Celery tasks, to webhooks and to the rest of a canvas.
+
+They wait in the outbox (`redis/shared/outbox.lua`) until a worker has delivered them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+from b2jobs.errors import WordNotFound
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
+
+WordState = Literal["waiting", "undelivered"]
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word of one end of a job.
+
+    id: stays the same, however often it is told: the `webhook-id`, and with dashes the id of
+        the Celery task.
+    to: whom it is told: `task`, `url` or `canvas`, and what belongs to it.
+    tries, error: how often telling it failed, and why the last time.
+    ended: when the job did. due: when it is told next; None where it was given up.
+    """
+
+    id: str
+    job: str
+    kind: str
+    state: str
+    to: dict[str, Any]
+    result: dict[str, Any] | None = None
+    failure: dict[str, Any] | None = None
+    lane: str = ""
+    tries: int = 0
+    error: str = ""
+    ended: datetime | None = None
+    due: datetime | None = None
+
+    @property
+    def standing(self) -> WordState:
+        return "undelivered" if self.due is None else "waiting"
+
+    @property
+    def receiver(self) -> str:
+        """Whom it is told, in one word; a URL without its query, which may be a secret."""
+        if "url" in self.to:
+            return str(self.to["url"]).partition("?")[0]
+        return str(self.to.get("task", "canvas"))
+
+    def about(self) -> dict[str, Any]:
+        """What is told: `job`, `kind`, `state`, `result` and `failure`."""
+        return {
+            "job": self.job,
+            "kind": self.kind,
+            "state": self.state,
+            "result": self.result,
+            "failure": self.failure,
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """As `b2jobs words show --json` prints it; absent fields are left out."""
+        found: dict[str, Any] = {
+            "id": self.id,
+            "standing": self.standing,
+            "to": self.receiver,
+            **self.about(),
+            "tries": self.tries,
+            "error": self.error,
+            "ended": self.ended.isoformat() if self.ended else None,
+            "due": self.due.isoformat() if self.due else None,
+        }
+        return {name: value for name, value in found.items() if value not in (None, "")}
+
+
+def word_of(word_id: str, fields: Mapping[str, str], due: datetime | None = None) -> Word:
+    """A word from what Redis has of it."""
+    result, failure = fields.get("result"), fields.get("failure")
+    return Word(
+        id=word_id,
+        job=fields["job"],
+        kind=fields["kind"],
+        state=fields["state"],
+        to=json.loads(fields["to"]),
+        result=json.loads(result) if result else None,
+        failure=json.loads(failure) if failure else None,
+        lane=fields.get("lane", ""),
+        tries=int(fields.get("tries", 0)),
+        error=fields.get("error", ""),
+        ended=datetime.fromtimestamp(float(fields["ended"]), UTC),
+        due=due,
+    )
+
+
+class Words:
+    """The words of one installation that wait or were given up. Any call may raise
+    `QueueUnavailable`."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._redis = records.redis
+
+    def listed(self, *, standing: WordState | None = None, limit: int = 100) -> Iterator[Word]:
+        """Words that were given up, the last first, then those that wait, the next first."""
+        left = limit
+        if standing != "waiting":
+            for word in self._read(self._page("undelivered", left, latest=True), waits=False):
+                left -= 1
+                yield word
+        if standing == "undelivered":
+            return
+        with unavailable(self._records.url):
+            lanes = cast("list[str]", self._redis.zrange(f"{self._records.prefix}outbox", 0, -1))
+        for lane in lanes:
+            if left <= 0:
+                return
+            for word in self._read(self._page(f"lane:{lane}", left), waits=True):
+                left -= 1
+                yield word
+
+    def get(self, word_id: str) -> Word:
+        """One word.
+
+        Raises:
+            WordNotFound
+        """
+        with unavailable(self._records.url):
+            fields = cast("dict[str, str]", self._redis.hgetall(self._key(word_id)))
+            lane = f"{self._records.prefix}lane:{fields.get('lane', '')}"
+            due = self._redis.zscore(lane, word_id) if fields else None
+        if not fields:
+            raise WordNotFound(f"There is no word {word_id!r}; it may have been delivered.")
+        return word_of(word_id, fields, _moment(due))
+
+    def resend(self, word_id: str) -> None:
+        """Tell a word again that was given up, or now one that waits.
+
+        Raises:
+            WordNotFound
+        """
+        self._act("words/resend", word_id)
+
+    def drop(self, word_id: str) -> None:
+        """Tell it to nobody.
+
+        Raises:
+            WordNotFound
+        """
+        self._act("words/drop", word_id)
+
+    def counts(self) -> dict[WordState, int]:
+        """How many words there are of each standing."""
+        prefix = self._records.prefix
+        with unavailable(self._records.url):
+            lanes = cast("list[str]", self._redis.zrange(f"{prefix}outbox", 0, -1))
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.zcard(f"{prefix}undelivered")
+            for lane in lanes:
+                pipe.zcard(f"{prefix}lane:{lane}")
+            given_up, *waiting = pipe.execute()
+        return {"waiting": sum(waiting), "undelivered": given_up}
+
+    def _act(self, script: str, word_id: str) -> None:
+        if not self._records.door.call(script, word=word_id):
+            raise WordNotFound(f"There is no word {word_id!r}; it may have been delivered.")
+
+    def _key(self, word_id: str) -> str:
+        return f"{self._records.prefix}word:{word_id}"
+
+    def _page(self, key: str, most: int, *, latest: bool = False) -> list[tuple[str, float]]:
+        if most <= 0:
+            return []
+        with unavailable(self._records.url):
+            found = self._redis.zrange(
+                f"{self._records.prefix}{key}", 0, most - 1, desc=latest, withscores=True
+            )
+        return cast("list[tuple[str, float]]", found)
+
+    def _read(self, page: list[tuple[str, float]], *, waits: bool) -> Iterator[Word]:
+        with unavailable(self._records.url):
+            pipe = self._redis.pipeline(transaction=False)
+            for word_id, _ in page:
+                pipe.hgetall(self._key(word_id))
+            found = pipe.execute()
+        for (word_id, score), fields in zip(page, found, strict=True):
+            if fields:
+                yield word_of(word_id, fields, _moment(score) if waits else None)
+
+
+def _moment(score: float | None) -> datetime | None:
+    return None if score is None else datetime.fromtimestamp(score, UTC)

@@ -1,0 +1,40 @@
+"""The outbox's delivery as a part of a Celery worker."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from celery import bootsteps
+
+from b2jobs_worker.celery.telling import Teller
+from b2jobs_worker.delivery.outbox import LOOK_SECONDS, Outbox
+from b2jobs_worker.settings import current
+
+
+class OutboxStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types
+    """Delivers words beside the worker, in threads of its own."""
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._outbox: Outbox | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, parent: Any) -> None:
+        del parent
+        settings = current()
+        teller = Teller(settings)
+        self._outbox = Outbox(settings, {"task": teller.task})
+        self._thread = threading.Thread(
+            target=self._outbox.serve, name="b2jobs-outbox", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self, parent: Any) -> None:
+        del parent
+        if self._outbox is not None and self._thread is not None:
+            self._outbox.stop()
+            self._thread.join(timeout=2 * LOOK_SECONDS)
+
+    def terminate(self, parent: Any) -> None:
+        self.stop(parent)

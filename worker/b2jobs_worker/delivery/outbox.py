@@ -1,0 +1,189 @@
+"""The outbox's delivery: tells Celery tasks, webhooks and canvases that jobs have ended.
+
+A part of every worker. One thread takes lanes that are due; each is served by a thread of its
+own, word for word, so that a receiver that is slow or down holds up its own lanes only. A lane
+is leased: when whoever serves it dies, another worker takes it, and the word that was on its
+way is told again, under the same id.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from b2jobs.errors import QueueUnavailable
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
+from b2jobs.words import Word, word_of
+from b2jobs_worker.settings import Settings
+
+THREADS = 24
+"""Lanes that one process serves at once; their threads are made when they are needed."""
+TURN_SECONDS = 2.0
+"""How long a lane is served before others that are due have their turn."""
+LONGEST_TELLING_SECONDS = 15.0
+FIRST_DELAY_SECONDS = 1.0
+LONGEST_DELAY_SECONDS = 3600.0
+LONGEST_SILENCE_SECONDS = 60.0
+LOOK_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+Message = tuple[str, bytes]
+"""A list in Redis, behind the key prefix, and what is put into it."""
+Sender = Callable[[Word], list[Message]]
+"""Tells a word, within `LONGEST_TELLING_SECONDS`. What it answers is put into Redis in the step
+in which the word is forgotten.
+
+Raises:
+    NotTold
+"""
+
+
+class NotTold(Exception):
+    """A word was not told.
+
+    heals: it may be told later. is_silent: nothing that goes to the same lane could be told now.
+    """
+
+    def __init__(self, why: str, *, heals: bool = True, is_silent: bool = False) -> None:
+        super().__init__(why)
+        self.heals = heals
+        self.is_silent = is_silent
+
+
+class Outbox:
+    """One process's part in delivering. *senders* tell words by what is in `Word.to`."""
+
+    def __init__(self, settings: Settings, senders: Mapping[str, Sender]) -> None:
+        self._records = Records(
+            settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
+        )
+        self._call = self._records.door.call
+        self._settings = settings
+        self._senders = senders
+        self._lease = settings.lease_seconds + LONGEST_TELLING_SECONDS
+        self._stop = threading.Event()
+        self._busy = 0
+        self._change = threading.Condition()
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="b2jobs-outbox")
+
+    def serve(self) -> None:
+        """Deliver until `stop`. Redis may be away meanwhile."""
+        while not self._stop.is_set():
+            try:
+                self._round()
+            except QueueUnavailable as error:
+                logger.warning("outbox: %s", error)
+                self._stop.wait(LOOK_SECONDS)
+            except Exception:
+                logger.exception("outbox: a round failed")
+                self._stop.wait(LOOK_SECONDS)
+        self._pool.shutdown(wait=False)
+
+    def stop(self) -> None:
+        """Take no more lanes; those that are served are left after the word under way."""
+        self._stop.set()
+
+    def _round(self) -> None:
+        """Take what lanes there are threads for, then wait for the bell."""
+        with self._change:
+            if not self._change.wait_for(lambda: self._busy < THREADS, LOOK_SECONDS):
+                return
+            spare = THREADS - self._busy
+        lanes = self._call("words/take", most=spare, lease=self._lease)
+        with self._change:
+            self._busy += len(lanes)
+        for lane in lanes:
+            self._pool.submit(self._turn, str(lane))
+        if not lanes:
+            with unavailable(self._settings.redis_url):
+                self._records.redis.blpop(f"{self._records.prefix}outbox-bell", self._patience())
+
+    def _patience(self) -> float:
+        """How long to wait for the bell: shorter than a call of Redis may take."""
+        return min(LOOK_SECONDS, self._settings.redis_timeout_seconds / 4)
+
+    def _turn(self, lane: str) -> None:
+        try:
+            self._serve_lane(lane)
+        except QueueUnavailable as error:
+            logger.warning("outbox: %s is left: %s", lane, error)
+        except Exception:
+            logger.exception("outbox: %s is left", lane)
+        finally:
+            with self._change:
+                self._busy -= 1
+                self._change.notify()
+
+    def _serve_lane(self, lane: str) -> None:
+        began = time.monotonic()
+        while not self._stop.is_set() and time.monotonic() - began < TURN_SECONDS:
+            found = self._call("words/next", lane=lane, lease=self._lease)
+            if not found:
+                return
+            word_id, flat = found
+            fields = dict(zip(flat[::2], flat[1::2], strict=True))
+            if not self._tell(str(word_id), lane, fields):
+                return
+        self._call("words/leave", lane=lane)
+
+    def _tell(self, word_id: str, lane: str, fields: dict[str, str]) -> bool:
+        """Tell one word and note what became of it; whether to go on with its lane."""
+        try:
+            word = word_of(word_id, fields)
+            self._told(word, lane, self._sender(word)(word))
+        except NotTold as error:
+            return self._failed(word_id, lane, fields, error)
+        except QueueUnavailable:
+            raise
+        except Exception as error:
+            logger.exception("outbox: word %s: a bug", word_id)
+            return self._failed(word_id, lane, fields, NotTold(f"{type(error).__name__}: {error}"))
+        logger.debug("outbox: word %s of job %s is told", word_id, word.job)
+        return True
+
+    def _sender(self, word: Word) -> Sender:
+        for name, sender in self._senders.items():
+            if name in word.to:
+                return sender
+        raise NotTold(f"this worker cannot tell {', '.join(word.to)}")
+
+    def _told(self, word: Word, lane: str, messages: list[Message]) -> None:
+        lists = [name for name, _ in messages]
+        raw = [message for _, message in messages]
+        answer = self._call("words/told", *raw, word=word.id, lane=lane, lists=lists)
+        if answer not in (0, 1):
+            raise NotTold(f"the queue {answer} is no list in Redis")
+
+    def _failed(self, word_id: str, lane: str, fields: dict[str, str], error: NotTold) -> bool:
+        tries = int(fields.get("tries", 0)) + 1
+        settings = self._settings
+        log = logger.info if error.heals else logger.warning
+        log("outbox: word %s of job %s is not told (try %d): %s",
+            word_id, fields.get("job"), tries, error)  # fmt: skip
+        return bool(
+            self._call(
+                "words/failed",
+                word=word_id,
+                lane=lane,
+                error=str(error)[:500],
+                delay=delay_seconds(tries),
+                ends=int(not error.heals),
+                is_silent=int(error.is_silent),
+                longest=LONGEST_SILENCE_SECONDS,
+                patience=settings.webhook_retry_seconds,
+                keep=settings.keep_failures_seconds,
+            )
+        )
+
+
+def delay_seconds(tries: int, jitter: Callable[[], float] = random.random) -> float:
+    """How long after its *tries*-th failure a word is told again: 1 s to 1 h, doubled each time,
+    and up to a half more."""
+    delay = FIRST_DELAY_SECONDS * 2.0 ** min(tries - 1, 16)
+    return min(delay, LONGEST_DELAY_SECONDS) * (1 + jitter() / 2)
