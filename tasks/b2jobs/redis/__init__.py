@@ -17,6 +17,9 @@ Keys, behind the prefix and `b2jobs:`
     used              sorted set of the tokens of signatures whose job has ended, by how long they
                       would be good
     events            stream: what happened to jobs, the latest (docs/events.md)
+    worker:WORKER     what a worker process says of itself (JSON), for two minutes
+    numbers:MINUTE    hash: what happened how often in a minute since 1970 (docs/numbers.md)
+    numbers:day:DAY   hash: the same of a day; numbers:total: of all time, up to minute `folded`
 
     outbox            sorted set of lanes by the time they are due (shared/outbox.lua)
     lane:LANE         sorted set of the words of a lane by the time they are due
