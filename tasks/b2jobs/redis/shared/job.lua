@@ -181,6 +181,22 @@ local function tell(id, meta, keep)
 end
 
 -- include shared/outbox
+-- Give the result of a job that has ended to Celery ids that share it, *most* of them at once;
+-- where there are more, the keeper goes on. Answers how many were told.
+local function tell_followers(id, meta, keep, most)
+  local followers = redis.call('SPOP', P .. 'followers:' .. id, most)
+  if #followers == 0 then return 0 end
+  local found = redis.call('HMGET', job_key(id), 'kind', 'state', 'result', 'failure')
+  for _, follower in ipairs(followers) do
+    tell(follower, meta, keep)
+    tell_follower(follower, found[1], found[2], found[3], found[4])
+  end
+  if redis.call('EXISTS', P .. 'followers:' .. id) == 1 then
+    redis.call('SADD', P .. 'untold', id)
+  end
+  return #followers
+end
+
 -- How long a job that ended is kept, as the workers' settings say (keeper/lead).
 local function kept_seconds(state)
   local name = state == 'failed' and 'failures' or 'results'
@@ -219,11 +235,7 @@ local function finish(id, state, outcome, told)
     local ends = redis.call('HINCRBY', job_key(id), 'ends', 1)
     put_words(id, ends, found[2], kind, state, outcome.result, outcome.failure)
   end
-  for _, follower in ipairs(redis.call('SMEMBERS', P .. 'followers:' .. id)) do
-    tell(follower, outcome.meta, keep)
-    tell_follower(follower, kind, state, outcome.result, outcome.failure)
-  end
-  redis.call('DEL', P .. 'followers:' .. id)
+  tell_followers(id, outcome.meta, keep, 100)
 end
 
 -- Queue a job that has ended again, with its budget anew, and signed anew.
