@@ -45,8 +45,8 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/deptry --no-ansi tasks worker emulator
-	$(DEPTRY) worker,stores,emulator,local tasks
-	$(DEPTRY) emulator,local --ignore DEP002 worker
+	$(DEPTRY) worker,stores,emulator,tls,local tasks
+	$(DEPTRY) emulator,tls,local --ignore DEP002 worker
 	$(DEPTRY) worker,stores,local --ignore DEP002 emulator
 
 test: setup

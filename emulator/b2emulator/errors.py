@@ -18,13 +18,21 @@ class B2Error(Exception):
     """An answer other than success."""
 
     def __init__(
-        self, status: int, code: str, message: str, *, retry_after_seconds: int | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        retry_after_seconds: int | None = None,
+        challenge: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.retry_after_seconds = retry_after_seconds
+        self.challenge = challenge
+        """What WWW-Authenticate says; B2 sends it from b2_authorize_account only."""
 
     def as_json(self) -> dict[str, object]:
         """The body B2 sends with it."""
@@ -36,15 +44,15 @@ def bad_request(message: str, code: str = "bad_request") -> B2Error:
 
 
 def bad_bucket_id(bucket_id: object) -> B2Error:
-    return B2Error(400, "bad_bucket_id", f"Invalid bucketId: {bucket_id}")
+    return B2Error(400, "bad_bucket_id", f"Bucket {bucket_id} does not exist")
 
 
-def unauthorized(message: str) -> B2Error:
+def bad_file_id(field: str, file_id: object) -> B2Error:
+    return bad_request(f"Invalid {field}: {file_id}")
+
+
+def unauthorized(message: str = "unauthorized") -> B2Error:
     return B2Error(401, "unauthorized", message)
-
-
-def missing_capability(capability: str) -> B2Error:
-    return B2Error(401, "unauthorized", f"unauthorized: the key lacks the capability {capability}")
 
 
 def bad_auth_token(message: str = "Invalid authorization token") -> B2Error:
@@ -57,6 +65,15 @@ def expired_auth_token(message: str = "Authorization token has expired") -> B2Er
 
 def access_denied(message: str = "Access denied") -> B2Error:
     return B2Error(403, "access_denied", message)
+
+
+def locked() -> B2Error:
+    """A retained or held file may not be deleted: 401 with the code of a 403."""
+    return B2Error(401, "access_denied", "Access Denied")
+
+
+def missing_file_lock() -> B2Error:
+    return B2Error(400, "bucket_missing_file_lock", "The bucket is not file lock enabled")
 
 
 def not_found(message: str) -> B2Error:

@@ -12,9 +12,12 @@ import re
 import time
 
 SMALL, LARGE = 1, 2
+MAX_MILLIS = 10**14 - 1
+"""The latest time an id has room for."""
 _SHAPE = re.compile(
     r"4_z(?P<bucket>[0-9a-f]{24})_f(?P<kind>[12])(?P<number>[0-9a-f]{15})"
-    r"_d\d{8}_m\d{6}_c\d{3}_v\d{7}_t\d{4}_u(?P<millis>\d{14})"
+    r"_d\d{8}_m\d{6}_c\d{3}_v\d{7}_t\d{4}_u(?P<millis>\d{14})",
+    re.ASCII,
 )
 
 

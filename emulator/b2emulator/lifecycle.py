@@ -50,7 +50,7 @@ def _apply(
     done: dict[str, int],
 ) -> None:
     """One rule for the versions of one name, newest first."""
-    cancel_days = rule["daysFromStartingToCancelingUnfinishedLargeFiles"]
+    cancel_days = rule.get("daysFromStartingToCancelingUnfinishedLargeFiles")
     for version in versions:
         if version.action == START and _is_older(version.millis, cancel_days, now):
             emulator.versions.remove(version)

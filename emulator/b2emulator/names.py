@@ -12,15 +12,16 @@ MAX_NAME_BYTES = 1024
 MAX_INFO_ENTRIES = 10
 MAX_HEADER_BYTES = 7000
 MAX_HEADER_BYTES_WITH_LOCK_OR_ENCRYPTION = 2048
-_BUCKET = re.compile(r"[a-z0-9-]{6,63}")
+_BUCKET = re.compile(r"[A-Za-z0-9-]{6,63}")
 _INFO_KEY = re.compile(r"[A-Za-z0-9\-_.`~!#$%^&*'|+]{1,50}")
-_RESERVED = {
-    "b2-content-disposition",
-    "b2-content-language",
-    "b2-expires",
-    "b2-cache-control",
-    "b2-content-encoding",
+HEADER_OF_INFO = {
+    "b2-content-disposition": "Content-Disposition",
+    "b2-content-language": "Content-Language",
+    "b2-expires": "Expires",
+    "b2-cache-control": "Cache-Control",
+    "b2-content-encoding": "Content-Encoding",
 }
+"""File info that becomes a header of the download, as it is."""
 SAFE = "/-_.~!$'()*;=:@"
 """B2 leaves these as they are in the names it sends back."""
 
@@ -44,8 +45,11 @@ def check_file_name(name: str) -> str:
 
 def check_bucket_name(name: str) -> str:
     """*name*, or bad_request with B2's reason."""
-    if not _BUCKET.fullmatch(name) or name.startswith("b2-"):
-        raise bad_request("Invalid characters in bucketName: must be 6 to 63 of a-z, 0-9 and -")
+    if not _BUCKET.fullmatch(name) or name.lower().startswith("b2-"):
+        raise bad_request(
+            f"Invalid bucketName: {name[:80]!r} must be 6 to 63 letters, digits and -,"
+            " and not start with b2-"
+        )
     return name
 
 
@@ -62,9 +66,9 @@ def check_file_info(info: Mapping[str, object], name: str, *, strict: bool) -> d
         if not isinstance(value, str):
             raise bad_request(f"File info value must be a string: {key}")
         lower = key.lower()
-        if lower.startswith("b2-") and lower not in _RESERVED:
+        if lower.startswith("b2-") and lower not in HEADER_OF_INFO:
             raise bad_request(f"File info names starting with b2- are reserved: {key}")
-        if any(ord(char) < 32 for char in value):
+        if "\0" in value or (lower in HEADER_OF_INFO and not is_header_safe(value)):
             raise bad_request(f"Bad file info value: {key}")
         size += len("x-bz-info-") + len(lower) + len(quote(value, safe=SAFE))
         stored[lower] = value
@@ -74,6 +78,18 @@ def check_file_info(info: Mapping[str, object], name: str, *, strict: bool) -> d
     if size > limit:
         raise bad_request(f"File name and file info headers take {size} bytes, over {limit}")
     return stored
+
+
+def check_info_keys(info: Mapping[str, object]) -> None:
+    """Keys of bucket info follow the rules of file info."""
+    for key in info:
+        if not _INFO_KEY.fullmatch(key):
+            raise bad_request(f"Bad info name: {key}")
+
+
+def is_header_safe(value: str) -> bool:
+    """Whether *value* can stand in a header: no control characters but the tab."""
+    return all(char == "\t" or (char >= " " and char != "\x7f") for char in value)
 
 
 def percent_decode(text: str) -> str:

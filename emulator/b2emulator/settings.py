@@ -31,6 +31,8 @@ class Settings:
     max_part_count: int = 10_000
     max_upload_bytes: int = 5_000_000_000
     """One upload or one server-side copy; B2 takes 5 GB."""
+    max_file_bytes: int = 10_000_000_000_000
+    """A large file, all parts together."""
     max_bucket_count: int = 100
 
     account_token_seconds: int = DAY_SECONDS
@@ -38,6 +40,8 @@ class Settings:
 
     inline_bytes: int = 16_384
     """Bodies up to this size live in the index; a file for each costs more than it saves."""
+    content_md5: bool = True
+    """Compute contentMd5. It costs three times the SHA-1; without it the answers say null."""
     discard_bodies: bool = False
     """Keep sizes and checksums only and serve zeros: for runs that measure the client."""
     journal_entries: int = 100_000

@@ -127,6 +127,7 @@ class Installation:
             "b2jobs:job:",
             "b2jobs:key:",
             "b2jobs:worker:",
+            "b2jobs:numbers:",
             "celery-task-meta-",
             "_kombu.binding",
         )

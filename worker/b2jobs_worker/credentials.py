@@ -35,7 +35,7 @@ _STORE_KEYS = {
 }
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]+(/[A-Za-z0-9_./~-]*)?\Z")
 # Shorter than an application key (31 characters), or a bucket behind a scheme.
-_TOLD = re.compile(r"(?:[A-Za-z0-9_.-]{1,24}|[a-z0-9]{1,8}://[a-z0-9.-]{0,63})\Z")
+_TOLD = re.compile(r"(?:[A-Za-z0-9_.-]{1,24}|[a-z0-9]{1,8}://[a-z0-9.@-]{0,63})\Z")
 
 
 Entry = TypeVar("Entry")
@@ -200,7 +200,8 @@ def _store(name: str, value: object) -> dict[str, SecretStr]:
     if not separator or scheme not in _STORE_KEYS or "/" in bucket:
         raise Malformed(
             f"the store {_told(name)} is not written as s3://BUCKET, gs://BUCKET or "
-            "azure://CONTAINER (without a name: for all of them)"
+            "azure://CONTAINER (without a bucket: for all of them; s3://NAME@BUCKET: of a "
+            "store with that name)"
         )
     fields = _strings(value, f"of store {_told(name)}", _STORE_KEYS[scheme])
     if "endpoint" in fields and not _BASE_URL.match(fields["endpoint"]):

@@ -14,6 +14,7 @@ import signal
 import sys
 from typing import Any
 
+from b2jobs_worker.b2.tally import used
 from b2jobs_worker.delivery import shutdown
 from b2jobs_worker.delivery.claims import Claim
 from b2jobs_worker.delivery.deliver import Delivery
@@ -70,6 +71,9 @@ def attempt(module: str, parent: str) -> None:
         sys.stdout.buffer.write(b"holding\n")
         sys.stdout.buffer.flush()
         delivery.run()
+    amounts = used.take()
+    if amounts:
+        resources().records.door.call("fleet/count", amounts=amounts)
 
 
 def _tell(pipe: int) -> None:

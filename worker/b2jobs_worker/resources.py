@@ -51,6 +51,11 @@ class Resources:
                 self._digests = DigestCache(path)
             return self._digests
 
+    def concurrency(self) -> dict[str, int]:
+        """How many requests of each account this process may have under way at once now."""
+        context = self._context
+        return {} if context is None else context.accounts.concurrency()
+
     def _make_context(self) -> transfer.Context:
         settings = self.settings
         governor = RedisGovernor(

@@ -90,11 +90,15 @@ class SecretsFile:
     def store(self, scheme: str, bucket: str) -> Mapping[str, SecretStr] | None:
         """What the file has for *bucket* of another object store, else for its whole scheme.
 
+        A bucket of a named store, `minio@pictures`, is served by the entries of that name only:
+        `s3://minio@pictures`, else `s3://minio@`.
+
         None when it has nothing. An empty entry is something: it lets the worker use what its
         surroundings give (environment, instance role). Raises the OperatorErrors of `account`.
         """
         contents = self._contents()
-        for name in (f"{scheme}://{bucket}", f"{scheme}://"):
+        store, named, _ = bucket.rpartition("@")
+        for name in (f"{scheme}://{bucket}", f"{scheme}://{store}{named}"):
             if name in contents.bad_stores:
                 raise self._unusable(contents.bad_stores[name])
             if name in contents.stores:

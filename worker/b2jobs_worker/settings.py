@@ -178,6 +178,13 @@ class Settings(BaseSettings):
         description="How many events (`b2jobs events`) are kept, the latest ones. About 130 bytes "
         "each, three a job. 0 writes none.",
     )
+    keep_numbers_seconds: float = Field(
+        14 * 24 * 3600.0,
+        ge=3600,
+        le=400 * 24 * 3600,
+        description="How long the numbers of each minute are kept (docs/numbers.md); those of each "
+        "day 400 days. A minute in which something happened takes about 2 KB.",
+    )
     reserved_slots: int = Field(
         2,
         ge=0,
@@ -204,7 +211,26 @@ class Settings(BaseSettings):
     )
     ca_file: Path | None = Field(
         None,
-        description="Certificates to trust for https:// sources and webhooks besides the system's.",
+        description="Certificates to trust besides the system's: for B2, https:// sources, object "
+        "stores and webhooks.",
+    )
+    https_head_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="How long an https:// source may take until its answer begins, redirects "
+        "included. Longer, and it is tried again later.",
+    )
+    https_least_bytes_per_second: float = Field(
+        1000.0,
+        ge=0,
+        description="An https:// source that sends less, over half a minute, is given up and "
+        "tried again later: it would hold a slot. 0 lets it.",
+    )
+    https_most_bytes: int = Field(
+        1_000_000_000_000,
+        gt=0,
+        description="Most bytes of one https:// source. One that says more is refused, one "
+        "without an end is stopped there.",
     )
     callback_queue: str = Field(
         "celery",

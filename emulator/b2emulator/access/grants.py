@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from b2emulator.access.keys import Key
-from b2emulator.errors import missing_capability, unauthorized
+from b2emulator.errors import unauthorized
 from b2emulator.store.buckets import Bucket
 
 
@@ -18,7 +18,7 @@ class Grant:
     def require(self, capability: str) -> None:
         """Raises unauthorized unless the key has *capability*."""
         if not self.key.can(capability):
-            raise missing_capability(capability)
+            raise unauthorized()
 
     def require_in(self, capability: str, bucket_id: str, name: str | None = None) -> None:
         """Raises unauthorized unless the key has *capability* in that bucket, for that name."""

@@ -9,7 +9,7 @@ import time
 from b2emulator.access.keys import Key
 from b2emulator.access.tokens import ACCOUNT
 from b2emulator.calls.call import Call, Json, b2_call
-from b2emulator.errors import bad_auth_token, unauthorized
+from b2emulator.errors import B2Error, bad_auth_token, unauthorized
 
 
 @b2_call
@@ -57,7 +57,10 @@ def _key_of(call: Call) -> Key:
         raise bad_auth_token("Basic authorization is malformed") from None
     key = call.emulator.keys.with_secret(key_id, secret)
     if key is None:
-        raise bad_auth_token("Invalid key id or application key")
+        raise B2Error(
+            *(401, "bad_auth_token", ""),
+            challenge='BASIC realm="authorize_account"',
+        )
     if key.has_expired():
         raise unauthorized("The application key has expired")
     return key

@@ -7,8 +7,9 @@ from typing import Any
 from b2emulator.access.grants import Grant
 from b2emulator.calls import rules
 from b2emulator.calls.call import Call, Json, b2_call
-from b2emulator.errors import B2Error, bad_request, unauthorized
-from b2emulator.names import check_bucket_name
+from b2emulator.calls.params import MAX_INTEGER
+from b2emulator.errors import B2Error, bad_request, missing_file_lock, unauthorized
+from b2emulator.names import check_bucket_name, check_info_keys
 from b2emulator.store.buckets import Bucket
 
 TYPES = ("allPublic", "allPrivate")
@@ -37,11 +38,9 @@ def bucket_json(bucket: Bucket, grant: Grant, account_id: str, api_version: int)
         readable("readBucketEncryption"), bucket.encryption
     )
     shown["fileLockConfiguration"] = _guarded(readable("readBucketRetentions"), lock)
-    replication = bucket.replication or {
-        "asReplicationSource": None,
-        "asReplicationDestination": None,
-    }
-    shown["replicationConfiguration"] = _guarded(readable("readBucketReplications"), replication)
+    shown["replicationConfiguration"] = _guarded(
+        readable("readBucketReplications"), bucket.replication
+    )
     return shown
 
 
@@ -113,9 +112,9 @@ def b2_update_bucket(call: Call) -> Json:
     bucket = call.bucket("writeBuckets")
     params = call.params
     if params.has("ifRevisionIs"):
-        expected = params.number("ifRevisionIs", None, 0, 2**53)
+        expected = params.number("ifRevisionIs", None, 0, MAX_INTEGER)
         if expected != bucket.revision:
-            raise B2Error(409, "conflict", f"bucket revision is {bucket.revision}, not {expected}")
+            raise B2Error(409, "conflict", "simultaneous updates to bucket")
     settings = _settings(call)
     if params.has("bucketType"):
         settings["type"] = _bucket_type(params.text("bucketType"))
@@ -126,7 +125,7 @@ def b2_update_bucket(call: Call) -> Json:
         call.grant.require("writeBucketRetentions")
         retention = rules.default_retention(params.object("defaultRetention") or {})
         if not settings.get("lock_enabled", bucket.lock_enabled) and retention["mode"]:
-            raise bad_request("defaultRetention needs a bucket with file lock")
+            raise missing_file_lock()
         settings["default_retention"] = retention
     return _shown(call, call.emulator.buckets.change(bucket, **settings))
 
@@ -152,6 +151,7 @@ def _settings(call: Call) -> dict[str, Any]:
     if (info := params.object("bucketInfo")) is not None:
         if len(info) > MAX_INFO_ENTRIES or not all(isinstance(v, str) for v in info.values()):
             raise bad_request("bucketInfo is at most 10 strings")
+        check_info_keys(info)
         settings["info"] = info
     if (cors := params.objects("corsRules")) is not None:
         settings["cors_rules"] = rules.cors(cors)
@@ -162,7 +162,7 @@ def _settings(call: Call) -> dict[str, Any]:
         settings["encryption"] = rules.default_encryption(encryption)
     if (replication := params.object("replicationConfiguration")) is not None:
         call.grant.require("writeBucketReplications")
-        settings["replication"] = replication
+        settings["replication"] = rules.replication(replication)
     return settings
 
 
@@ -181,4 +181,4 @@ def b2_delete_bucket(call: Call) -> Json:
         raise B2Error(400, "cannot_delete_non_empty_bucket", "Cannot delete non-empty bucket")
     shown = _shown(call, bucket)
     call.emulator.buckets.remove(bucket)
-    return shown
+    return {**shown, "revision": bucket.revision + 1}

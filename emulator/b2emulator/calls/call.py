@@ -10,7 +10,13 @@ from b2emulator.access.grants import Grant
 from b2emulator.access.tokens import ACCOUNT
 from b2emulator.calls.params import Params
 from b2emulator.emulator import Emulator
-from b2emulator.errors import B2Error, bad_auth_token, bad_bucket_id, bad_request
+from b2emulator.errors import (
+    B2Error,
+    bad_auth_token,
+    bad_bucket_id,
+    bad_file_id,
+    bad_request,
+)
 from b2emulator.file_ids import number_of
 from b2emulator.journal import Entry
 from b2emulator.store.buckets import Bucket
@@ -61,10 +67,10 @@ class Call:
         grant.require(capability)
         file_id = self.params.text(field)
         if number_of(file_id) is None:
-            raise bad_request(f"Bad {field}: {file_id}")
+            raise bad_file_id(field, file_id)
         version = self.emulator.versions.find(file_id)
         if version is None:
-            raise missing(file_id) if missing else bad_request(f"Bad {field}: {file_id}")
+            raise missing(file_id) if missing else bad_file_id(field, file_id)
         grant.require_in(capability, version.bucket, version.name)
         self.note(version)
         return version

@@ -14,7 +14,7 @@ from b2emulator.names import check_file_info, check_file_name
 from b2emulator.store.bodies import Content, cut
 from b2emulator.store.versions import UPLOAD, Version
 
-_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+_RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{1,18})")
 
 
 def _source(call: Call) -> tuple[Version, Content, int]:
@@ -31,13 +31,23 @@ def _source(call: Call) -> tuple[Version, Content, int]:
     if text is not None:
         match = _RANGE.fullmatch(text)
         if match is None or int(match[1]) > int(match[2]):
-            raise bad_request(f"Bad range: {text}")
+            raise bad_request(f"Bad range: {text[:80]}")
         start, length = int(match[1]), int(match[2]) - int(match[1]) + 1
         if start + length > version.size:
             raise range_not_satisfiable()
     if length > call.emulator.settings.max_upload_bytes:
         raise source_too_large(length)
     return version, cut(version.content, start, length), length
+
+
+async def _digests(call: Call, content: Content) -> tuple[str, str]:
+    """(SHA-1, MD5) of a piece, whose source is still there when they are known."""
+    try:
+        return await call.emulator.reader.digests(content)
+    except FileNotFoundError:
+        return "", ""
+    finally:
+        _source(call)
 
 
 @b2_call
@@ -68,14 +78,16 @@ async def b2_copy_file(call: Call) -> Json:
     lock = locks.wanted(
         params.object("fileRetention"), params.optional_text("legalHold"), bucket, call.grant
     )
-    whole = length == source.size
+    sha1, md5 = source.sha1, source.md5
+    if length != source.size:
+        sha1, md5 = await _digests(call, content)
     version = Version(
         bucket.id,
         name,
         UPLOAD,
         size=length,
-        sha1=source.sha1 if whole else await call.emulator.reader.sha1(content),
-        md5=source.md5 if whole else None,
+        sha1=sha1,
+        md5=md5,
         content_type=type_,
         info=info,
         encryption=kind,
@@ -99,11 +111,12 @@ async def b2_copy_part(call: Call) -> Json:
     version = started(call, "largeFileId")
     given = encryption.from_json(call.params.object("destinationServerSideEncryption"))
     encryption.check_part(version.encryption, given)
-    sha1 = source.sha1 if length == source.size else None
-    if sha1 is None or sha1 == NO_SHA1:
-        sha1 = await call.emulator.reader.sha1(content)
+    sha1, md5 = source.sha1, source.md5
+    if length != source.size or sha1 in (None, NO_SHA1):
+        sha1, md5 = await _digests(call, content)
+        version = started(call, "largeFileId")  # it may have been cancelled meanwhile
     call.entry.part = number
     part = call.emulator.parts.put(
-        version.number, number, length, sha1.removeprefix(UNVERIFIED), content
+        *(version.number, number, length, (sha1 or "").removeprefix(UNVERIFIED), md5), content
     )
     return part_json(part, version, call.api_version)

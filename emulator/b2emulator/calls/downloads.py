@@ -10,30 +10,23 @@ from b2emulator.access.grants import Grant
 from b2emulator.access.tokens import ACCOUNT, DOWNLOAD
 from b2emulator.calls import encryption, locks
 from b2emulator.calls.call import grant_of
-from b2emulator.calls.sharing import OVERRIDES
+from b2emulator.calls.sharing import OVERRIDES, checked_override
 from b2emulator.emulator import Emulator
 from b2emulator.errors import (
     bad_auth_token,
-    bad_request,
+    bad_file_id,
     not_found,
     range_not_satisfiable,
     unauthorized,
 )
 from b2emulator.file_ids import number_of
 from b2emulator.journal import Entry
-from b2emulator.names import percent_encode
+from b2emulator.names import HEADER_OF_INFO, percent_encode
 from b2emulator.store.bodies import Content, cut
 from b2emulator.store.buckets import Bucket
 from b2emulator.store.versions import UPLOAD, Version
 
-FROM_INFO = {
-    "b2-content-disposition": "Content-Disposition",
-    "b2-content-language": "Content-Language",
-    "b2-expires": "Expires",
-    "b2-cache-control": "Cache-Control",
-    "b2-content-encoding": "Content-Encoding",
-}
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
 
 @dataclass(slots=True)
@@ -62,7 +55,7 @@ def by_id(call: DownloadCall) -> Download:
     """b2_download_file_by_id."""
     file_id = call.query.get("fileId", "")
     if number_of(file_id) is None:
-        raise bad_request(f"Bad fileId: {file_id}")
+        raise bad_file_id("fileId", file_id)
     version = call.emulator.versions.find(file_id)
     if version is None or version.action != UPLOAD:
         raise not_found(f"File not present: {file_id}")
@@ -119,7 +112,6 @@ def _answer(call: DownloadCall, version: Version, grant: Grant | None, bucket: B
     encryption.check_readable(version.encryption, encryption.from_headers(call.headers))
     headers = {
         "Accept-Ranges": "bytes",
-        "Cache-Control": "max-age=0, no-cache, no-store",
         "Content-Type": version.content_type or "application/octet-stream",
         "X-Bz-File-Id": version.file_id,
         "X-Bz-File-Name": percent_encode(version.name),
@@ -129,13 +121,13 @@ def _answer(call: DownloadCall, version: Version, grant: Grant | None, bucket: B
         **(locks.as_headers(version, grant) if bucket.lock_enabled else {}),
     }
     for key, value in version.info.items():
-        if key in FROM_INFO:
-            headers[FROM_INFO[key]] = _one_line(value)
+        if key in HEADER_OF_INFO:
+            headers[HEADER_OF_INFO[key]] = value
         else:
             headers[f"X-Bz-Info-{key}"] = percent_encode(value)
     for parameter, header in OVERRIDES.items():
         if (override := call.query.get(parameter)) is not None:
-            headers[header] = _one_line(override)
+            headers[header] = checked_override(parameter, override)
     first, length = _range(call.headers.get("range"), version.size)
     status = 200
     if first is not None:
@@ -146,24 +138,25 @@ def _answer(call: DownloadCall, version: Version, grant: Grant | None, bucket: B
     return Download(status, headers, cut(version.content, start, length), length)
 
 
-def _one_line(value: str) -> str:
-    return value.replace("\r", " ").replace("\n", " ")
-
-
 def _range(header: str | None, size: int) -> tuple[int | None, int]:
     """(first byte or None for the whole, length). A header that is no byte range is ignored."""
     match = _RANGE.fullmatch(header.replace(" ", "")) if header else None
     if match is None or not (match[1] or match[2]):
         return None, size
+    last = _position(match[2]) if match[2] else size - 1
     if not match[1]:
-        length = min(int(match[2]), size)
+        length = min(last, size)
         if not length:
             raise range_not_satisfiable()
         return size - length, length
-    first = int(match[1])
-    last = min(int(match[2]), size - 1) if match[2] else size - 1
-    if match[2] and int(match[2]) < first:
+    first = _position(match[1])
+    if match[2] and last < first:
         return None, size
     if first >= size:
         raise range_not_satisfiable()
-    return first, last - first + 1
+    return first, min(last, size - 1) - first + 1
+
+
+def _position(text: str) -> int:
+    """A number of bytes; one of a thousand digits is as good as one beyond any file."""
+    return int(text) if len(text) <= 18 else 10**18

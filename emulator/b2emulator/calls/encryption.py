@@ -7,7 +7,6 @@ B2 reports too; reading needs the same key again.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -23,14 +22,16 @@ CUSTOMER = f"{HEADER}-customer-"
 
 def from_headers(headers: Mapping[str, str]) -> Encryption | None:
     """What an upload or a download asks for; None when it asks for nothing."""
-    if (mode := headers.get(HEADER)) is not None:
-        if mode != ALGORITHM:
-            raise bad_request(f"{HEADER} must be {ALGORITHM}")
-        return Encryption(SSE_B2)
-    algorithm = headers.get(f"{CUSTOMER}algorithm")
-    if algorithm is None:
-        return None
-    return _customer(algorithm, headers.get(f"{CUSTOMER}key"), headers.get(f"{CUSTOMER}key-md5"))
+    mode = headers.get(HEADER)
+    customer = [headers.get(CUSTOMER + name) for name in ("algorithm", "key", "key-md5")]
+    has_customer = any(value is not None for value in customer)
+    if mode is None:
+        return _customer(*customer) if has_customer else None
+    if mode != ALGORITHM:
+        raise bad_request(f"{HEADER} must be {ALGORITHM}")
+    if has_customer:
+        raise bad_request(f"{SSE_B2} and {SSE_C} exclude each other")
+    return Encryption(SSE_B2)
 
 
 def from_json(setting: Json | None) -> Encryption | None:
@@ -50,7 +51,7 @@ def _customer(algorithm: object, key: object, key_md5: object) -> Encryption:
         raise bad_request(f"the customer algorithm must be {ALGORITHM}")
     try:
         secret = base64.b64decode(str(key), validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error, and characters that are not ASCII
         raise bad_request("the customer key is not base64") from None
     if len(secret) != 32:
         raise bad_request("the customer key must have 256 bits")
@@ -68,7 +69,10 @@ def check_readable(stored: Encryption | None, given: Encryption | None) -> None:
     """Reading an SSE-C file takes its key; giving a key for another file is an error too."""
     if stored is not None and stored.mode == SSE_C:
         if given is None or given.mode != SSE_C:
-            raise access_denied("The file is encrypted with SSE-C: its key must be given")
+            raise bad_request(
+                "The object was stored using a form of Server Side Encryption. The correct"
+                " parameters must be provided to retrieve the object."
+            )
         if given.key_md5 != stored.key_md5:
             raise access_denied("The SSE-C key is not the one the file was encrypted with")
     elif given is not None and given.mode == SSE_C:

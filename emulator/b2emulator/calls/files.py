@@ -11,7 +11,8 @@ from b2emulator.store.versions import HIDE, HIDE_MARKER_TYPE, Version
 
 
 def shown(call: Call, version: Version) -> Json:
-    return file_json(version, call.emulator.account_id, call.grant, call.api_version)
+    bucket = call.emulator.buckets.by_id(version.bucket)
+    return file_json(version, call.emulator.account_id, call.grant, bucket, call.api_version)
 
 
 @b2_call

@@ -6,13 +6,14 @@ from b2emulator.calls import encryption, locks
 from b2emulator.calls.call import Call, Json, b2_call
 from b2emulator.calls.files import shown
 from b2emulator.calls.shapes import NO_SHA1
-from b2emulator.errors import B2Error, bad_request, no_active_upload, unauthorized
-from b2emulator.file_ids import number_of
-from b2emulator.names import check_file_info, check_file_name
+from b2emulator.errors import B2Error, bad_file_id, bad_request, no_active_upload, unauthorized
+from b2emulator.file_ids import MAX_MILLIS, number_of
+from b2emulator.names import check_file_info, check_file_name, is_header_safe
 from b2emulator.store.parts import Part
 from b2emulator.store.versions import START, Version
 
 MAX_LISTED = 1000
+MAX_TYPE_LENGTH = 256
 UNVERIFIED = "unverified:"
 
 
@@ -40,7 +41,7 @@ def b2_start_large_file(call: Call) -> Json:
     millis = None
     for field in ("customUploadTimestamp", "custom_upload_timestamp"):
         if params.has(field):
-            millis = params.number(field, None, 0, 2**53)
+            millis = params.number(field, None, 0, MAX_MILLIS)
     version = Version(
         bucket.id,
         name,
@@ -60,6 +61,8 @@ def b2_start_large_file(call: Call) -> Json:
 
 def content_type(given: str, name: str) -> str:
     """`b2/x-auto` is the type of the name's ending."""
+    if not given or not is_header_safe(given) or len(given) > MAX_TYPE_LENGTH:
+        raise bad_request(f"Bad contentType: {given[:MAX_TYPE_LENGTH]!r}")
     if given != "b2/x-auto":
         return given
     import mimetypes
@@ -71,6 +74,7 @@ def content_type(given: str, name: str) -> str:
 def b2_finish_large_file(call: Call) -> Json:
     """Make one file of the parts 1 to n, whose SHA-1s the caller repeats in order."""
     version = started(call)
+    settings = call.emulator.settings
     given = call.params.texts("partSha1Array")
     if not given:
         raise bad_request("required field partSha1Array is missing")
@@ -91,7 +95,9 @@ def b2_finish_large_file(call: Call) -> Json:
             *(400, "part_sha1_mismatch"),
             f"{len(parts)} parts were uploaded, partSha1Array has {len(given)}",
         )
-    smallest = call.emulator.settings.min_part_size_bytes
+    if sum(part.size for part in parts) > settings.max_file_bytes:
+        raise bad_request(f"The parts are over {settings.max_file_bytes} bytes together")
+    smallest = settings.min_part_size_bytes
     for part in parts[:-1]:
         if part.size < smallest:
             raise bad_request(f"Part number {part.number} is smaller than {smallest} bytes")
@@ -115,7 +121,7 @@ def part_json(part: Part, version: Version, api_version: int) -> Json:
     """A part as it was uploaded, copied or listed."""
     shown_part: Json = {
         "contentLength": part.size,
-        "contentMd5": None,
+        "contentMd5": part.md5,
         "contentSha1": part.sha1,
         "fileId": version.file_id,
         "partNumber": part.number,
@@ -130,7 +136,7 @@ def part_json(part: Part, version: Version, api_version: int) -> Json:
 def b2_list_parts(call: Call) -> Json:
     """The parts uploaded so far, by number."""
     version = started(call)
-    start = call.params.number("startPartNumber", 1, 1, 10_000)
+    start = call.params.number("startPartNumber", 1, 0, 10_000)
     limit = call.params.number("maxPartCount", 100, 0, MAX_LISTED) or 100
     parts = call.emulator.parts.of(version.number, start, limit + 1)
     return {
@@ -150,10 +156,11 @@ def b2_list_unfinished_large_files(call: Call) -> Json:
     start_id = params.optional_text("startFileId")
     start = 0 if start_id is None else number_of(start_id)
     if start is None:
-        raise bad_request(f"Bad startFileId: {start_id}")
+        raise bad_file_id("startFileId", start_id)
     limit = params.number("maxFileCount", 100, 0, 100) or 100
     files = call.emulator.listings.unfinished(bucket.id, prefix, start, limit + 1)
     return {
         "files": [shown(call, version) for version in files[:limit]],
         "nextFileId": files[limit].file_id if len(files) > limit else None,
+        "nextFileName": None,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from b2emulator.calls.call import Call, Json, b2_call
 from b2emulator.calls.shapes import file_json, folder_json
-from b2emulator.errors import bad_request, unauthorized
+from b2emulator.errors import bad_file_id, bad_request, unauthorized
 from b2emulator.file_ids import order_of
 from b2emulator.store.buckets import Bucket
 from b2emulator.store.listing import Entry, Folder, Page, Wanted
@@ -36,7 +36,7 @@ def _shown(call: Call, bucket: Bucket, page: Page) -> list[Json]:
     return [
         folder_json(entry.name, bucket.id, account, version)
         if isinstance(entry, Folder)
-        else file_json(entry, account, call.grant, version)
+        else file_json(entry, account, call.grant, bucket, version)
         for entry in page.entries
     ]
 
@@ -62,7 +62,7 @@ def b2_list_file_versions(call: Call) -> Json:
         if not call.params.has("startFileName"):
             raise bad_request("startFileId needs startFileName")
         if order_of(start_id) is None:
-            raise bad_request(f"Bad startFileId: {start_id}")
+            raise bad_file_id("startFileId", start_id)
         wanted = Wanted(**{**_fields(wanted), "start_id": start_id})
     page = call.emulator.listings.versions(wanted)
     following = page.following

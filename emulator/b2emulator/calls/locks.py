@@ -9,7 +9,16 @@ from typing import Any
 
 from b2emulator.access.grants import Grant
 from b2emulator.calls.call import Call, b2_call
-from b2emulator.errors import B2Error, access_denied, bad_request, file_not_present
+from b2emulator.calls.params import digits
+from b2emulator.errors import (
+    B2Error,
+    access_denied,
+    bad_request,
+    file_not_present,
+    locked,
+    missing_file_lock,
+)
+from b2emulator.file_ids import MAX_MILLIS
 from b2emulator.store.buckets import Bucket
 from b2emulator.store.versions import HIDE, Version
 
@@ -37,26 +46,26 @@ class Lock:
 def from_headers(headers: Mapping[str, str], bucket: Bucket, grant: Grant) -> Lock:
     """The lock an upload asks for, or the bucket's default."""
     mode, until = headers.get(MODE_HEADER), headers.get(UNTIL_HEADER)
-    if until is not None and not until.isdigit():
-        raise bad_request(f"{UNTIL_HEADER} must be a number")
     retention = None
-    if mode is not None:
-        retention = {"mode": mode, "retainUntilTimestamp": int(until) if until else None}
+    if mode is not None or until is not None:
+        millis = None if until is None else digits(until, UNTIL_HEADER, MAX_MILLIS)
+        retention = {"mode": mode, "retainUntilTimestamp": millis}
     return wanted(retention, headers.get(HOLD_HEADER), bucket, grant)
 
 
 def wanted(retention: Json | None, hold: str | None, bucket: Bucket, grant: Grant) -> Lock:
     """A checked lock for a new version; the bucket's default where nothing is asked."""
-    if (retention is not None or hold is not None) and not bucket.lock_enabled:
-        raise B2Error(400, "bucket_missing_file_lock", "The bucket has no file lock")
     if hold is not None:
         grant.require("writeFileLegalHolds")
-        if hold not in ("on", "off"):
-            raise bad_request(f"Invalid legalHold: {hold}")
+    if retention is not None:
+        grant.require("writeFileRetentions")
+    if (retention is not None or hold is not None) and not bucket.lock_enabled:
+        raise missing_file_lock()
+    if hold not in (None, "on", "off"):
+        raise bad_request(f"Invalid legalHold: {hold}")
     if retention is None:
         mode, until = _default(bucket)
         return Lock(mode, until, hold)
-    grant.require("writeFileRetentions")
     mode, until = check_retention(retention)
     return Lock(mode, until, hold)
 
@@ -70,8 +79,13 @@ def check_retention(retention: Json) -> tuple[str | None, int | None]:
         return None, None
     if mode not in (GOVERNANCE, COMPLIANCE):
         raise bad_request(f"Invalid retention mode: {mode}")
-    if isinstance(until, bool) or not isinstance(until, int) or until <= now_millis():
-        raise bad_request("retainUntilTimestamp must be a time in the future")
+    if isinstance(until, bool) or not isinstance(until, int) or until > MAX_MILLIS:
+        raise bad_request("retainUntilTimestamp must be a time in milliseconds")
+    if until <= now_millis():
+        raise B2Error(
+            *(400, "retain_until_timestamp_must_be_in_future"),
+            "The retainUntilTimestamp must be in future",
+        )
     return mode, until
 
 
@@ -84,14 +98,14 @@ def _default(bucket: Bucket) -> tuple[str | None, int | None]:
 
 
 def check_deletable(version: Version, grant: Grant, bypass: bool) -> None:
-    """Raises access_denied when a lock forbids to delete *version*."""
+    """Raises 401 access_denied when a lock forbids to delete *version*."""
     if version.legal_hold == "on":
-        raise access_denied("The file is under legal hold")
+        raise locked()
     if version.retention_mode is None or (version.retain_until or 0) <= now_millis():
         return
     allowed = bypass and version.retention_mode == GOVERNANCE
     if not allowed or not grant.key.can("bypassGovernance"):
-        raise access_denied(f"The file is retained in {version.retention_mode} mode")
+        raise locked()
 
 
 def shown(version: Version, grant: Grant) -> Json:
@@ -139,13 +153,15 @@ def as_headers(version: Version, grant: Grant | None) -> dict[str, str]:
 
 
 def _locked_file(call: Call, capability: str) -> Version:
+    if not call.grant.key.can(capability):
+        raise access_denied()  # 403 here, where other calls without a capability get a 401
     name = call.params.text("fileName")
     version = call.version(capability, missing=lambda file_id: file_not_present(file_id, name))
-    if version.name != name or version.action == HIDE:
-        raise file_not_present(version.file_id, name)
     bucket = call.emulator.buckets.by_id(version.bucket)
     if bucket is None or not bucket.lock_enabled:
-        raise B2Error(400, "bucket_missing_file_lock", "The bucket has no file lock")
+        raise missing_file_lock()
+    if version.name != name or version.action == HIDE:
+        raise file_not_present(version.file_id, name)
     return version
 
 
@@ -155,8 +171,8 @@ def b2_update_file_retention(call: Call) -> Json:
     version = _locked_file(call, "writeFileRetentions")
     mode, until = check_retention(call.params.object("fileRetention") or {})
     bypass = bool(call.params.flag("bypassGovernance"))
-    if bypass:
-        call.grant.require("bypassGovernance")
+    if bypass and not call.grant.key.can("bypassGovernance"):
+        raise access_denied()
     active = version.retention_mode is not None and (version.retain_until or 0) > now_millis()
     weaker = (until or 0) < (version.retain_until or 0) or (
         mode not in (version.retention_mode, COMPLIANCE)

@@ -7,6 +7,20 @@ from typing import Any
 from b2emulator.errors import bad_request
 
 Json = dict[str, Any]
+MAX_INTEGER = 2**53
+"""What B2's JSON, and every client's, can tell from its neighbours."""
+
+
+def digits(text: str, name: str, high: int) -> int:
+    """A number in a header or a query: ASCII digits, at most *high*."""
+    if not (text.isascii() and text.isdigit()) or len(text.lstrip("0")) > 18 or int(text) > high:
+        raise bad_request(f"{name} must be a number up to {high}: {text[:40]}")
+    return int(text)
+
+
+def is_integer(value: object, low: int, high: int) -> bool:
+    """Whether *value* is a whole JSON number in *low*..*high*; true is none."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 class Params:
@@ -28,8 +42,6 @@ class Params:
         value = self.fields.get(name)
         if value is not None and not isinstance(value, str):
             raise bad_request(f"{name} must be a string")
-        if value is not None and any(0xD800 <= ord(char) <= 0xDFFF for char in value):
-            raise bad_request(f"{name} is not UTF-8")
         return value
 
     def number(self, name: str, default: int | None, low: int, high: int) -> int:
@@ -39,12 +51,12 @@ class Params:
             return default
         if value is None:
             raise bad_request(f"required field {name} is missing")
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            value = int(value)
+        if isinstance(value, str):
+            value = digits(value, name, high)
         if isinstance(value, bool) or not isinstance(value, int):
             raise bad_request(f"{name} must be a number")
         if not low <= value <= high:
-            raise bad_request(f"{name} out of range: {value} is not in {low} to {high}")
+            raise bad_request(f"{name} is out of range: it must be in {low} to {high}")
         return value
 
     def flag(self, name: str) -> bool | None:

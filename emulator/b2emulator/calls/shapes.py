@@ -6,17 +6,23 @@ from typing import Any
 
 from b2emulator.access.grants import Grant
 from b2emulator.calls import encryption, locks
-from b2emulator.store.versions import START, Version
+from b2emulator.store.buckets import Bucket
+from b2emulator.store.versions import HIDE, START, Version
 
 Json = dict[str, Any]
+SHA1_OF_NOTHING = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
 NO_SHA1 = "none"
 """What B2 says for a large file, which has no SHA-1 of its own."""
 
 
-def file_json(version: Version, account_id: str, grant: Grant, api_version: int) -> Json:
+def file_json(
+    version: Version, account_id: str, grant: Grant, bucket: Bucket | None, api_version: int
+) -> Json:
     """One version, as uploads, listings and b2_get_file_info show it.
 
-    Lock and encryption came with v2; v1 has `size` beside `contentLength`.
+    Lock and encryption came with v2, hide markers have neither; v1 has `size` beside
+    `contentLength`.
     """
     shown: Json = {
         "accountId": account_id,
@@ -30,12 +36,16 @@ def file_json(version: Version, account_id: str, grant: Grant, api_version: int)
         "fileInfo": version.info,
         "fileName": version.name,
     }
-    if api_version >= 2:
-        shown |= locks.shown(version, grant)
-        shown["replicationStatus"] = None
-        shown["serverSideEncryption"] = encryption.as_json(version.encryption)
-    else:
+    if version.action == HIDE:
+        shown |= {"contentSha1": SHA1_OF_NOTHING, "contentMd5": MD5_OF_NOTHING}
+    if api_version == 1:
         shown["size"] = version.size
+    elif version.action != HIDE:
+        shown |= locks.shown(version, grant)
+        shown["replicationStatus"] = (
+            "pending" if bucket is not None and bucket.replicates(version.name) else None
+        )
+        shown["serverSideEncryption"] = encryption.as_json(version.encryption)
     shown["uploadTimestamp"] = version.millis
     return shown
 

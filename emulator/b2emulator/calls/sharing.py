@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from b2emulator.access.tokens import DOWNLOAD
 from b2emulator.calls.call import Call, Json, b2_call
+from b2emulator.errors import bad_request
+from b2emulator.names import is_header_safe
 
 MAX_SECONDS = 604_800
 OVERRIDES = {
@@ -15,6 +17,13 @@ OVERRIDES = {
     "b2ContentType": "Content-Type",
 }
 """Query parameters of a download, and the header each one sets."""
+
+
+def checked_override(parameter: str, value: str) -> str:
+    """*value*, or bad_request when it cannot stand in a header."""
+    if not is_header_safe(value):
+        raise bad_request(f"{parameter} has a control character")
+    return value
 
 
 @b2_call
@@ -29,7 +38,11 @@ def b2_get_download_authorization(call: Call) -> Json:
         prefix = params.text("fileNamePrefix")
     bucket = call.bucket("shareFiles", name=prefix)
     seconds = params.number("validDurationInSeconds", None, 1, MAX_SECONDS)
-    fixed = {name: value for name in OVERRIDES if (value := params.optional_text(name)) is not None}
+    fixed = {
+        name: checked_override(name, value)
+        for name in OVERRIDES
+        if (value := params.optional_text(name)) is not None
+    }
     token = call.emulator.tokens.make(
         DOWNLOAD, seconds, bucket=bucket.id, prefix=prefix, fixed=fixed, key=call.grant.key.id
     )

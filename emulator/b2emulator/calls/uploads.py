@@ -13,10 +13,12 @@ from b2emulator.access.tokens import UPLOAD, UPLOAD_PART
 from b2emulator.calls import encryption, locks
 from b2emulator.calls.call import Call, Json, b2_call
 from b2emulator.calls.large import UNVERIFIED, content_type, part_json, started
+from b2emulator.calls.params import digits
 from b2emulator.calls.shapes import file_json
 from b2emulator.emulator import Emulator
 from b2emulator.errors import bad_auth_token, bad_bucket_id, bad_request, no_active_upload
 from b2emulator.faults.effects import Effects
+from b2emulator.file_ids import MAX_MILLIS
 from b2emulator.journal import Entry
 from b2emulator.names import check_file_info, check_file_name, percent_decode
 from b2emulator.store.bodies import NewBody
@@ -26,6 +28,7 @@ from b2emulator.store.writer import BodyWriter
 
 AT_END, DO_NOT_VERIFY, DIGEST_BYTES = "hex_digits_at_end", "do_not_verify", 40
 INFO_PREFIX = "x-bz-info-"
+TIMESTAMP_HEADER = "x-bz-custom-upload-timestamp"
 _SHA1 = re.compile(r"[0-9a-fA-F]{40}")
 
 
@@ -97,9 +100,8 @@ async def upload_file(call: UploadCall) -> Json:
             if key.startswith(INFO_PREFIX)
         }
         lock = locks.from_headers(headers, bucket, grant)
-        millis = headers.get("x-bz-custom-upload-timestamp")
-        if millis is not None and not millis.isdigit():
-            raise bad_request("X-Bz-Custom-Upload-Timestamp must be a number")
+        given = headers.get(TIMESTAMP_HEADER)
+        millis = None if given is None else digits(given, TIMESTAMP_HEADER, MAX_MILLIS)
         version = Version(
             bucket.id,
             name,
@@ -115,9 +117,9 @@ async def upload_file(call: UploadCall) -> Json:
             if emulator.buckets.by_id(bucket.id) is None:
                 raise bad_bucket_id(bucket.id)  # deleted while the body arrived
             version = replace(version, size=got.body.size, sha1=got.sha1, md5=got.md5)
-            version = emulator.versions.add(version, got.body, int(millis) if millis else None)
+            version = emulator.versions.add(version, got.body, millis)
         call.entry.file_id = version.file_id
-        return file_json(version, emulator.account_id, grant, call.api_version)
+        return file_json(version, emulator.account_id, grant, bucket, call.api_version)
 
 
 async def upload_part(call: UploadCall) -> Json:
@@ -130,13 +132,15 @@ async def upload_part(call: UploadCall) -> Json:
         call.entry.file_id, call.entry.name = version.file_id, version.name
         call.entry.bucket = bucket.name if bucket else None
         text, most = _header(call.headers, "x-bz-part-number"), emulator.settings.max_part_count
-        if not text.isdigit() or not 1 <= int(text) <= most:
+        number = digits(text, "x-bz-part-number", most)
+        if not number:
             raise bad_request(f"Part number must be in range 1 - {most}")
-        number = int(text)
         encryption.check_part(version.encryption, encryption.from_headers(call.headers))
         async with _receiving(call, least=1) as got:
             _started(call)  # it may have been finished or cancelled while the part arrived
-            part = emulator.parts.put(version.number, number, got.body.size, got.sha1, got.body)
+            part = emulator.parts.put(
+                version.number, number, got.body.size, got.sha1, got.md5, got.body
+            )
         return part_json(part, version, call.api_version)
 
 
@@ -193,7 +197,10 @@ async def _receiving(call: UploadCall, least: int = 0) -> AsyncIterator[Received
     if not at_end and claimed != DO_NOT_VERIFY and not _SHA1.fullmatch(claimed):
         raise bad_request(f"Bad X-Bz-Content-Sha1: {claimed}")
     size = _size(call, DIGEST_BYTES if at_end else 0, least)
-    writer = BodyWriter(call.emulator.bodies, size, discard=call.emulator.settings.discard_bodies)
+    settings = call.emulator.settings
+    writer = BodyWriter(
+        *(call.emulator.bodies, size), discard=settings.discard_bodies, md5=settings.content_md5
+    )
     try:
         tail = b""
         left = size

@@ -7,6 +7,7 @@ say how often it strikes, `skip` how many calls it lets pass first.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,6 +15,29 @@ from typing import Any
 from b2emulator.errors import bad_request
 from b2emulator.faults.effects import FAULTS, Effects, apply
 from b2emulator.journal import Entry
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _HIGHEST
+    )
+
+
+def _is_count(value: object) -> bool:
+    return _is_number(value) and isinstance(value, int)
+
+
+_HIGHEST = 2**53
+_TYPES: dict[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("part", "next", "skip", "bytes", "retry_after"), _is_count),
+    **dict.fromkeys(("seconds", "probability"), _is_number),
+    **dict.fromkeys(
+        ("bucket", "name", "method", "code", "message"), lambda value: isinstance(value, str)
+    ),
+    "every": lambda value: _is_count(value) and value != 0,
+    "status": lambda value: isinstance(value, int) and 400 <= value <= 599,
+    "after_call": lambda value: isinstance(value, bool),
+}
 
 
 @dataclass(slots=True)
@@ -60,7 +84,13 @@ class Rule:
         if document.get("fault") not in FAULTS:
             raise bad_request(f"fault is one of {', '.join(sorted(FAULTS))}")
         calls = document.get("calls", ["*"])
-        return cls(**{**document, "calls": [calls] if isinstance(calls, str) else calls})
+        calls = [calls] if isinstance(calls, str) else calls
+        if not isinstance(calls, list) or not all(isinstance(name, str) for name in calls):
+            raise bad_request("calls is a call name, or a list of them")
+        for name, value in document.items():
+            if value is not None and name in _TYPES and not _TYPES[name](value):
+                raise bad_request(f"{name} of a fault cannot be {value!r}"[:200])
+        return cls(**{**document, "calls": calls})
 
     def meets(self, entry: Entry) -> bool:
         return (

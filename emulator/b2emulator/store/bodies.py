@@ -92,7 +92,7 @@ class BodyStore:
 
     def open_new(self, body: int) -> int:
         """A file descriptor to write a new body to; the caller owes `close` and `discard`."""
-        return os.open(self.path(body), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        return os.open(self.path(body), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
     def discard(self, body: int) -> None:
         """Forget the file of a body that never got its row."""

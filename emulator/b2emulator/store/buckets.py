@@ -28,11 +28,20 @@ class Bucket:
     replication: Json | None = None
     notification_rules: list[Json] = field(default_factory=list)
     options: list[str] = field(default_factory=lambda: ["s3"])
-    revision: int = 1
+    revision: int = 2
+    """B2 counts from 2."""
 
     @property
     def is_public(self) -> bool:
         return self.type == "allPublic"
+
+    def replicates(self, name: str) -> bool:
+        """Whether a rule asks for a copy of *name* in another bucket. None is ever made."""
+        source = (self.replication or {}).get("asReplicationSource") or {}
+        return any(
+            rule["isEnabled"] and name.startswith(rule["fileNamePrefix"])
+            for rule in source.get("replicationRules", ())
+        )
 
 
 class BucketTable:

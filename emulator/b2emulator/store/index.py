@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS visible (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parts (
     file INTEGER NOT NULL, part INTEGER NOT NULL, size INTEGER NOT NULL, sha1 TEXT NOT NULL,
-    millis INTEGER NOT NULL, content TEXT NOT NULL, PRIMARY KEY (file, part)
+    millis INTEGER NOT NULL, content TEXT NOT NULL, md5 TEXT, PRIMARY KEY (file, part)
 ) WITHOUT ROWID;
 -- A body is shared by every version copied from it. data: NULL when it is a file.
 CREATE TABLE IF NOT EXISTS bodies (
@@ -72,6 +72,8 @@ class Index:
         self.db.execute("PRAGMA cache_size=-65536")
         self.db.execute("PRAGMA wal_autocheckpoint=4000")
         self.db.executescript(SCHEMA)
+        if "md5" not in (row[1] for row in self.db.execute("PRAGMA table_info(parts)")):
+            self.db.execute("ALTER TABLE parts ADD COLUMN md5 TEXT")  # a folder from before it
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -79,10 +81,11 @@ class Index:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield self.db
+            self.db.execute("COMMIT")
         except BaseException:
-            self.db.execute("ROLLBACK")
+            if self.db.in_transaction:  # a full disk has ended it already
+                self.db.execute("ROLLBACK")
             raise
-        self.db.execute("COMMIT")
 
     def setting(self, name: str, default: str) -> str:
         """A value kept with the data; *default* is stored when there is none yet."""

@@ -18,6 +18,7 @@ class Part:
     number: int
     size: int
     sha1: str
+    md5: str | None
     millis: int
     content: Content
 
@@ -30,10 +31,18 @@ class PartTable:
         self._bodies = bodies
         self._versions = versions
 
-    def put(self, file: int, number: int, size: int, sha1: str, content: NewBody | Content) -> Part:
+    def put(
+        self,
+        file: int,
+        number: int,
+        size: int,
+        sha1: str,
+        md5: str | None,
+        content: NewBody | Content,
+    ) -> Part:
         """Store a part; an earlier one of the same number is replaced."""
         pieces = content.content if isinstance(content, NewBody) else content
-        part = Part(file, number, size, sha1, time.time_ns() // 1_000_000, pieces)
+        part = Part(file, number, size, sha1, md5, time.time_ns() // 1_000_000, pieces)
         unused: list[int] = []
         with self._index.transaction() as db:
             earlier = db.execute(
@@ -46,8 +55,8 @@ class PartTable:
             if earlier:
                 unused = self._bodies.release(load_content(earlier[0]))
             db.execute(
-                "INSERT OR REPLACE INTO parts VALUES (?,?,?,?,?,?)",
-                (file, number, size, sha1, part.millis, dump_content(pieces)),
+                "INSERT OR REPLACE INTO parts VALUES (?,?,?,?,?,?,?)",
+                (file, number, size, sha1, part.millis, dump_content(pieces), md5),
             )
         self._bodies.remove_files(unused)
         return part
@@ -55,11 +64,14 @@ class PartTable:
     def of(self, file: int, start: int = 1, limit: int = -1) -> list[Part]:
         """Parts in order from number *start*."""
         rows = self._index.db.execute(
-            "SELECT file, part, size, sha1, millis, content FROM parts"
+            "SELECT file, part, size, sha1, md5, millis, content FROM parts"
             " WHERE file = ? AND part >= ? ORDER BY part LIMIT ?",
             (file, start, limit),
         )
-        return [Part(row[0], row[1], row[2], row[3], row[4], load_content(row[5])) for row in rows]
+        return [
+            Part(row[0], row[1], row[2], row[3], row[4], row[5], load_content(row[6]))
+            for row in rows
+        ]
 
     def finish(self, started: Version, parts: list[Part]) -> Version:
         """The parts become the content of the file; their references go over to it."""

@@ -44,9 +44,9 @@ class ContentReader:
                 spans.append(Span(piece.length))
         return spans
 
-    async def sha1(self, content: Content) -> str:
-        """The SHA-1 of *content*, computed beside the event loop."""
-        return await asyncio.to_thread(_sha1, self.spans(content))
+    async def digests(self, content: Content) -> tuple[str, str]:
+        """(SHA-1, MD5) of *content*, computed beside the event loop."""
+        return await asyncio.to_thread(_digests, self.spans(content))
 
 
 def blocks(span: Span) -> Iterator[bytes]:
@@ -71,9 +71,10 @@ def blocks(span: Span) -> Iterator[bytes]:
         os.close(file)
 
 
-def _sha1(spans: list[Span]) -> str:
-    digest = hashlib.sha1(usedforsecurity=False)
+def _digests(spans: list[Span]) -> tuple[str, str]:
+    sha1, md5 = hashlib.sha1(usedforsecurity=False), hashlib.md5(usedforsecurity=False)
     for span in spans:
         for block in blocks(span):
-            digest.update(block)
-    return digest.hexdigest()
+            sha1.update(block)
+            md5.update(block)
+    return sha1.hexdigest(), md5.hexdigest()

@@ -11,22 +11,27 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from b2emulator.store.bodies import FILE, INLINE, NOTHING, BodyStore, NewBody
 
 BATCH_BYTES = 1 << 20
 _THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="body")
+_SUMS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="md5")
 
 
 class BodyWriter:
     """Takes exactly *size* bytes. `finish` or `abort` is owed."""
 
-    def __init__(self, bodies: BodyStore, size: int, *, discard: bool = False) -> None:
+    def __init__(
+        self, bodies: BodyStore, size: int, *, discard: bool = False, md5: bool = True
+    ) -> None:
         self._bodies = bodies
         self.size = size
         self._id = bodies.new_id()
         self._digest = hashlib.sha1(usedforsecurity=False)
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
+        self._summing: Future[None] | None = None
         self._batch: list[bytes] = []
         self._batched = 0
         self._at = 0
@@ -57,6 +62,8 @@ class BodyWriter:
         data = b"".join(batch)
         if not data:
             return
+        if self._md5 is not None:
+            self._sum(self._md5, data)
         self._digest.update(data)
         if self._file is not None and not _is_zeros(data):
             view, offset = memoryview(data), self._at
@@ -65,15 +72,22 @@ class BodyWriter:
                 view, offset = view[written:], offset + written
         self._at += len(data)
 
+    def _sum(self, md5: hashlib._Hash, data: bytes) -> None:
+        """MD5 takes three times the SHA-1: beside it and the writing, one batch behind at most."""
+        if self._summing is not None:
+            self._summing.result()
+        self._summing = _SUMS.submit(md5.update, data)
+
     async def finish(self) -> tuple[str, NewBody, str | None]:
-        """(SHA-1, the body, its MD5 when it is small); the file is complete when this returns."""
+        """(SHA-1, the body, its MD5 unless switched off). The file is complete then."""
         if self._working is not None:
             await self._working
         if self._is_inline:
             data = b"".join(self._batch)
             self._digest.update(data)
-            md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-            return self._digest.hexdigest(), NewBody(self._id, self.size, INLINE, data), md5
+            if self._md5 is not None:
+                self._md5.update(data)
+            return self._sha1(), NewBody(self._id, self.size, INLINE, data), self._md5_digest()
         if self._batched > BATCH_BYTES // 4:
             await self._flush()
             if self._working is not None:
@@ -85,12 +99,20 @@ class BodyWriter:
             os.ftruncate(self._file, self.size)
             os.close(self._file)
             self._file, place = None, FILE
-        return self._digest.hexdigest(), NewBody(self._id, self.size, place), None
+        if self._summing is not None:
+            await asyncio.wrap_future(self._summing)
+        return self._sha1(), NewBody(self._id, self.size, place), self._md5_digest()
+
+    def _sha1(self) -> str:
+        return self._digest.hexdigest()
+
+    def _md5_digest(self) -> str | None:
+        return None if self._md5 is None else self._md5.hexdigest()
 
     async def abort(self) -> None:
         """Leave nothing behind. May follow `finish`."""
         if self._working is not None:
-            await asyncio.wait([self._working])
+            await asyncio.gather(self._working, return_exceptions=True)
         if self._file is not None:
             os.close(self._file)
             self._file = None

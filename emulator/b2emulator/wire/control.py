@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import json
+from ipaddress import ip_address
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
+from b2emulator.calls.params import MAX_INTEGER, Params, digits
 from b2emulator.emulator import Emulator
-from b2emulator.errors import B2Error, bad_request
+from b2emulator.errors import B2Error, access_denied, bad_request
 from b2emulator.faults.rules import Rule
+from b2emulator.file_ids import MAX_MILLIS
+from b2emulator.wire.documents import parse_json, read_body
 
 ADMIN_PATH = "/_admin/"
 SETTLING_MILLIS = 50
+
+
+def check_is_local(request: web.BaseRequest) -> None:
+    """Raises access_denied unless the page that asks, and the name it asks by, are local.
+
+    The admin API has no password. A web page somewhere else can make its reader's
+    browser call this address, by name or by a name of its own that leads here.
+    """
+    origin = request.headers.get("Origin")
+    if not _is_loopback(request.headers.get("Host", "")) or (
+        origin is not None and not _is_loopback(origin.partition("://")[2])
+    ):
+        raise access_denied("the page and the admin API answer only to 127.0.0.1 and localhost")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        host = urlsplit(f"//{address}").hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Control:
@@ -26,16 +50,23 @@ class Control:
     async def __call__(self, request: web.BaseRequest) -> web.Response:
         path, _, query = request.raw_path.partition("?")
         try:
-            body = await request.read()
+            fields = parse_json(await read_body(request))
             if request.method == "GET":
                 await self._settle()
-            fields = json.loads(body) if body else {}
-            if not isinstance(fields, (dict, list)):
+            given = fields if isinstance(fields, list) else [fields]
+            if not all(isinstance(rule, dict) for rule in given):
                 raise bad_request("the body is a JSON object")
-            answer = self._answer(request.method, path, dict(parse_qsl(query)), fields)
-            return web.json_response(answer)
-        except ValueError as error:
-            return web.json_response({"message": str(error)}, status=400)
+            if path.removeprefix(ADMIN_PATH).rstrip("/") == "faults" and request.method == "POST":
+                rules = [Rule.from_json(rule) for rule in given]
+                return web.json_response(
+                    {"ids": [self._emulator.faults.add(rule).id for rule in rules]}
+                )
+            if isinstance(fields, list):
+                raise bad_request("the body is a JSON object")
+            params = Params(fields)
+            return web.json_response(
+                self._answer(request.method, path, dict(parse_qsl(query)), params)
+            )
         except B2Error as error:
             return web.json_response(error.as_json(), status=error.status)
 
@@ -46,11 +77,12 @@ class Control:
                 return
             await asyncio.sleep(0.001)
 
-    def _answer(self, method: str, path: str, query: dict[str, str], fields: Any) -> Any:
+    def _answer(self, method: str, path: str, query: dict[str, str], params: Params) -> Any:
         emulator = self._emulator
         match method, path.removeprefix(ADMIN_PATH).rstrip("/").split("/"):
             case "GET", ["journal"]:
-                after, call = int(query.get("after", 0)), query.get("call")
+                after = digits(query.get("after", "0"), "after", MAX_INTEGER)
+                call = query.get("call")
                 return {"entries": [e.as_json() for e in emulator.journal.entries(after, call)]}
             case "GET", ["counters"]:
                 return emulator.journal.counters()
@@ -64,18 +96,17 @@ class Control:
                     "faults": emulator.faults.as_json(),
                     "rate": emulator.rate_limit.calls_per_second,
                 }
-            case "POST", ["faults"]:
-                given = fields if isinstance(fields, list) else [fields]
-                rules = [Rule.from_json(rule) for rule in given]
-                return {"ids": [emulator.faults.add(rule).id for rule in rules]}
             case "DELETE", ["faults"]:
                 emulator.faults.remove()
                 return {}
             case "DELETE", ["faults", number]:
-                emulator.faults.remove(int(number))
+                emulator.faults.remove(digits(number, "the id of a fault", MAX_INTEGER))
                 return {}
             case "POST", ["rate"]:
-                rate = fields.get("calls_per_second")
+                rate = params.fields.get("calls_per_second")
+                is_rate = isinstance(rate, (int, float)) and not isinstance(rate, bool)
+                if rate is not None and not (is_rate and 0 < rate <= MAX_INTEGER):
+                    raise bad_request("calls_per_second is a number above 0, or null")
                 emulator.rate_limit.set(None if rate is None else float(rate))
                 return {}
             case "POST", ["expire-tokens"]:
@@ -84,7 +115,10 @@ class Control:
             case "POST", ["lifecycle"]:
                 from b2emulator.lifecycle import apply_rules
 
-                return apply_rules(emulator, fields.get("bucket"), fields.get("now_millis"))
+                now = None
+                if params.has("now_millis"):
+                    now = params.number("now_millis", None, 0, MAX_MILLIS)
+                return apply_rules(emulator, params.optional_text("bucket"), now)
             case "POST", ["reset"]:
                 emulator.journal.clear()
                 emulator.faults.remove()

@@ -6,6 +6,8 @@ import asyncio
 import inspect
 import json
 import logging
+import re
+import sqlite3
 import time
 from typing import Any
 
@@ -14,7 +16,7 @@ from aiohttp import web
 from b2emulator.calls.all import CALLS
 from b2emulator.calls.call import Call
 from b2emulator.calls.downloads import DownloadCall, by_id, by_name
-from b2emulator.calls.params import Params
+from b2emulator.calls.params import MAX_INTEGER, Params, is_integer
 from b2emulator.calls.uploads import UploadCall, upload_file, upload_part
 from b2emulator.emulator import Emulator
 from b2emulator.errors import B2Error, bad_request, not_found
@@ -22,8 +24,10 @@ from b2emulator.faults.effects import ConnectionCut, Effects
 from b2emulator.faults.testmode import test_mode_error
 from b2emulator.journal import Entry
 from b2emulator.names import percent_decode
+from b2emulator.wire.answers import SUCCESS_HEADERS, error_response
 from b2emulator.wire.bodies import cut_connection, request_body, send_download
-from b2emulator.wire.control import ADMIN_PATH, Control
+from b2emulator.wire.control import ADMIN_PATH, Control, check_is_local
+from b2emulator.wire.documents import parse_json, read_body
 from b2emulator.wire.page import page
 from b2emulator.wire.routes import (
     DOWNLOAD_BY_ID,
@@ -33,8 +37,8 @@ from b2emulator.wire.routes import (
     Route,
     route,
 )
+from b2emulator.wire.trouble import Complaints, as_b2_error
 
-MAX_JSON_BYTES = 8 << 20
 log = logging.getLogger("b2emulator")
 
 
@@ -44,14 +48,35 @@ class Handler:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self._control = Control(emulator)
+        self._complaints = Complaints()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path
-        if path.startswith(ADMIN_PATH):
-            return await self._control(request)
-        if path in ("/", "/?") and request.method in ("GET", "HEAD"):
-            return web.Response(text=page(self.emulator), content_type="text/html")
+        if path.startswith(ADMIN_PATH) or path in ("/", "/?"):
+            return await self._own(request, path)
         return await self._b2(request, path)
+
+    async def _own(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        """What B2 does not have: the admin API and the page. For this machine only."""
+        try:
+            check_is_local(request)
+            if path.startswith(ADMIN_PATH):
+                return await self._control(request)
+            if request.method not in ("GET", "HEAD"):
+                raise B2Error(405, "method_not_allowed", "the page is GET")
+            return web.Response(text=page(self.emulator), content_type="text/html")
+        except B2Error as error:
+            return error_response(error)
+        except (OSError, sqlite3.Error) as error:
+            return error_response(self._trouble(error))
+
+    def _trouble(self, error: OSError | sqlite3.Error) -> B2Error:
+        """The answer to what this machine cannot do; a client that has gone is no trouble."""
+        if isinstance(error, ConnectionError):
+            raise ConnectionResetError from None
+        answer = as_b2_error(error)
+        self._complaints.say(answer.message)
+        return answer
 
     async def _b2(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         started = time.perf_counter()
@@ -67,21 +92,31 @@ class Handler:
             cut_connection(request, reset=cut.reset)
             raise ConnectionResetError from None
         except B2Error as error:
-            entry.status, entry.code = error.status, error.code
-            response = _error(error)
-            return response
-        except (ConnectionError, web.RequestPayloadError):
+            return self._refuse(request, entry, error)
+        except web.RequestPayloadError:
             raise ConnectionResetError from None
+        except (OSError, sqlite3.Error) as error:
+            return self._refuse(request, entry, self._trouble(error))
         except Exception:
             log.exception("%s failed", entry.call)
-            entry.status, entry.code = 500, "internal_error"
-            return _error(B2Error(500, "internal_error", "the emulator has a bug: see its log"))
+            bug = B2Error(500, "internal_error", "the emulator has a bug: see its log")
+            return self._refuse(request, entry, bug)
         finally:
             self.emulator.journal.end(entry, time.perf_counter() - started)
+
+    def _refuse(self, request: web.BaseRequest, entry: Entry, error: B2Error) -> web.StreamResponse:
+        """An error as the answer; where one has begun, all that is left is to cut it."""
+        if request.writer.output_size > 0:
+            entry.status, entry.code = 0, None
+            cut_connection(request, reset=True)
+            raise ConnectionResetError
+        entry.status, entry.code = error.status, error.code
+        return error_response(error)
 
     async def _answer(
         self, request: web.BaseRequest, path: str, entry: Entry
     ) -> web.StreamResponse:
+        _check_is_utf8(request)
         asked = route(path)
         entry.call, entry.api_version = asked.call, asked.api_version
         params: Params | None = None
@@ -196,7 +231,7 @@ def _note_upload(request: web.BaseRequest, asked: Route, entry: Entry) -> None:
     if asked.call == UPLOAD_PART:
         entry.file_id = asked.target
         number = request.headers.get("X-Bz-Part-Number", "")
-        entry.part = int(number) if number.isdigit() else None
+        entry.part = int(number) if re.fullmatch("[0-9]{1,5}", number) else None
     else:
         entry.name = percent_decode(request.headers.get("X-Bz-File-Name", ""))
 
@@ -206,14 +241,7 @@ async def _params(request: web.BaseRequest, asked: Route, entry: Entry) -> Param
     if request.method in ("GET", "HEAD"):
         fields: Any = asked.parameters()
     elif request.method == "POST":
-        if (request.content_length or 0) > MAX_JSON_BYTES:
-            raise bad_request("the request body is too large")
-        body = await request.read()
-        entry.bytes_in = len(body)
-        try:
-            fields = json.loads(body) if body.strip() else {}
-        except ValueError:
-            raise bad_request("the request body is not JSON", "bad_json") from None
+        fields = parse_json(await read_body(request, entry))
     else:
         raise B2Error(405, "method_not_allowed", f"{request.method} is not for {asked.call}")
     if not isinstance(fields, dict):
@@ -221,7 +249,7 @@ async def _params(request: web.BaseRequest, asked: Route, entry: Entry) -> Param
     for field, attribute in (("fileName", "name"), ("fileId", "file_id")):
         if isinstance(fields.get(field), str):
             setattr(entry, attribute, fields[field])
-    if isinstance(fields.get("partNumber"), int):
+    if is_integer(fields.get("partNumber"), 0, MAX_INTEGER):
         entry.part = fields["partNumber"]
     return Params(fields)
 
@@ -239,17 +267,13 @@ def _done(
             raise effects.error_after_call
     body = json.dumps(answer).encode()
     entry.bytes_out = len(body)
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
+    return web.Response(body=body, headers=SUCCESS_HEADERS)
 
 
-def _error(error: B2Error) -> web.Response:
-    headers = {}
-    if error.retry_after_seconds is not None:
-        headers["Retry-After"] = str(error.retry_after_seconds)
-    return web.Response(
-        status=error.status,
-        body=json.dumps(error.as_json()).encode(),
-        headers=headers,
-        content_type="application/json",
-        charset="utf-8",
-    )
+def _check_is_utf8(request: web.BaseRequest) -> None:
+    """Raises bad_request for a path or a header that is not; B2 knows no other encoding."""
+    try:
+        request.raw_path.encode()
+        b"\n".join(value for _, value in request.raw_headers).decode()
+    except UnicodeError:
+        raise bad_request("the path and the headers of a request must be UTF-8") from None

@@ -15,6 +15,9 @@ Keys, behind the prefix and `b2jobs:`
     retention         hash: how many seconds results and failures are kept, how many events, and
                       how many bytes producers may hand over
     events            stream: what happened to jobs, the latest (docs/events.md)
+    worker:WORKER     what a worker process says of itself (JSON), for two minutes
+    numbers:MINUTE    hash: what happened how often in a minute since 1970 (docs/numbers.md)
+    numbers:day:DAY   hash: the same of a day; numbers:total: of all time, up to minute `folded`
 
     outbox            sorted set of lanes by the time they are due (shared/outbox.lua)
     lane:LANE         sorted set of the words of a lane by the time they are due

@@ -47,6 +47,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "keeper/ring_unheard": {"most": 9},
     "keeper/forget": {"most": 9, "results": 1, "failures": 1},
     "keeper/sweep_staged": {"most": 9},
+    "keeper/fold": {"most": 9},
     "keeper/gather": {"most": 9},
     "keeper/forward": {"queue": "celery", "most": 9},
     "batches/pause": {"id": "b"},
@@ -91,6 +92,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "celery/bind": {"sets": ["a", "b"], "member": "m"},
     "fleet/hold_pair": {"pair": "x", "keep": 60},
     "fleet/swap_schedule": {"name": "n", "before": "", "after": "{}"},
+    "fleet/count": {"amounts": {"calls|default|a": 1}},
     "fleet/grant": {"key": "k", "cost": 1, "burst": 0},
     "fleet/pause": {"key": "k", "told": "{}", "milliseconds": 1000},
 }

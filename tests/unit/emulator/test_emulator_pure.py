@@ -119,10 +119,27 @@ def test_names_b2_refuses(name: str) -> None:
         check_file_name(name)
 
 
-@pytest.mark.parametrize("name", ["short", "x" * 64, "Upper-case", "under_score", "b2-mine"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "short",
+        "x" * 64,
+        "under_score",
+        "b2-mine",
+        "B2-mine",
+        "X Y-bucket",
+        "straße",
+        "a" * 6 + "\n",
+    ],
+)
 def test_bucket_names_b2_refuses(name: str) -> None:
     with pytest.raises(B2Error):
         check_bucket_name(name)
+
+
+@pytest.mark.parametrize("name", ["Upper-case", "abcdef", "0" * 63, "-dash-"])
+def test_bucket_names_b2_takes(name: str) -> None:
+    assert check_bucket_name(name) == name
 
 
 def test_file_info_limits() -> None:

@@ -174,5 +174,9 @@ class Accounts:
                 self._accounts[name] = account
             return account
 
+    def concurrency(self) -> dict[str, int]:
+        """How many requests may be under way at once now, of each account used so far."""
+        return {name: account.concurrency.limit for name, account in list(self._accounts.items())}
+
     def _is_ours(self) -> bool:
         return self._pid == self._getpid()

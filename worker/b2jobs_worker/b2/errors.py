@@ -30,7 +30,7 @@ STORAGE_CAP_LOOK_SECONDS = 900.0
 
 _CAP = re.compile(r"\b(\w*cap_exceeded)\b")
 _CHECKSUM = re.compile(r"(sha1|checksum).{0,40}(did not match|mismatch)", re.IGNORECASE)
-_CUSTOMER_KEY = re.compile(r"\bSSE-C\b")
+_CUSTOMER_KEY = re.compile(r"\bSSE-C\b|\bServer Side Encryption\b")
 _NO_UPLOAD = re.compile(r"no active upload", re.IGNORECASE)
 _SECRET = re.compile(r"(token |Authorization[=:] ?)\S+")
 

@@ -6,6 +6,7 @@ import threading
 from typing import Literal
 
 from b2jobs_worker.b2.prices import Prices
+from b2jobs_worker.b2.tally import used
 
 CallClass = Literal["a", "b", "c"]
 
@@ -41,10 +42,11 @@ def class_of(method: str, path: str) -> CallClass:
 
 
 class Meter:
-    """Counts for one job; all methods may be called from any thread."""
+    """Counts for one job, and into the process's tally; for any thread."""
 
-    def __init__(self, prices: Prices | None = None) -> None:
+    def __init__(self, prices: Prices | None = None, account: str = "default") -> None:
         self._prices = prices or Prices()
+        self._account = account
         self._calls: dict[str, int] = {"a": 0, "b": 0, "c": 0}
         self._sent = 0
         self._received = 0
@@ -53,14 +55,17 @@ class Meter:
     def called(self, call_class: CallClass) -> None:
         with self._lock:
             self._calls[call_class] += 1
+        used.called(self._account, call_class, self._prices.dollars({call_class: 1}))
 
     def sent(self, count: int) -> None:
         with self._lock:
             self._sent += count
+        used.moved(self._account, "up", count)
 
     def received(self, count: int) -> None:
         with self._lock:
             self._received += count
+        used.moved(self._account, "down", count)
 
     @property
     def calls(self) -> dict[str, int]:

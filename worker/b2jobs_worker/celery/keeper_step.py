@@ -9,6 +9,7 @@ from typing import Any
 from celery import bootsteps
 
 from b2jobs.errors import QueueUnavailable
+from b2jobs_worker.celery.about import About
 from b2jobs_worker.delivery.keeper import ROUND_SECONDS, Keeper
 from b2jobs_worker.settings import current
 
@@ -24,7 +25,8 @@ class KeeperStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publi
         self._thread: threading.Thread | None = None
 
     def start(self, parent: Any) -> None:
-        keeper = Keeper(current(), str(parent.hostname))
+        about = About(int(parent.concurrency))
+        keeper = Keeper(current(), str(parent.hostname), about.now)
         self._thread = threading.Thread(
             target=self._keep, args=(keeper,), name="b2jobs-keeper", daemon=True
         )

@@ -7,17 +7,19 @@ and noting it loses it: 3 to 6 in 10,000 under fire), and forgets what has expir
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 import uuid
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from redis.exceptions import NoPermissionError
 
 from b2jobs.errors import QueueUnavailable
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs_worker.b2.tally import used
 from b2jobs_worker.settings import Settings
 
 ROUND_SECONDS = 1.0
@@ -28,13 +30,14 @@ MOST_PER_CALL = {
     "ring_unheard": 100,
     "forget": 2000,
     "sweep_staged": 20,
+    "fold": 30,
 }
 CALLS_PER_ROUND = 20
 FORWARD_MOST = 200
 
 logger = logging.getLogger(__name__)
 
-Chore = Literal["take_back", "ring_due", "ring_unheard", "forget", "sweep_staged"]
+Chore = Literal["fold", "take_back", "ring_due", "ring_unheard", "forget", "sweep_staged"]
 
 
 CHORES: list[Callable[[Settings, Records], Callable[[], None]]] = []
@@ -44,8 +47,15 @@ CHORES: list[Callable[[Settings, Records], Callable[[], None]]] = []
 class Keeper:
     """One worker's keeper. `round` is all it does; a thread calls it every second."""
 
-    def __init__(self, settings: Settings, worker: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        worker: str,
+        about: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
+        """*about*: what the worker says of itself now."""
         self.settings = settings
+        self._about = about
         self.worker = f"{worker}|{settings.queues}"
         self.records = Records(
             settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
@@ -59,6 +69,7 @@ class Keeper:
         }
         self._limits = {
             "events": settings.keep_events,
+            "numbers": settings.keep_numbers_seconds,
             "staged": settings.keep_staged_seconds,
             "staged_most": settings.staged_bytes,
             "staged_all": settings.staged_all_bytes,
@@ -71,14 +82,14 @@ class Keeper:
             QueueUnavailable
         """
         call = self.records.door.call
-        own = {"token": self._token, "lead": LEAD_SECONDS, "worker": self.worker}
-        if not call("keeper/lead", **own, **self._kept, **self._limits):
+        if not self._lead():
             return False
         lost = self._sweep("take_back") if self._may_judge() else 0
         due = self._sweep("ring_due")
         rung = self._sweep("ring_unheard")
         self._sweep("forget", **self._kept)
         self._sweep("sweep_staged")
+        self._sweep("fold")
         if self.settings.foreign_queue:
             call("keeper/forward", queue=self.settings.foreign_queue, most=FORWARD_MOST)
         call("keeper/gather", most=FORWARD_MOST)
@@ -95,6 +106,25 @@ class Keeper:
                 logger.exception("keeper: a chore failed")
         return True
 
+    def _lead(self) -> bool:
+        """Show that this worker lives, hand over its numbers, and take or keep the lead."""
+        amounts = used.take()
+        try:
+            leads = self.records.door.call(
+                "keeper/lead",
+                token=self._token,
+                lead=LEAD_SECONDS,
+                worker=self.worker,
+                about=json.dumps(self._about()),
+                amounts=amounts or None,
+                **self._kept,
+                **self._limits,
+            )
+        except QueueUnavailable:
+            used.give_back(amounts)
+            raise
+        return bool(leads)
+
     def _sweep(self, script: Chore, **arguments: float) -> int:
         """Do what is due in calls that hold Redis for milliseconds; how many jobs there were."""
         found, most = 0, MOST_PER_CALL[script]
@@ -110,7 +140,10 @@ class Keeper:
         self._judge_from = time.monotonic() + self.settings.lease_seconds / 2
 
     def resign(self) -> None:
-        """Leave the lead to another worker at once."""
+        """Leave the lead to another worker at once; hand over the last numbers."""
+        amounts = used.take()
+        if amounts:
+            self.records.door.call("fleet/count", amounts=amounts)
         with unavailable(self.settings.redis_url):
             self.records.redis.zrem(f"{self.records.prefix}workers", self.worker)
             if self.records.redis.get(f"{self.records.prefix}keeper") == self._token:

@@ -43,6 +43,10 @@ class Leases:
             if not self._held:
                 self._has_work.clear()
 
+    def count(self) -> int:
+        """How many jobs are under way."""
+        return len(self._held)
+
     def _all_held(self) -> list[JobAttempt]:
         with self._lock:
             return list(self._held.values())

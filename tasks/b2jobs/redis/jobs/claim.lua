@@ -27,6 +27,10 @@ redis.call('HDEL', job_key(id), 'progress')
 move(id, 'running', seconds(NOW + given.lease), 'started', started, 'worker', given.worker,
      'fence', fence, 'unheard', 0)
 local kind, losses = field(id, 'kind'), field(id, 'lost')
+if is_first and not UNTOLD[kind] then
+  local asked = redis.call('HMGET', job_key(id), 'again', 'created')
+  observe('wait|' .. kind, NOW - tonumber(asked[1] or asked[2]))
+end
 -- A planner leaves its slot and takes it again many times a minute: its batch goes on meanwhile.
 if is_first or losses ~= '0' or (kind ~= 'batch' and kind ~= 'sync') then
   event(id, kind, 'started', {attempt = attempts, losses = tonumber(losses), worker = given.worker})

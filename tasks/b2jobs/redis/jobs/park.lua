@@ -11,6 +11,7 @@ wait(id, given.reason, given.delay)
 redis.call('HSET', job_key(id), 'failure', given.failure)
 local told = {reason = given.reason, code = code_of(given.failure), ['until'] = field(id, 'until')}
 local kind = field(id, 'kind')
+count(table.concat({'again', given.reason, told.code or ''}, '|'), 1)
 local batch = kind == 'pack' and string.match(id, '^(.+)%.p%d+$')
 if not batch then event(id, kind, 'waiting', told)
 elseif may_tell(batch, 'waiting') then event(batch, field(batch, 'kind'), 'waiting', told) end

@@ -22,5 +22,6 @@ if given.staged and not claim_staged(id, given.staged, given.staged_bytes) then 
 create(id, given)
 if given.key then redis.call('SET', P .. 'key:' .. given.key, id) end
 event(id, given.kind, 'submitted', {priority = given.priority})
+count('submitted|' .. given.kind, 1)
 if given.delay > 0 then wait(id, 'window', given.delay) else enqueue(id, false) end
 return id

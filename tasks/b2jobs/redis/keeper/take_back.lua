@@ -8,6 +8,7 @@ local lost = redis.call('ZRANGEBYSCORE', P .. 'running', '-inf', seconds(NOW), '
 for _, id in ipairs(lost) do
   if redis.call('EXISTS', job_key(id)) == 1 then
     local losses = redis.call('HINCRBY', job_key(id), 'lost', 1)
+    count('lost', 1)
     event(id, field(id, 'kind'), 'lost', {losses = losses, worker = field(id, 'worker')})
     enqueue(id, true)
   else

@@ -71,6 +71,7 @@ local function event(id, kind, name, more)
               'kind', kind, 'more', more and cjson.encode(more) or '')
 end
 
+-- include shared/count
 -- Whether a batch may tell *name* of its parts now: once a second at most.
 local function may_tell(batch, name)
   local key = P .. 'batch:' .. batch
@@ -190,7 +191,13 @@ local function finish(id, state, outcome, told)
     _, kind = move(id, state, now, 'ended', now)
     redis.call('HDEL', job_key(id), 'failure')
   end
-  event(id, kind, told or 'ended', {state = state, code = code_of(outcome.failure)})
+  local code = code_of(outcome.failure)
+  event(id, kind, told or 'ended', {state = state, code = code})
+  if not UNTOLD[kind] then
+    count(table.concat({'job', kind, state, code or ''}, '|'), 1)
+    local started = tonumber(field(id, 'started'))
+    if started then observe('run|' .. kind, NOW - started) end
+  end
   if outcome.result then redis.call('HSET', job_key(id), 'result', outcome.result) end
   redis.call('EXPIRE', job_key(id), keep)
   redis.call('UNLINK', P .. 'journal:' .. id)
@@ -216,7 +223,7 @@ local function reopen(id)
   if key ~= '' then redis.call('SET', P .. 'key:' .. key, id) end
   redis.call('HDEL', job_key(id), 'failure', 'result', 'ended', 'started', 'cancel', 'progress',
              'wake')
-  redis.call('HSET', job_key(id), 'expires', '', 'unheard', 0)
+  redis.call('HSET', job_key(id), 'expires', '', 'unheard', 0, 'again', seconds(NOW))
   redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
   let_go(id)
   event(id, field(id, 'kind'), 'retried')

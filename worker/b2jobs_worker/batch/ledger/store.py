@@ -205,9 +205,10 @@ class Store:
         outcomes: Iterable[tuple[int, Outcome | Again]],
         calls: Mapping[str, int],
         dollars: float,
+        actions: Mapping[int, str],
     ) -> str:
         """Record outcomes; each counts once. Answers `ok`, `paused`, `cancel` or `lost`."""
-        found = [_recorded(position, each) for position, each in outcomes]
+        found = [[*_recorded(at, each), actions.get(at, "")] for at, each in outcomes]
         standing = self._call(
             attempt,
             "packs/record",

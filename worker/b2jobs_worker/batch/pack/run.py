@@ -56,6 +56,10 @@ class PackRun:
         self._trying = Trying(movers, opened.orders)
         self._strays = Strays(opened, movers)
         self._outcomes = dict(opened.outcomes)
+        self._actions = {
+            entry.position: "none" if isinstance(entry.planned, Refusal) else entry.planned.action
+            for entry in opened.entries
+        }
         self._arrived: deque[tuple[int, Tried]] = deque()
         self._unowned: dict[int, Tried] = {}
         self._under_way: set[ItemAttempt] = set()
@@ -222,7 +226,9 @@ class PackRun:
             dollars += tried.dollars
         outcomes = [(position, tried.found) for position, tried in arrived if tried.found]
         try:
-            standing = self._store.record(self.attempt, self._batch, outcomes, calls, dollars)
+            standing = self._store.record(
+                self.attempt, self._batch, outcomes, calls, dollars, self._actions
+            )
         except (Interrupted, QueueUnavailable):
             # Redis is away and the attempt must end: a later one finds by its tag what is done.
             logger.warning("%s: %d outcomes not recorded", self.attempt.job_id, len(outcomes))

@@ -1,0 +1,42 @@
+"""What this process has used of each account: added up here, carried to Redis once a second."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+_NANO = 1_000_000_000
+
+
+class Tally:
+    """Amounts by name, as docs/numbers.md has them. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._amounts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def called(self, account: str, call_class: str, dollars: float) -> None:
+        with self._lock:
+            self._amounts[f"calls|{account}|{call_class}"] += 1
+            if dollars:
+                self._amounts[f"nanodollars|{account}"] += round(dollars * _NANO)
+
+    def moved(self, account: str, way: str, count: int) -> None:
+        """*count* bytes, `up` or `down`."""
+        with self._lock:
+            self._amounts[f"bytes|{account}|{way}"] += count
+
+    def take(self) -> dict[str, int]:
+        """All of it since it was last taken. Give back what could not be carried."""
+        with self._lock:
+            taken = {name: amount for name, amount in self._amounts.items() if amount}
+            self._amounts.clear()
+            return taken
+
+    def give_back(self, amounts: dict[str, int]) -> None:
+        with self._lock:
+            self._amounts.update(amounts)
+
+
+used = Tally()
+"""This process's."""
