@@ -17,6 +17,7 @@ from b2jobs.items import Item, Planned, unpacked
 from b2jobs.records import Record
 from b2jobs.requests import RESULTS, Copy, Download, Job, State, Upload
 from b2jobs.results import BatchResult, Result
+from b2jobs.signing import Ring
 
 Answer = Result | Failure | Callable[[Job], Result | Failure]
 
@@ -25,6 +26,7 @@ class MemoryRecords:
     """What `Records` does for a client and its handles, in memory. Thread-safe."""
 
     def __init__(self) -> None:
+        self.ring = Ring()
         self.pieces = MemoryPieces()
         self.requests: dict[str, Job] = {}
         self.rows: dict[str, list[list[Any]]] = {}

@@ -34,6 +34,7 @@ COMMANDS = {
     "Accounts and buckets": {
         "bucket": "b2jobs.cli.bucket:bucket",
         "check": "b2jobs.cli.check:check",
+        "keys": "b2jobs.cli.keys:keys",
     },
     "Run": {
         "worker": "b2jobs.cli.worker:worker",
