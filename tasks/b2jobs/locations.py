@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlencode,
 INLINE_LIMIT_BYTES = 256 * 1024
 _NAME_LIMIT_BYTES = 1024
 _SEGMENT_LIMIT_BYTES = 250
+_NAMES = {"b2", "b2id", "data", "file", "s3", "gs", "azure"}
 _BUCKET = re.compile(r"[A-Za-z0-9-]{6,63}\Z")
 _STAGED_ID = re.compile(r"[0-9a-f]{32}\Z")
 _SHA1 = re.compile(r"[0-9a-f]{40}\Z")
@@ -203,6 +204,19 @@ def parse(uri: str) -> Location:
             )
 
 
+def shown(uri: str) -> str:
+    """*uri* for people: a URL of the web without user, password, query and fragment.
+
+    Each of them may be what opens it: a signed URL is a key. Other locations are names, in
+    which these characters stand for themselves.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if separator and scheme not in _NAMES:
+        place, slash, path = rest.partition("#")[0].partition("?")[0].partition("/")
+        return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"
+    return uri
+
+
 def check_b2_name(name: str) -> None:
     """Refuse a file name that B2 would refuse.
 
@@ -364,5 +378,5 @@ def masked(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    text = masked(text)
+    text = masked(shown(text))
     return repr(text if len(text) <= 120 else text[:117] + "...")

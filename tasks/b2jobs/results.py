@@ -31,8 +31,9 @@ class TransferResult(Result):
     uri: where the bytes are now. url: the file's stable address in B2, which opens by
     itself in a public bucket only. sha1: of the bytes transferred, 40 hex digits; None
     where B2 holds no digest of a copied file. verified: those bytes were compared with
-    a digest end to end. content: what was asked for inline, as text (`encoding` utf-8)
-    or base64.
+    a digest end to end; false too for an upload whose source did not say where it ends.
+    not_carried: names of a source's metadata that B2 does not take. content: what was asked
+    for inline, as text (`encoding` utf-8) or base64.
     """
 
     url: str = ""
@@ -47,12 +48,15 @@ class TransferResult(Result):
     uploaded_at: datetime | None = None
     status: Literal["transferred", "unchanged"] = "transferred"
     resumed_bytes: int = 0
+    not_carried: list[str] = Field(default_factory=list)
     content: str | None = None
     encoding: Literal["utf-8", "base64"] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        inline = {"content", "encoding"} if self.content is None else set()
-        return self.model_dump(mode="json", exclude=inline)
+        silent = {"content", "encoding"} if self.content is None else set()
+        if not self.not_carried:
+            silent.add("not_carried")
+        return self.model_dump(mode="json", exclude=silent)
 
 
 class DeleteResult(Result):

@@ -287,7 +287,9 @@ class Pipe:
 @pytest.mark.parametrize("size", [0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 1_000_000])
 def test_a_stream_of_unknown_length(bench: Bench, size: int) -> None:
     content = CONTENT[:size]
-    piped = replace(bench, context=replace(bench.context, open_source=lambda _: Pipe(content)))
+    piped = replace(
+        bench, context=replace(bench.context, open_source=lambda _, **__: Pipe(content))
+    )
     result = piped.run("upload", source="https://pipe.example/f", destination=bench.b2("big"))
     assert (result.size, result.sha1) == (size, hashlib.sha1(content).hexdigest())
     if size < PART_BYTES:
@@ -298,7 +300,7 @@ def test_a_stream_of_unknown_length(bench: Bench, size: int) -> None:
 @pytest.mark.parametrize("told", [len(CONTENT) - 1, len(CONTENT) + 1, 100, 2 * PART_BYTES])
 def test_a_stream_of_another_length_than_it_says(bench: Bench, told: int) -> None:
     pipe = Pipe(CONTENT, told)
-    piped = replace(bench, context=replace(bench.context, open_source=lambda _: pipe))
+    piped = replace(bench, context=replace(bench.context, open_source=lambda _, **__: pipe))
     with pytest.raises(PassingError) as caught:
         piped.run("upload", source="https://pipe.example/f", destination=bench.b2("big"))
     assert caught.value.code == "source_changed"
@@ -337,7 +339,7 @@ def test_one_part_is_a_small_file(bench: Bench, known: bool) -> None:
     content = CONTENT[: 2 * PART_BYTES]
     large = bench.with_settings(part_size_bytes=2 * PART_BYTES)
     pipe = Pipe(content, len(content) if known else None)
-    piped = replace(large, context=replace(large.context, open_source=lambda _: pipe))
+    piped = replace(large, context=replace(large.context, open_source=lambda _, **__: pipe))
     result = piped.run("upload", source="https://pipe.example/f", destination=bench.b2("big"))
     assert result.sha1 == hashlib.sha1(content).hexdigest()
     assert "b2_start_large_file" not in bench.admin.counters().calls

@@ -23,6 +23,7 @@ class StoreServer:
     def __init__(self, endpoint: str, folder: Path) -> None:
         self.endpoint = endpoint
         self.client: Any = boto3.client("s3", endpoint_url=endpoint, **KEY)  # type: ignore[call-overload]
+        self.more_stores: dict[str, dict[str, str]] = {}
         self._folder = folder
 
     def fill(self, bucket: str, objects: dict[str, bytes]) -> None:
@@ -32,15 +33,9 @@ class StoreServer:
                 Bucket=bucket, Key=key, Body=content, ContentType="image/png", ACL="public-read"
             )
 
-    def settings(self, **roots: str) -> Settings:
+    def settings(self, ca_file: Path | None = None, **roots: str) -> Settings:
         """Settings with *roots* by URL, and credentials for every bucket of s3 and gs."""
-        service = {
-            "gcs_base_url": self.endpoint,
-            "disable_oauth": True,
-            "client_email": "",
-            "private_key": "",
-            "private_key_id": "",
-        }
+        service = {"disable_oauth": True}
         s3 = {
             "access_key_id": "id",
             "secret_access_key": "secret",
@@ -50,10 +45,13 @@ class StoreServer:
         gs = {"service_account_key": json.dumps(service), "endpoint": self.endpoint}
         account = {"key_id": "id", "application_key": "secret"}
         secrets = self._folder / "secrets.json"
-        secrets.write_text(json.dumps({**account, "stores": {"s3://": s3, "gs://": gs}}))
+        azure = {"account_name": "name", "sas_token": "sig=x", "endpoint": self.endpoint}
+        stores = {"s3://": s3, "gs://": gs, "azure://": azure, **self.more_stores}
+        secrets.write_text(json.dumps({**account, "stores": stores}))
         secrets.chmod(0o600)
         return Settings(
             secrets_file=secrets,
+            ca_file=ca_file,
             roots={name: {"url": url} for name, url in roots.items()},  # type: ignore[misc]
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import socket
 import threading
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from azure.storage.blob import ContentSettings
 
 from b2jobs.errors import JobError
 from b2jobs_worker.settings import Root, Settings
@@ -22,6 +24,7 @@ from b2jobs_worker.sources import open_source
 from b2jobs_worker.sources.port import Source
 from contract.sources.storeserver import StoreServer, store_server
 from contract.sources.webserver import web_server
+from support.azurite import Azurite, azurite
 
 CONTENT = hashlib.shake_256(b"b2jobs").digest(150_000)
 OTHER = hashlib.shake_256(b"other").digest(150_000)
@@ -103,17 +106,44 @@ def gs(server: StoreServer) -> Iterator[Kind]:
     yield from store(server, "gs")
 
 
+def azure(server: Azurite, folder: Path) -> Iterator[Kind]:
+    box = server.client.create_container(f"box{uuid.uuid4().hex}")
+
+    def put(content: bytes) -> None:
+        kind = ContentSettings(content_type="image/png")
+        box.upload_blob("a folder/é+%20", content, overwrite=True, content_settings=kind)
+
+    secrets = folder / "secrets.json"
+    account = {"key_id": "id", "application_key": "secret"}
+    secrets.write_text(json.dumps({**account, "stores": {"azure://": server.credentials()}}))
+    secrets.chmod(0o600)
+    root = Root.model_validate({"url": f"azure://{box.container_name}/a folder"})
+    settings = Settings(secrets_file=secrets, roots={"legacy": root})
+    yield Kind("data://legacy/é+%20", settings, put, content_type="image/png")
+
+
+@pytest.fixture(scope="module")
+def azure_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    with azurite(tmp_path_factory.mktemp("azure")) as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
     with store_server(tmp_path_factory.mktemp("stores")) as server:
         yield server
 
 
-@pytest.fixture(params=[local, inline, web, web_without_ranges, s3, gs], ids=lambda f: f.__name__)
+@pytest.fixture(
+    params=[local, inline, web, web_without_ranges, s3, gs, azure], ids=lambda f: f.__name__
+)
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
-    needs_store = request.param in (s3, gs)
-    place = request.getfixturevalue("running") if needs_store else tmp_path
-    for made in request.param(place):
+    places: tuple[object, ...] = (tmp_path,)
+    if request.param in (s3, gs):
+        places = (request.getfixturevalue("running"),)
+    elif request.param is azure:
+        places = (request.getfixturevalue("azure_running"), tmp_path)
+    for made in request.param(*places):
         made.put(CONTENT)
         yield made
 
@@ -129,6 +159,17 @@ def test_it_gives_its_bytes_from_any_offset_any_number_of_times(kind: Kind) -> N
     for offset in (0, 1, 70_000, len(CONTENT) - 1, len(CONTENT), 0):
         assert content(source, offset) == CONTENT[offset:]
     source.close()
+
+
+def test_going_on_begins_anywhere(kind: Kind) -> None:
+    first = kind.open()
+    source = open_source(kind.uri, kind.settings, resuming=True)
+    same = (source.size, source.content_type, source.modified_millis, source.identity)
+    assert same == (first.size, first.content_type, first.modified_millis, first.identity)
+    for offset in (70_000, 0, len(CONTENT)):
+        assert content(source, offset) == CONTENT[offset:]
+    source.close()
+    first.close()
 
 
 def test_a_read_gives_no_more_than_was_asked_for(kind: Kind) -> None:

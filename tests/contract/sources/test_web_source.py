@@ -129,12 +129,11 @@ def test_a_shorter_file_is_a_changed_file(web: WebServer) -> None:
     assert caught.value.code == "source_changed"
 
 
-def test_a_range_from_elsewhere_is_not_taken(web: WebServer) -> None:
+def test_a_range_from_elsewhere_is_read_from_the_start(web: WebServer) -> None:
     source = opened(web)
     web.lie = 5
-    with pytest.raises(JobError) as caught:
-        content(source, 1000)
-    assert caught.value.code == "source_interrupted"
+    assert content(source, 1000) == CONTENT[1000:]
+    assert [asked.get("range") for asked in web.asked] == [None, "bytes=1000-", None]
 
 
 @pytest.mark.parametrize("chunked", [True, False])

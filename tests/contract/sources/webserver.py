@@ -73,12 +73,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self) -> None:
         web = self.web
-        start = self._start()
-        body = web.content[start:]
-        self.send_response(206 if start and web.status == 200 else web.status)
-        if start:
+        start, end = self._range()
+        body = web.content[start:end]
+        partial = end is not None or start > 0
+        self.send_response(206 if partial and web.status == 200 else web.status)
+        if partial:
             at, size = start + web.lie, len(web.content)
-            self.send_header("Content-Range", f"bytes {at}-{size - 1}/{size}")
+            self.send_header("Content-Range", f"bytes {at}-{at + len(body) - 1}/{size}")
         if web.ranges:
             self.send_header("Accept-Ranges", "bytes")
         if web.etag is not None:
@@ -103,13 +104,15 @@ class _Handler(BaseHTTPRequestHandler):
         if web.cut is not None or web.hang:
             self.close_connection = True
 
-    def _start(self) -> int:
+    def _range(self) -> tuple[int, int | None]:
+        """The first byte asked for, and the one behind the last where that was said."""
         asked = self.headers.get("Range")
         condition = self.headers.get("If-Range")
         current = {self.web.etag, formatdate(self.web.modified or 0, usegmt=True)}
         if not asked or not self.web.ranges or (condition and condition not in current):
-            return 0
-        return int(asked.removeprefix("bytes=").rstrip("-"))
+            return 0, None
+        first, _, last = asked.removeprefix("bytes=").partition("-")
+        return int(first), int(last) + 1 if last else None
 
 
 class _Server(ThreadingHTTPServer):

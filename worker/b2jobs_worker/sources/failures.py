@@ -13,12 +13,15 @@ too_many_open_files    operator, tried again
 from __future__ import annotations
 
 import errno
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from b2jobs.errors import CallerError, JobError, OperatorError, PassingError, Wait
 from b2jobs_worker.sources.port import Digested, Problem, Source
 
 DISK_FULL_WAIT_SECONDS = 60.0
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
@@ -91,6 +94,11 @@ def destination_error(error: OSError, uri: str) -> JobError:
             return PassingError("destination_write_failed", f"Writing {uri} failed: {reason}.")
 
 
+def millis(moment: datetime) -> int:
+    """*moment* in milliseconds since 1970, before it negative."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
 def source_missing(uri: str) -> CallerError:
     return CallerError(
         "source_missing", f"{uri} does not exist.", hint="Check the path; case matters."
@@ -133,6 +141,54 @@ def source_changed(uri: str) -> PassingError:
         "source_changed",
         f"{uri} changed while it was read.",
         hint="It is read anew. Upload files only once they are complete.",
+    )
+
+
+def source_is_prefix(uri: str) -> CallerError:
+    return CallerError(
+        "source_is_directory",
+        f"{uri} is a prefix, and no object is named so.",
+        hint="Name one object, or use a batch or a sync for a whole prefix.",
+    )
+
+
+def store_misconfigured(uri: str, reason: str = "") -> OperatorError:
+    return OperatorError(
+        "store_misconfigured",
+        f"{uri} cannot be read with this configuration{reason and ': '}{reason}.",
+        hint='Check its entry under "stores" in the secrets file.',
+    )
+
+
+def no_certificates(ca_file: Path, error: Exception) -> OperatorError:
+    return OperatorError(
+        "config_invalid",
+        f"The file {ca_file} holds no certificates: {error}.",
+        hint="Correct the setting ca_file.",
+    )
+
+
+def source_forbidden(uri: str, said: str) -> OperatorError:
+    return OperatorError(
+        "source_forbidden",
+        f"The store refuses to show {uri}: {said}.",
+        hint='Check the key\'s rights and its entry under "stores" in the secrets file.',
+    )
+
+
+def clock_wrong(uri: str, said: str) -> OperatorError:
+    return OperatorError(
+        "store_clock_wrong",
+        f"The store of {uri} does not accept the worker's time: {said}.",
+        hint="Set the clock of the worker's machine, such as by NTP.",
+    )
+
+
+def tls_untrusted(uri: str) -> OperatorError:
+    return OperatorError(
+        "tls_untrusted",
+        f"The certificate of the store of {uri} is not trusted.",
+        hint="If it is right, give its authority to the worker with the setting ca_file.",
     )
 
 

@@ -13,6 +13,7 @@ from b2jobs.locations import (
     StagedBytes,
     StoreObject,
     WebFile,
+    shown,
 )
 from b2jobs.redis.pieces import Pieces
 from b2jobs_worker.settings import Settings
@@ -24,14 +25,22 @@ from b2jobs_worker.sources.sink import LocalSink
 from b2jobs_worker.sources.staged import StagedSource
 from b2jobs_worker.sources.stores import open_object
 from b2jobs_worker.sources.web import WebSource
+from b2jobs_worker.sources.web_connection import Opening
 
 
 def open_source(
-    location: str | Location, settings: Settings, pieces: Pieces | None = None
+    location: str | Location,
+    settings: Settings,
+    pieces: Pieces | None = None,
+    *,
+    resuming: bool = False,
+    opening: Opening | None = None,
 ) -> Source:
     """Open what *location* names for reading; the caller closes it.
 
-    *pieces*: where staged bytes are read.
+    *pieces*: where staged bytes are read. *resuming*: the first `Source.open` will not begin
+    at the start, so no body is asked for before it. *opening* ends the look at an https source
+    from another thread.
 
     Raises:
         JobError: whatever the place says; see docs/sources.md for the codes.
@@ -41,12 +50,12 @@ def open_source(
         case RootPath() | LocalPath():
             target = place(location, settings)
             if isinstance(target, StorePlace):
-                return open_object(target, settings)
+                return open_object(target, settings, resuming=resuming)
             return LocalSource(target)
         case StoreObject():
-            return open_object(StorePlace(location, str(location)), settings)
+            return open_object(StorePlace(location, str(location)), settings, resuming=resuming)
         case WebFile():
-            return WebSource(location, settings)
+            return WebSource(location, settings, resuming=resuming, opening=opening)
         case InlineData():
             return InlineSource(location)
         case StagedBytes() if pieces is not None:
@@ -96,6 +105,6 @@ def _parsed(location: str | Location) -> Location:
 def _not_served(location: Location, end: str) -> CallerError:
     return CallerError(
         f"{end}_unsupported",
-        f"{str(location)[:120]} cannot be the {end} of this kind of job.",
+        f"{shown(str(location))[:120]} cannot be the {end} of this kind of job.",
         hint="docs/sources.md lists what can.",
     )

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from b2jobs_worker.sources.carried import Carried
+
 
 class Entry(NamedTuple):
     """One file of a listing; *name* is relative to what was listed, with `/` between folders.
@@ -97,6 +99,29 @@ class Digested(Protocol):
 
     @property
     def sha1(self) -> str: ...
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A source behind a network: what it says besides `Source`, since nobody can look at it."""
+
+    @property
+    def carried(self) -> Carried:
+        """Metadata that goes along into B2."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was read is known to be one version: nothing is left to check."""
+
+    @property
+    def is_delimited(self) -> bool:
+        """Whether a body that was cut short would have been noticed."""
+
+
+def check_unchanged(source: Source) -> None:
+    """Ask the place again, where that tells something; see `Source.check_unchanged`."""
+    if not (isinstance(source, Remote) and source.is_settled):
+        source.check_unchanged()
 
 
 class Sink(Protocol):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from b2jobs.errors import CallerError, OperatorError
 from b2jobs.locations import InvalidLocation, LocalPath, RootPath, StoreObject, parse
@@ -39,6 +40,16 @@ class StorePlace:
 
     target: StoreObject
     uri: str
+
+
+@dataclass(frozen=True)
+class Store:
+    """One bucket or container, what opens it, and a file of certificates besides the default."""
+
+    scheme: str
+    bucket: str
+    credentials: Mapping[str, str] = field(repr=False)
+    verify: str | None = None
 
 
 def place(location: RootPath | LocalPath, settings: Settings) -> LocalPlace | StorePlace:

@@ -1,73 +1,86 @@
-"""Objects behind an S3 interface, through boto3.
+"""Objects behind an S3 interface, through boto3: S3 itself, what speaks like it, and Google's.
 
-boto3 and not obstore, which serves the other stores: keys are used exactly as they are,
-also `a//b` and `/a` (docs/decisions/sources-object-stores.md).
+Keys are used exactly as they are, also `a//b` and `/a`.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from b2jobs.errors import JobError
 from b2jobs_worker.sources import failures
+from b2jobs_worker.sources.carried import carried
+from b2jobs_worker.sources.failures import millis
 from b2jobs_worker.sources.port import Entry, Problem
-from b2jobs_worker.sources.roots import StorePlace
+from b2jobs_worker.sources.roots import Store, StorePlace
+from b2jobs_worker.sources.s3_clients import clients
 from b2jobs_worker.sources.s3_failures import store_error
-from b2jobs_worker.sources.web import WebStream
+from b2jobs_worker.sources.stream import WebStream
 
-_CREDENTIALS = {
-    "access_key_id": "aws_access_key_id",
-    "secret_access_key": "aws_secret_access_key",
-    "session_token": "aws_session_token",
-    "region": "region_name",
-    "endpoint": "endpoint_url",
-}
+_METADATA = ("x-amz-meta-", "x-goog-meta-")
 
 
 class S3Source:
     """One request has been answered when this is made; the first `open` reads its body.
 
-    Every later read asks for the same ETag, so a replaced object is noticed at once.
+    With *resuming* it was a HEAD: the next `open` begins elsewhere. Every later read asks for
+    the same ETag, so a replaced object is noticed at once and nothing needs to be asked at
+    the end.
     """
 
     ranged = True
+    is_settled = True
+    is_delimited = True
 
-    def __init__(self, place: StorePlace, credentials: dict[str, str]) -> None:
+    def __init__(self, place: StorePlace, store: Store, *, resuming: bool = False) -> None:
         self.uri = place.uri
         self._place = place
-        self._client = _clients.get(credentials)
+        self._client = clients.get(store)
+        self._bucket = store.bucket
         self._lock = threading.Lock()
-        first = self._get({})
-        self._first: Any = first["Body"]
-        self._etag: str = first["ETag"]
-        self.size: int | None = first["ContentLength"]
-        self.modified_millis: int | None = int(first["LastModified"].timestamp() * 1000)
-        self.content_type: str | None = first.get("ContentType")
-        self.identity = f"{self._etag} {self.size}"
+        head = self._call("head_object" if resuming else "get_object", {})
+        self._first: Any = head.get("Body")
+        self._etag: str = head.get("ETag", "")
+        self.size: int | None = head["ContentLength"]
+        modified = head.get("LastModified")
+        self.modified_millis: int | None = None if modified is None else millis(modified)
+        self.content_type: str | None = head.get("ContentType")
+        self.identity = f"{self._etag or self.modified_millis} {self.size}"
+        headers = head["ResponseMetadata"]["HTTPHeaders"]
+        self.carried = carried(headers, _METADATA, expires=True)
+        if place.target.is_prefix and not self.size:
+            self.close()
+            raise failures.source_is_prefix(place.uri)
 
     @contextmanager
     def open(self, offset: int = 0) -> Iterator[WebStream]:
         with self._lock:
             body = self._first if offset == 0 else None
             self._first = None if body is not None else self._first
+        size = self.size or 0
+        # No range can be asked for behind the end; the last byte is read away instead.
+        start = min(offset, max(0, size - 1))
         if body is None:
-            body = self._from(offset)
+            asked = {"Range": f"bytes={start}-"} if start else {}
+            answer = self._call("get_object", asked | self._same())
+            body = answer["Body"]
+            if start and answer["ResponseMetadata"]["HTTPStatusCode"] != 206:
+                start = 0  # a server that knows no ranges: what is before it is read away
         # boto3 has no way to wake a blocked read; the urllib3 response inside of it has.
-        stream = WebStream(body._raw_stream, self.uri)
+        stream = WebStream(body._raw_stream, self.uri, size - start)
         try:
+            _skip(stream, offset - start)
             yield stream
         finally:
             body.close()
 
     def check_unchanged(self) -> None:
-        self._call("head_object", {"IfMatch": self._etag})
+        self._call("head_object", self._same())
 
     def close(self) -> None:
         with self._lock:
@@ -75,47 +88,35 @@ class S3Source:
         if first is not None:
             first.close()
 
-    def _from(self, offset: int) -> Any:
-        if self.size is not None and offset >= self.size:
-            # No range can be asked for behind the end; the last byte is read away instead.
-            offset, beyond = max(0, self.size - 1), True
-        else:
-            beyond = False
-        asked = {"IfMatch": self._etag} | ({"Range": f"bytes={offset}-"} if offset else {})
-        body = self._get(asked)["Body"]
-        if beyond:
-            body.read()
-        return body
-
-    def _get(self, asked: dict[str, str]) -> dict[str, Any]:
-        return self._call("get_object", asked)
+    def _same(self) -> dict[str, str]:
+        return {"IfMatch": self._etag} if self._etag else {}
 
     def _call(self, operation: str, asked: dict[str, str]) -> dict[str, Any]:
-        target = self._place.target
+        key = self._place.target.key
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(
-                Bucket=target.bucket, Key=target.key, **asked
+                Bucket=self._bucket, Key=key, **asked
             )
         except (ClientError, BotoCoreError) as error:
-            raise store_error(error, self.uri) from error
+            raise self._refused(store_error(error, self.uri, self._bucket)) from error
         return answer
+
+    def _refused(self, error: JobError) -> JobError:
+        missing = self._place.target.is_prefix and error.code == "source_missing"
+        return failures.source_is_prefix(self.uri) if missing else error
 
 
 def list_s3(
-    place: StorePlace,
-    credentials: dict[str, str],
-    report: Callable[[Problem], None],
-    after: str,
+    place: StorePlace, store: Store, report: Callable[[Problem], None], after: str
 ) -> Iterator[Entry]:
     """The objects below the prefix of *place*, in the store's order, 1,000 a request.
 
     The empty objects that stand for folders (`folder/`) are passed over, as a folder of a
-    disk is; one with content is reported.
+    disk is; one with content is reported, since B2 has no such names.
     """
-    target = place.target
-    prefix = target.key
-    pages = _clients.get(credentials).get_paginator("list_objects_v2")
-    asked = {"Bucket": target.bucket, "Prefix": prefix}
+    prefix = place.target.key
+    pages = clients.get(store).get_paginator("list_objects_v2")
+    asked = {"Bucket": store.bucket, "Prefix": prefix}
     if after:
         asked["StartAfter"] = prefix + after
     try:
@@ -129,53 +130,13 @@ def list_s3(
                 yield Entry(
                     name,
                     item["Size"],
-                    int(item["LastModified"].timestamp() * 1000),
+                    millis(item["LastModified"]),
                     f"{item['ETag']} {item['Size']}",
                 )
     except (ClientError, BotoCoreError) as error:
-        raise store_error(error, place.uri) from error
+        raise store_error(error, place.uri, store.bucket) from error
 
 
-class _Clients:
-    """One client for each set of credentials and process; boto3 needs about 50 ms for one."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: dict[tuple[tuple[str, str], ...], Any] = {}
-
-    def get(self, credentials: dict[str, str]) -> Any:
-        key = tuple(sorted(credentials.items()))
-        with self._lock:
-            if key not in self._clients:
-                self._clients[key] = _client(credentials)
-            return self._clients[key]
-
-
-def _client(credentials: dict[str, str]) -> Any:
-    named = {_CREDENTIALS[key]: value for key, value in credentials.items()}
-    config = Config(
-        connect_timeout=10,
-        read_timeout=60,
-        max_pool_connections=64,
-        retries={"total_max_attempts": 1},  # trying again is decided by delivery/
-        s3={"addressing_style": "path" if "endpoint" in credentials else "auto"},
-        response_checksum_validation="when_required",
-    )
-    try:
-        session = boto3.session.Session()
-        if session.region_name is None:
-            named.setdefault("region_name", "us-east-1")
-        return session.client("s3", config=config, **named)  # type: ignore[call-overload]
-    except (BotoCoreError, ValueError) as error:
-        raise store_error(error, "this store") from error
-
-
-_clients = _Clients()
-
-
-def _forget_clients() -> None:
-    global _clients  # noqa: PLW0603 - two processes must not use one connection
-    _clients = _Clients()
-
-
-os.register_at_fork(after_in_child=_forget_clients)
+def _skip(stream: WebStream, count: int) -> None:
+    while count > 0 and (chunk := stream.read(min(count, 1024 * 1024))):
+        count -= len(chunk)

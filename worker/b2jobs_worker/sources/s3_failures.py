@@ -1,25 +1,32 @@
-"""What boto3 says, as an error of b2jobs.
+"""What an S3 interface says, as an error of b2jobs: of S3 itself, and of Google's.
 
 Of an answer only the status and the code are quoted: its text can hold a key id.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from botocore import exceptions as foreign
 
 from b2jobs.errors import JobError, OperatorError, PassingError
 from b2jobs_worker.sources import failures
-from b2jobs_worker.sources.web_failures import status_error
+from b2jobs_worker.sources.store_failures import answered
+from b2jobs_worker.sources.web_failures import is_certificate
 
-_WRONG_KEY = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 
-
-def store_error(error: Exception, uri: str) -> JobError:
-    """The error of b2jobs for *error*, met while reading *uri*."""
+def store_error(error: Exception, uri: str, bucket: str = "") -> JobError:
+    """The error of b2jobs for *error*, met while reading *uri*, which lies in *bucket*."""
     if isinstance(error, foreign.ClientError):
-        return _answered(error.response, uri)
+        head: Any = error.response.get("ResponseMetadata", {})
+        headers: Mapping[str, str] = head.get("HTTPHeaders", {})
+        told: Any = error.response.get("Error", {})
+        code, text = str(told.get("Code", "")), str(told.get("Message", ""))
+        status = int(head.get("HTTPStatusCode", 500))
+        return answered(status, code, headers, uri, bucket=bucket, text=text)
+    if isinstance(error, foreign.SSLError) and is_certificate(error):
+        return failures.tls_untrusted(uri)
     if isinstance(error, foreign.HTTPClientError | foreign.ConnectionError):
         return PassingError("source_unreachable", f"The store of {uri} cannot be reached.")
     if isinstance(error, foreign.NoCredentialsError | foreign.PartialCredentialsError):
@@ -33,33 +40,3 @@ def store_error(error: Exception, uri: str) -> JobError:
         f"{uri} cannot be read with this configuration ({type(error).__name__}).",
         hint='Check its entry under "stores" in the secrets file, region and endpoint too.',
     )
-
-
-def _answered(answer: Any, uri: str) -> JobError:
-    head = answer.get("ResponseMetadata", {})
-    status = int(head.get("HTTPStatusCode", 500))
-    code = str(answer.get("Error", {}).get("Code", ""))
-    if status in (412, 416):
-        return failures.source_changed(uri)
-    if code == "InvalidObjectState":
-        return OperatorError(
-            "source_archived",
-            f"{uri} lies in an archive class and cannot be read at once.",
-            hint="Restore it in its store first.",
-        )
-    if status in (401, 403) or code in _WRONG_KEY:
-        return OperatorError(
-            "source_forbidden",
-            f"The store refuses to show {uri}: {status} {code}.",
-            hint='Check the key\'s rights and its entry under "stores" in the secrets file.',
-        )
-    if status in (301, 307, 400) and code not in ("404", "NoSuchKey", "RequestTimeout"):
-        return OperatorError(
-            "store_misconfigured",
-            f"The store does not accept the request for {uri}: {status} {code}.",
-            hint='Check region and endpoint under "stores" in the secrets file.',
-        )
-    if code in ("SlowDown", "RequestTimeout", "RequestLimitExceeded"):
-        status = 429
-    headers = {"Retry-After": str(head.get("HTTPHeaders", {}).get("retry-after", ""))}
-    return status_error(status, headers, uri)

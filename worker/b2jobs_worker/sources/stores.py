@@ -2,11 +2,16 @@
 
 A bucket is served only when the secrets file has an entry for it or for its scheme, be it
 an empty one: otherwise a producer could read whatever the worker's instance role may read.
+Two stores of one kind are told apart by a name before the bucket: `s3://minio@bucket/key`.
 """
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -14,20 +19,23 @@ from pydantic import SecretStr
 from b2jobs.errors import CallerError, OperatorError
 from b2jobs_worker.secrets import secrets_file
 from b2jobs_worker.settings import Settings
+from b2jobs_worker.sources import failures
 from b2jobs_worker.sources.port import Entry, Problem, Source
-from b2jobs_worker.sources.roots import StorePlace
+from b2jobs_worker.sources.roots import Store, StorePlace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def open_object(place: StorePlace, settings: Settings) -> Source:
-    """Open one object for reading.
+def open_object(place: StorePlace, settings: Settings, *, resuming: bool = False) -> Source:
+    """Open one object for reading. *resuming*: no body is asked for before `Source.open`.
 
     Raises:
-        CallerError: `source_missing`, `source_is_directory`, `source_name_unsupported`.
+        CallerError: `source_missing`, `source_is_directory`, `source_name_unsupported`,
+            `source_refused`.
         OperatorError: `store_credentials_missing`, `store_extra_missing`,
-            `store_misconfigured`, `source_forbidden`, `source_archived`.
+            `store_misconfigured`, `store_clock_wrong`, `source_forbidden`, `source_archived`,
+            `source_encrypted`, `tls_untrusted`.
         PassingError: `source_busy`, `source_unavailable`, `source_unreachable`.
     """
     if {"..", "."} & set(place.target.key.split("/")):
@@ -36,21 +44,17 @@ def open_object(place: StorePlace, settings: Settings) -> Source:
             f"{place.uri} has '.' or '..' in its key.",
             hint="Such keys are not read: servers on the way may resolve them to other objects.",
         )
-    if place.target.is_prefix:
-        raise CallerError(
-            "source_is_directory",
-            f"{place.uri} is a prefix.",
-            hint="Name one object, or use a batch or a sync for a whole prefix.",
-        )
-    credentials = _credentials(place, settings)
+    if not place.target.key:
+        raise failures.source_is_prefix(place.uri)
+    store = _store(place, settings)
     try:
-        if place.target.scheme == "s3":
-            from b2jobs_worker.sources.s3 import S3Source
+        if store.scheme == "azure":
+            from b2jobs_worker.sources.azure import AzureSource
 
-            return S3Source(place, credentials)
-        from b2jobs_worker.sources.blobs import BlobSource
+            return AzureSource(place, store, resuming=resuming)
+        from b2jobs_worker.sources.s3 import S3Source
 
-        return BlobSource(place, credentials)
+        return S3Source(place, store, resuming=resuming)
     except ImportError as error:
         raise _extra_missing(place) from error
 
@@ -59,16 +63,16 @@ def list_objects(
     place: StorePlace, settings: Settings, report: Callable[[Problem], None], after: str
 ) -> Iterator[Entry]:
     """Every object below a prefix, by name relative to it; raises what `open_object` raises."""
-    credentials = _credentials(place, settings)
+    store = _store(place, settings)
     try:
-        if place.target.scheme == "s3":
+        if store.scheme == "azure":
+            from b2jobs_worker.sources.azure import list_azure
+
+            found = list_azure(place, store, report, after)
+        else:
             from b2jobs_worker.sources.s3 import list_s3
 
-            found = list_s3(place, credentials, report, after)
-        else:
-            from b2jobs_worker.sources.blobs import list_blobs
-
-            found = list_blobs(place, credentials, report, after)
+            found = list_s3(place, store, report, after)
     except ImportError as error:
         raise _extra_missing(place) from error
     last = ""
@@ -83,7 +87,7 @@ def list_objects(
         yield entry
 
 
-def _credentials(place: StorePlace, settings: Settings) -> dict[str, str]:
+def _store(place: StorePlace, settings: Settings) -> Store:
     target = place.target
     found: Mapping[str, SecretStr] | None = secrets_file(settings.secrets_file).store(
         target.scheme, target.bucket
@@ -95,7 +99,33 @@ def _credentials(place: StorePlace, settings: Settings) -> dict[str, str]:
             hint=f'Add them under "stores": {{"{target.scheme}://{target.bucket}": {{...}}}}; an '
             "empty object uses what the worker's surroundings give.",
         )
-    return {key: value.get_secret_value() for key, value in found.items()}
+    credentials = {key: value.get_secret_value() for key, value in found.items()}
+    bucket = target.bucket.rpartition("@")[2]
+    return Store(target.scheme, bucket, credentials, _bundle(settings.ca_file))
+
+
+@cache
+def _bundle(ca_file: Path | None) -> str | None:
+    """A file with the system's certificates and those of *ca_file*.
+
+    The libraries of the stores take one file in place of the system's. It lies in memory where
+    there is such a thing, so that nothing stays on a disk.
+    """
+    if ca_file is None:
+        return None
+    system = ssl.create_default_context()
+    try:
+        system.load_verify_locations(ca_file)
+        own = ca_file.read_text()
+    except (OSError, ValueError) as error:
+        raise failures.no_certificates(ca_file, error) from error
+    if not hasattr(os, "memfd_create"):
+        return str(ca_file)
+    theirs = map(ssl.DER_cert_to_PEM_cert, system.get_ca_certs(binary_form=True))
+    descriptor = os.memfd_create("b2jobs-certificates")
+    with os.fdopen(descriptor, "w", closefd=False) as file:
+        file.write("\n".join([*theirs, own]))
+    return f"/proc/self/fd/{descriptor}"
 
 
 def _extra_missing(place: StorePlace) -> OperatorError:

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError
 
-from b2jobs.errors import PassingError
-from b2jobs.locations import WebFile
+from b2jobs.errors import CallerError, JobError, PassingError
+from b2jobs.locations import WebFile, shown
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources import failures
-from b2jobs_worker.sources.web_failures import status_error, transport_error
-from b2jobs_worker.sources.web_request import request, shown
+from b2jobs_worker.sources.carried import Carried, carried
+from b2jobs_worker.sources.stream import WebStream
+from b2jobs_worker.sources.web_answer import Answer
+from b2jobs_worker.sources.web_connection import Opening
+from b2jobs_worker.sources.web_failures import status_error
+from b2jobs_worker.sources.web_request import request
 
 _SKIP_BYTES = 1024 * 1024
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d*/(\d+|\*)\Z")
+_TRIES = 4
+"""Of one question, where the ETag of the answers differs and nothing else."""
 
 
 class WebSource:
     """One request has been answered when this is made; the first `open` reads its body.
 
+    With *resuming* it has asked for one byte, since the next `open` begins elsewhere.
+
     `ranged` needs a server that says so and names the version of what it sends (a strong
-    ETag or Last-Modified); from others, an offset is reached by reading what is before it.
-    Where a server names no version at all, `identity` is never the same twice, so that
-    nothing is gone on with that could be something else by now.
+    ETag or Last-Modified); from others, and from one that answers a range wrongly, an offset
+    is reached by reading what is before it. Where a server names no version at all,
+    `identity` is never the same twice, so that nothing is gone on with that could be
+    something else by now.
 
     The bytes are those on the wire: nothing is asked for compressed, and what is sent
     compressed all the same is kept so.
@@ -38,24 +43,36 @@ class WebSource:
         JobError: see `web_failures`, `web_request` and `hosts` for the codes.
     """
 
-    def __init__(self, location: WebFile, settings: Settings) -> None:
+    def __init__(
+        self,
+        location: WebFile,
+        settings: Settings,
+        *,
+        resuming: bool = False,
+        opening: Opening | None = None,
+    ) -> None:
         self.uri = location.url
         self._shown = shown(location.url)
         self._settings = settings
+        self._opening = opening
         self._lock = threading.Lock()
-        first = self._ask({})
-        self._first: BaseHTTPResponse | None = first
-        self._version = _version(first)
-        self._validator = _validator(first)
-        self.size: int | None = _length(first)
-        self.content_type: str | None = first.headers.get("Content-Type")
-        self.modified_millis = _modified_millis(first)
-        self.identity = " ".join(self._version) if self._validator else uuid.uuid4().hex
-        self.ranged = bool(
-            self._validator
-            and self.size is not None
-            and first.headers.get("Accept-Ranges", "").lower() == "bytes"
-        )
+        self._answers = 0
+        response, self._version = self._described(resuming)
+        self._first = response
+        self.size = self._version.size
+        self._refuse_size(self.size or 0)
+        self.content_type: str | None = self._version.header("Content-Type") or None
+        self.modified_millis = self._version.modified_millis
+        self.carried: Carried = carried(self._version.headers, own=())
+        self.is_delimited = self._version.is_delimited
+        validator = self._version.validator
+        self.identity = self._version.identity if validator else uuid.uuid4().hex
+        self.ranged = bool(validator and self.size is not None and self._version.takes_ranges)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was read is known to be one version: `check_unchanged` tells no more."""
+        return self._answers <= 1 or self._version.is_strong
 
     @contextmanager
     def open(self, offset: int = 0) -> Iterator[WebStream]:
@@ -63,19 +80,29 @@ class WebSource:
             response = self._first if offset == 0 else None
             self._first = None if response else self._first
         if response is None:
-            response = self._from(offset)
-        stream = WebStream(response, self._shown)
+            response, stream = self._from(offset)
+        else:
+            stream = self._stream(response, self.size)
+        self._answers += 1
         try:
             yield stream
         finally:
             response.close()
 
     def check_unchanged(self) -> None:
-        """Ask for the head of it again. Without a named version there is nothing to compare."""
-        if self._validator:
-            response = self._ask({})
+        """Ask for one byte of that version. A refusal tells nothing: the bytes have come."""
+        if not self._version.validator:
+            return
+        try:
+            response, version = self._described(resuming=True)
+        except JobError as error:
+            if error.code == "source_changed":
+                raise
+            return
+        if response is not None:
             response.close()
-            self._check_version(response)
+        if not self._same(version):
+            raise self._changed(version)
 
     def close(self) -> None:
         with self._lock:
@@ -83,71 +110,120 @@ class WebSource:
         if first is not None:
             first.close()
 
-    def _from(self, offset: int) -> BaseHTTPResponse:
+    def _described(self, resuming: bool) -> tuple[BaseHTTPResponse | None, Answer]:
+        """An answer to read from, where it was asked for all; and what it says of the file."""
+        if resuming:
+            # No HEAD: signed URLs are good for one method, and some servers refuse it.
+            response = self._ask({"Range": "bytes=0-0"}, (200, 206, 416))
+            version = Answer.of(response)
+            response.close()
+            if response.status != 416 and (response.status == 200 or version.is_part(0)):
+                return None, version
+        response = self._ask({})
+        return response, Answer.of(response)
+
+    def _from(self, offset: int) -> tuple[BaseHTTPResponse, WebStream]:
         if offset and self.ranged and self.size is not None and offset < self.size:
-            response = self._ask({"Range": f"bytes={offset}-", "If-Range": self._validator})
-        else:
-            response = self._ask({})
+            response = self._range(offset)
+            if response is not None:
+                return response, self._stream(response, self.size - offset)
+        response = self._whole(offset)
         try:
-            if response.status == 206:
-                self._check_range(response, offset)
-            else:
-                self._check_version(response)
-                _skip(WebStream(response, self._shown), offset)
+            stream = self._stream(response, self.size)
+            _skip(stream, offset)
         except BaseException:
             response.close()
             raise
-        return response
+        return response, stream
 
-    def _ask(self, headers: dict[str, str]) -> BaseHTTPResponse:
-        response = request(self.uri, headers, self._settings)
-        if response.status not in ((200, 206) if "Range" in headers else (200,)):
+    def _range(self, offset: int) -> BaseHTTPResponse | None:
+        """The bytes from *offset* on of this version; None where the server cannot do that."""
+        for _ in range(_TRIES):
+            asked = {"Range": f"bytes={offset}-", "If-Range": self._version.validator}
+            response = self._ask(asked, (200, 206, 416))
+            version = Answer.of(response)
+            if response.status == 206 and version.is_part(offset):
+                if version.may_be(self._version):
+                    return response
+                response.close()
+                raise self._changed(version)
             response.close()
-            if response.status == 416:
-                raise failures.source_changed(self._shown)
-            raise status_error(response.status, response.headers, self._shown)
+            if response.status == 200 and not self._same(version):
+                if not version.has_other_etag(self._version):
+                    raise self._changed(version)
+                continue  # another server behind the same name: the next answer may fit again
+            self.ranged = False
+            return None
+        raise self._changed(version)
+
+    def _whole(self, offset: int) -> BaseHTTPResponse:
+        response = self._ask({})
+        version = Answer.of(response)
+        fits = self._same(version) or (offset == 0 and version.has_other_etag(self._version))
+        if not fits:
+            response.close()
+            raise self._changed(version)
         return response
 
-    def _check_version(self, response: BaseHTTPResponse) -> None:
-        if _version(response) != self._version:
-            raise failures.source_changed(self._shown)
+    def _same(self, version: Answer) -> bool:
+        """Whether *version* is ours; of an ETag alone that differs, more answers decide."""
+        if version == self._version:
+            return True
+        if not version.has_other_etag(self._version):
+            return False
+        seen = {self._version.etag, version.etag}
+        for _ in range(_TRIES - 1):
+            response = self._ask({"Range": "bytes=0-0"}, (200, 206, 416))
+            again = Answer.of(response)
+            response.close()
+            if not again.has_other_etag(self._version) and again != self._version:
+                return False
+            if again.etag not in seen or again.etag == self._version.etag:
+                return True  # it is anew in each answer, or belongs to one of several servers
+        return False
 
-    def _check_range(self, response: BaseHTTPResponse, offset: int) -> None:
-        match = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
-        if match is None or int(match[1]) != offset:
-            raise PassingError(
-                "source_interrupted", f"{self._shown} sent another range than it was asked for."
+    def _changed(self, version: Answer) -> PassingError:
+        error = failures.source_changed(self._shown)
+        if version.has_other_etag(self._version):
+            error.hint = (
+                "Its ETag is another one, its length and Last-Modified are not. Where several "
+                "servers answer, let all of them give one ETag, or none."
             )
-        etag, modified, _ = _version(response)
-        same = (match[2], etag or self._version[0], modified or self._version[1])
-        if same != (str(self.size), *self._version[:2]):
+        return error
+
+    def _stream(self, response: BaseHTTPResponse, size: int | None) -> WebStream:
+        return WebStream(
+            response,
+            self._shown,
+            size,
+            least_rate=self._settings.https_least_bytes_per_second,
+            most=self._refuse_size if self.size is None else None,
+        )
+
+    def _refuse_size(self, count: int) -> None:
+        limit = self._settings.https_most_bytes
+        if count > limit:
+            raise CallerError(
+                "source_too_large",
+                f"{self._shown} has more than {limit} bytes.",
+                hint="The worker's setting https_most_bytes says how many there may be.",
+            )
+
+    def _ask(self, headers: dict[str, str], wanted: tuple[int, ...] = (200,)) -> BaseHTTPResponse:
+        response = request(self.uri, headers, self._settings, self._opening)
+        coding = response.headers.get("Transfer-Encoding", "").strip().lower()
+        if response.status in wanted and coding in ("", "chunked", "identity"):
+            return response
+        response.close()
+        if response.status == 416:
             raise failures.source_changed(self._shown)
-
-
-class WebStream:
-    """The body of one answer, as it is on the wire."""
-
-    def __init__(self, response: BaseHTTPResponse, shown: str) -> None:
-        self._response = response
-        self._shown = shown
-        self._ended = False
-
-    def read(self, size: int, /) -> bytes:
-        try:
-            chunk = self._response.read(size)
-        except HTTPError as error:
-            raise transport_error(error, self._shown) from error
-        if self._ended:  # what a closed socket still gives is no content
-            raise PassingError("source_interrupted", f"Reading {self._shown} was ended.")
-        return chunk
-
-    def close(self) -> None:
-        """End it from any thread: a blocked `read` wakes up with `source_interrupted`."""
-        self._ended = True
-        try:
-            self._response.shutdown()
-        except (ValueError, RuntimeError, OSError):
-            return  # read to its end, or broken already: nobody waits on the socket
+        if response.status in wanted:
+            raise CallerError(
+                "source_refused",
+                f"{self._shown} is sent with the transfer coding {coding[:40]!r}, which nobody "
+                "asked for.",
+            )
+        raise status_error(response.status, response.headers, self._shown)
 
 
 def _skip(stream: WebStream, count: int) -> None:
@@ -156,28 +232,3 @@ def _skip(stream: WebStream, count: int) -> None:
         if not chunk:
             return
         count -= len(chunk)
-
-
-def _version(response: BaseHTTPResponse) -> tuple[str, str, str]:
-    names = ("ETag", "Last-Modified", "Content-Length")
-    etag, modified, length = (response.headers.get(name, "") for name in names)
-    return etag, modified, length
-
-
-def _validator(response: BaseHTTPResponse) -> str:
-    """What `If-Range` may carry: a strong ETag, else the time; a weak ETag promises no bytes."""
-    etag = response.headers.get("ETag", "")
-    return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
-
-
-def _length(response: BaseHTTPResponse) -> int | None:
-    text = response.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
-def _modified_millis(response: BaseHTTPResponse) -> int | None:
-    try:
-        moment = parsedate_to_datetime(response.headers.get("Last-Modified", ""))
-    except ValueError:
-        return None
-    return int(moment.timestamp() * 1000)

@@ -7,6 +7,7 @@ other 4xx                source_refused         caller
 5xx                      source_unavailable     nobody, after Retry-After
 no connection, timeouts  source_unreachable     nobody
 broken off               source_interrupted     nobody
+a drip                   source_too_slow        nobody
 certificate              source_certificate     caller
 """
 
@@ -49,7 +50,7 @@ TRANSPORT: list[tuple[type[foreign.HTTPError], str]] = [
 def transport_error(error: foreign.HTTPError, shown: str) -> JobError:
     """The error of b2jobs for what urllib3 met while reading *shown*."""
     reason = _reason(error)
-    if _is_certificate(error):
+    if is_certificate(error):
         return CallerError(
             "source_certificate",
             f"The certificate of {shown} is not trusted: {reason}.",
@@ -99,11 +100,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _is_certificate(error: BaseException) -> bool:
-    inner = error.args[0] if error.args else None
-    return isinstance(error, ssl.SSLCertVerificationError) or (
-        isinstance(inner, BaseException) and _is_certificate(inner)
-    )
+def is_certificate(error: BaseException) -> bool:
+    """Whether *error*, or what it was made of, is a certificate that nobody vouches for."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return True
+    inner = [error.args[0] if error.args else None, error.__cause__, getattr(error, "reason", None)]
+    inner.append(getattr(error, "kwargs", {}).get("error"))  # botocore keeps it there
+    inner.append(getattr(error, "inner_exception", None))  # and Azure there
+    return any(isinstance(each, BaseException) and is_certificate(each) for each in inner)
 
 
 def _reason(error: BaseException) -> str:

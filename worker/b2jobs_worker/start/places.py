@@ -19,7 +19,7 @@ from b2jobs_worker.settings import CONFIG_VARIABLE, Root, Settings
 from b2jobs_worker.sources.roots import FolderRoot, folder_roots
 from b2jobs_worker.start.finding import Finding, finding
 
-_NEEDED_BY = {"s3": "boto3", "gs": "obstore", "azure": "obstore"}
+_NEEDED_BY = {"s3": "boto3", "gs": "boto3", "azure": "azure"}
 
 
 def place_findings(settings: Settings) -> list[Finding]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from b2jobs.errors import OperatorError
+from b2jobs.errors import JobError, OperatorError
 from b2jobs.locations import Location
 from b2jobs.redis.pieces import Pieces
 from b2jobs_worker.attempt import Attempt
@@ -23,6 +24,7 @@ from b2jobs_worker.secrets import SecretsFile
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.opener import open_sink, open_source
 from b2jobs_worker.sources.port import Sink, Source
+from b2jobs_worker.sources.web_connection import Opening
 from b2jobs_worker.transfer.buffers import Buffers
 from b2jobs_worker.transfer.threads import Threads
 
@@ -43,11 +45,29 @@ class Context:
 
     accounts: Accounts
     settings: Settings
-    open_source: Callable[[Location], Source]
+    open_source: Callable[..., Source]
     open_sink: OpenSink
     prices: Prices = field(default_factory=Prices)
     threads: Threads = field(default_factory=Threads)
     buffers: Buffers = field(default_factory=Buffers)
+
+    @contextmanager
+    def source(
+        self, location: Location, attempt: Attempt, *, resuming: bool = False
+    ) -> Iterator[Source]:
+        """*location* opened for *attempt*, whose end also ends a server that does not answer.
+
+        *resuming*: see `sources.open_source`.
+        """
+        opening = Opening()
+        with attempt.on_interrupt(opening.close):
+            try:
+                source = self.open_source(location, resuming=resuming, opening=opening)
+            except JobError:
+                attempt.checkpoint()
+                raise
+            with closing(source):
+                yield source
 
     def client(self, account: str, attempt: Attempt) -> B2Client:
         """The way into B2 for *attempt*, with a meter of its own."""

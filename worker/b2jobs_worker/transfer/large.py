@@ -14,7 +14,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import check_digest, source_changed
-from b2jobs_worker.sources.port import Source
+from b2jobs_worker.sources.port import Source, check_unchanged
 from b2jobs_worker.transfer import checkpoint, parts, small
 from b2jobs_worker.transfer.checkpoint import Checkpoint, LargeFile
 from b2jobs_worker.transfer.context import Context
@@ -80,7 +80,7 @@ class LargeUpload:
         if new.info.get(LARGE_FILE_SHA1, sha1) != sha1:
             raise source_changed(self._source.uri)
         self._attempt.progress("finishing", pump.done_bytes, self._source.size)
-        self._source.check_unchanged()
+        check_unchanged(self._source)
         try:
             return self.unfinished.finish(new, pump.part_sha1s(), sha1=sha1), sha1
         except JobError as error:

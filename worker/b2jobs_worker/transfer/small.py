@@ -8,7 +8,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import check_digest, source_changed
-from b2jobs_worker.sources.port import Digested, Source
+from b2jobs_worker.sources.port import Digested, Source, check_unchanged
 from b2jobs_worker.transfer.body import DIGITS_AT_END, DIGITS_BYTES, BufferBody, SourceBody
 from b2jobs_worker.transfer.committed import Content
 from b2jobs_worker.transfer.target import NewFile
@@ -23,13 +23,13 @@ def send(
     """Upload *source*, which has *size* bytes, in one call; returns its SHA-1 too."""
     if size <= WHOLE_BYTES:
         content = _read_whole(source, size, attempt)
-        source.check_unchanged()
+        check_unchanged(source)
         if isinstance(source, Digested):
             check_digest(source, hashlib.sha1(content, usedforsecurity=False).hexdigest())
         return send_content(client, attempt, content, new)
 
     def before_commit() -> None:
-        source.check_unchanged()
+        check_unchanged(source)
         check_digest(source, body.sha1)
         attempt.guard()
 

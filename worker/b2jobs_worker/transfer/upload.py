@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 from b2jobs.errors import CallerError, JobError, Wait
@@ -13,14 +13,16 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.sources.port import Digested, Source
-from b2jobs_worker.transfer import committed, small, target
+from b2jobs_worker.sources.port import Digested, Remote, Source
+from b2jobs_worker.transfer import checkpoint, committed, small, target
 from b2jobs_worker.transfer.committed import Committed
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.transfer.large import LargeUpload
 from b2jobs_worker.transfer.target import NewFile
 
 AUTOMATIC = "b2/x-auto"
+_MOST_CARRIED = committed.MOST_ENTRIES - 2
+"""Entries of a source's own metadata leave room for the job's mark and a large file's SHA-1."""
 
 
 _CHANGED = "changed"
@@ -70,10 +72,11 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
     file = request.target()
     client.require("writeFiles", *target.capabilities_for(request.if_exists), name=file.name)
     bucket = client.bucket(file.bucket)
-    with contextlib.closing(context.open_source(request.source_location)) as source:
+    resuming = attempt.number > 1 and checkpoint.load(attempt.journal) is not None
+    with context.source(request.source_location, attempt, resuming=resuming) as source:
         large = LargeUpload(client, attempt, context, source)
         handed_over = source.sha1 if isinstance(source, Digested) else None
-        new = _new(request, client, attempt, source, bucket, file.name)
+        new, not_carried = _new(request, client, attempt, source, bucket, file.name)
         large.unfinished.believe(new.committed)
         standing = target.look(
             client,
@@ -90,6 +93,7 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
         else:
             known = standing.sha1 or handed_over
             version, sha1 = _send(request, client, attempt, source, large, new, known)
+        is_whole = not isinstance(source, Remote) or source.is_delimited
     if request.if_exists == "replace":
         committed.remove_older(client, attempt, bucket, version)
     return result(
@@ -101,6 +105,8 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
         bucket=bucket,
         unchanged=standing.same is not None,
         resumed_bytes=large.resumed_bytes,
+        verified=is_whole,
+        not_carried=not_carried,
     )
 
 
@@ -111,15 +117,18 @@ def _new(
     source: Source,
     bucket: BucketName,
     name: str,
-) -> NewFile:
-    info = dict(request.info)
+) -> tuple[NewFile, list[str]]:
+    """What is to be made, and the names of what the source says and B2 cannot carry."""
+    info, not_carried = dict(request.info), list[str]()
     if source.modified_millis is not None:
         info.setdefault(MODIFIED_MILLIS, str(source.modified_millis))
     content_type = request.content_type
     if content_type == AUTOMATIC and source.content_type:
         content_type = source.content_type
+    if isinstance(source, Remote):
+        info, not_carried = source.carried.into(info, _MOST_CARRIED)
     own = Committed(client, attempt, bucket, name)
-    return NewFile(bucket, name, content_type, own.marked(info), own)
+    return NewFile(bucket, name, content_type, own.marked(info), own), not_carried
 
 
 def _send(
@@ -154,6 +163,7 @@ def result(
     unchanged: bool,
     resumed_bytes: int = 0,
     verified: bool = True,
+    not_carried: Sequence[str] = (),
 ) -> TransferResult:
     """What a job that made (or found) *version* says."""
     return TransferResult(
@@ -170,4 +180,5 @@ def result(
         uploaded_at=version.uploaded_at,
         status="unchanged" if unchanged else "transferred",
         resumed_bytes=resumed_bytes,
+        not_carried=list(not_carried),
     )

@@ -11,6 +11,7 @@ from b2jobs.locations import B2File
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.errors import file_not_found
 from b2jobs_worker.sources.port import Source, Stream
+from b2jobs_worker.sources.web_connection import Opening
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.ranges import opened
 
@@ -59,7 +60,9 @@ def open_file(
     if isinstance(location, B2File):
         fetch, identity = _fetch_from_b2(location, account, attempt, context)
     else:
-        source = context.open_source(location)
+        opening = Opening()
+        with attempt.on_interrupt(opening.close):
+            source = context.open_source(location, resuming=offset > 0, opening=opening)
         fetch, identity = _fetch_from(source, offset), source.identity
 
     def checked(at: int, most: int) -> bytes:

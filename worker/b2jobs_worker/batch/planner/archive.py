@@ -40,7 +40,7 @@ class Archive:
         location = locations.parse(uri)
         if isinstance(location, B2File):
             source = InlineSource(InlineData("application/gzip", content))
-            context = replace(self._context, open_source=lambda _: source)
+            context = replace(self._context, open_source=lambda _, **__: source)
             request = Upload(
                 source="data:,", destination=uri, if_exists="skip", account=self._account
             )

@@ -1,0 +1,88 @@
+"""What a place says about a file besides its bytes, as B2 can carry it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+
+from b2jobs.requests import check_info
+
+_TOKEN = r"[A-Za-z0-9!#$&+.^_`|~-]+"
+_QUOTED = r'"(?:[ !#-\[\]-~]|\\[ -~])*"'
+_LIST = re.compile(
+    rf"{_TOKEN}(?:={_TOKEN}|={_QUOTED})?(?:\s*,\s*{_TOKEN}(?:={_TOKEN}|={_QUOTED})?)*"
+)
+_TOKENS = re.compile(rf"{_TOKEN}(?:\s*,\s*{_TOKEN})*")
+_DISPOSITION = re.compile(rf"{_TOKEN}(?:\s*;\s*{_TOKEN}\s*=\s*(?:{_TOKEN}|{_QUOTED}))*")
+_HEADERS = {
+    # B2 refuses an upload whose header it cannot read, and parameters with a `*`.
+    "cache-control": _LIST,
+    "content-disposition": _DISPOSITION,
+    "content-encoding": _TOKENS,
+    "content-language": _TOKENS,
+}
+
+
+@dataclass(frozen=True)
+class Carried:
+    """*info*: entries of a file's info in B2. *lost*: names of what B2 would refuse."""
+
+    info: Mapping[str, str] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
+
+    def into(self, info: Mapping[str, str], most: int) -> tuple[dict[str, str], list[str]]:
+        """*info*, which wins, with as many of these as B2 takes beside it; and what is lost."""
+        together, lost = dict(info), list(self.lost)
+        for name, text in self.info.items():
+            if name in together:
+                continue
+            try:
+                if len(together) >= most:
+                    raise ValueError("is full")
+                together = check_info({**together, name: text})
+            except ValueError:
+                lost.append(name)
+        return together, lost
+
+
+def carried(
+    headers: Mapping[str, str], own: Iterable[str] = (), *, expires: bool = False
+) -> Carried:
+    """The headers of an answer that go along, and the entries whose names begin with one of *own*.
+
+    *expires*: carry `Expires` too. A web server computes it for each answer, a store keeps it.
+    """
+    info: dict[str, str] = {}
+    lost: list[str] = []
+    for given, text in sorted((name.lower(), text.strip()) for name, text in headers.items()):
+        if given in _HEADERS:
+            kept = _encoding(text) if given == "content-encoding" else text
+            if kept and _HEADERS[given].fullmatch(kept):
+                info[f"b2-{given}"] = kept
+            elif kept:
+                lost.append(given)
+        elif given == "expires" and expires:
+            if _is_date(text):
+                info["b2-expires"] = text
+            else:
+                lost.append(given)
+        else:
+            for prefix in own:
+                if given.startswith(prefix):
+                    info[given.removeprefix(prefix)] = text
+    return Carried(info, tuple(lost))
+
+
+def _encoding(text: str) -> str:
+    """Without what belongs to the way only, not to the bytes that were kept."""
+    kept = (part.strip() for part in text.split(","))
+    return ", ".join(part for part in kept if part.lower() not in ("", "identity", "aws-chunked"))
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return parsedate_to_datetime(text) is not None
+    except ValueError:
+        return False
