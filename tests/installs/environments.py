@@ -16,6 +16,7 @@ PACKAGES = {
     "worker": ["b2jobs", "b2jobs_worker"],
     "emulator": ["b2jobs", "b2emulator"],
     "console": ["b2jobs", "b2jobs_console"],
+    "tls": ["b2jobs", "b2emulator"],
     "worker,stores": ["b2jobs", "b2jobs_worker"],
     "local": ["b2jobs", "b2jobs_worker", "b2emulator", "b2jobs_console"],
 }
