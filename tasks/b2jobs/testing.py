@@ -28,7 +28,6 @@ import b2jobs.aio
 from b2jobs import locations
 from b2jobs.async_client import AsyncClient
 from b2jobs.client import Client
-from b2jobs.ends import Ends
 from b2jobs.errors import Act, Failure, JobNotFound
 from b2jobs.handle import Handle
 from b2jobs.records import Record, Records
@@ -94,11 +93,6 @@ class RecordingClient(Client):
         return cast("Records", self.memory)
 
     @cached_property
-    def ends(self) -> Ends | None:
-        """None: waits look by themselves."""
-        return None
-
-    @cached_property
     def memory(self) -> MemoryRecords:
         return MemoryRecords()
 
@@ -123,10 +117,10 @@ class RecordingClient(Client):
 
     def submit(self, job: Job) -> Handle[Any]:
         """Record *job*."""
-        return RecordedHandle(self, self.records.submit(str(uuid.uuid4()), job))
+        return RecordedHandle(self.records, self.records.submit(str(uuid.uuid4()), job))
 
     def job(self, job_id: str) -> Handle[Any]:
-        return RecordedHandle(self, job_id)
+        return RecordedHandle(self.records, job_id)
 
     def awaitable(self) -> AsyncClient:
         """The awaitable twin of this client; both see the same jobs."""
@@ -161,6 +155,9 @@ class RecordedHandle(Handle):
 
 class MemoryRecords:
     """What `Records` does for a client and its handles, in memory. Thread-safe."""
+
+    ends = None
+    """Nobody tells of ends: waits look by themselves."""
 
     def __init__(self) -> None:
         self.pieces = MemoryPieces()
