@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Any, Unpack, get_args
 
 from b2jobs import manifest
@@ -43,6 +44,7 @@ from b2jobs.results import (
     TransferResult,
     VerifyResult,
 )
+from b2jobs.signing import KEYS_VARIABLE, ring
 from b2jobs.staging import Handed, Offer, is_handed, pieces, staging
 
 _ALL = 10_000_000
@@ -55,6 +57,8 @@ class Client:
     `B2JOBS_REDIS_TIMEOUT_SECONDS`. It holds no Celery app and no B2 credential, and connects
     when it is first used, with 64 connections at most: threads beyond them wait for a free one.
 
+    keys_file: what jobs are signed with (docs/security.md); `B2JOBS_KEYS_FILE` unless said
+        otherwise. With it, a result is believed only with a worker's seal.
     timeout_seconds: how long one call of Redis may take, whatever is tried meanwhile; then
         `QueueUnavailable`. 10 unless said otherwise.
 
@@ -68,17 +72,21 @@ class Client:
         *,
         key_prefix: str | None = None,
         timeout_seconds: float | None = None,
+        keys_file: str | Path | None = None,
     ) -> None:
         self.redis_url = redis_url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
         self.key_prefix = (
             key_prefix if key_prefix is not None else os.environ.get(PREFIX_VARIABLE, "")
         )
         self.timeout_seconds = call_seconds(timeout_seconds)
+        named = keys_file or os.environ.get(KEYS_VARIABLE)
+        self.keys_file = Path(named) if named else None
 
     @cached_property
     def records(self) -> Records:
         """The job records behind this client."""
-        return Records(self.redis_url, self.key_prefix, self.timeout_seconds)
+        keys = ring(self.keys_file, scope=self.key_prefix)
+        return Records(self.redis_url, self.key_prefix, self.timeout_seconds, keys)
 
     def submit(self, job: Job) -> Handle:
         """Queue *job* and return at once with a handle to it.

@@ -33,6 +33,7 @@ from b2jobs.handle import Handle
 from b2jobs.records import Record, Records
 from b2jobs.requests import RESULTS, Copy, Download, Job, State, Upload
 from b2jobs.results import Result
+from b2jobs.signing import Ring
 
 Answer = Result | Failure | Callable[[Job], Result | Failure]
 
@@ -160,6 +161,7 @@ class MemoryRecords:
     """Nobody tells of ends: waits look by themselves."""
 
     def __init__(self) -> None:
+        self.ring = Ring()
         self.pieces = MemoryPieces()
         self.requests: dict[str, Job] = {}
         self.answers: dict[str, Answer] = {}
