@@ -92,7 +92,7 @@ class BatchHandle(Handle[B]):
         """Run a batch that has ended again: what failed (with one of *codes*, where given) or
         was cancelled and, unless *only_failed*, what was not planned yet."""
         asked = {"codes": list(codes), "only_failed": only_failed}
-        signature = self._client.records.signed_anew(self.id) or None
+        signature = self.records.signed_anew(self.id) or None
         return self._run("batches/retry", again=json.dumps(asked), signature=signature)
 
     def lines(self) -> Iterator[dict[str, Any]]:

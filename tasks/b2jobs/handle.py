@@ -85,7 +85,7 @@ class Handle(Generic[R]):
         """
         record = self.record()
         if record.result is not None:
-            self._client.records.ring.check_result(record.result)
+            self.records.ring.check_result(record.result)
         return record if record.has_ended else None
 
     def cancel(self) -> State:
