@@ -137,28 +137,39 @@ class RecordedJob:
                 post(to.url, about)
 
 
+class _WithinReach:
+    """The records as a client and its handles reach them, unless the test says that it is away."""
+
+    def __init__(self, memory: MemoryRecords) -> None:
+        self.memory = memory
+        self.is_away = False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.is_away:
+            raise QueueUnavailable("Redis is away, as the test says.")
+        return getattr(self.memory, name)
+
+
 class RecordingClient(Client):
     """A `Client` that keeps what it is asked in memory. Its handles work, awaited or not."""
 
     def __init__(self) -> None:
         super().__init__("redis://recorded.invalid:6379/0", key_prefix="")
-        self._is_away = False
+        self._within_reach = _WithinReach(self.memory)
 
     @property
     def records(self) -> Records:
         """The records, in memory."""
-        if self._is_away:
-            raise QueueUnavailable("Redis is away, as the test says.")
-        return cast("Records", self.memory)
+        return cast("Records", self._within_reach)
 
     @contextmanager
     def unavailable(self) -> Iterator[None]:
         """Let whatever asks Redis raise `QueueUnavailable` meanwhile."""
-        self._is_away = True
+        self._within_reach.is_away = True
         try:
             yield
         finally:
-            self._is_away = False
+            self._within_reach.is_away = False
 
     @cached_property
     def memory(self) -> MemoryRecords:
