@@ -11,12 +11,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, cast, get_args
 
 from redis import Redis
 
 from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
+from b2jobs.ends import Ends
 from b2jobs.errors import Failure, InvalidJob, JobNotFound
 from b2jobs.locations import InlineData, StagedBytes
 from b2jobs.redis import Door, unavailable
@@ -100,6 +102,11 @@ class Records:
         self.redis: Redis = connect(url, timeout_seconds)
         self.door = Door(self.redis, url, key_prefix)
         self.pieces = Pieces(self.redis, self.door, self.prefix, url)
+
+    @cached_property
+    def ends(self) -> Ends | None:
+        """What tells all waits for these jobs in this process that they have ended."""
+        return Ends(self.url, self.root, self.timeout_seconds)
 
     def submit(
         self,
