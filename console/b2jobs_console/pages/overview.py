@@ -124,7 +124,8 @@ def _under_way(minutes: list[numbers.Numbers], now: int) -> Chart:
         ended = sum(each.count for each in minute.jobs())
         depths.append(max(0, depths[-1] - came + ended))
     series = [Series("open", depths[::-1])]
-    return Chart("Jobs queued, waiting or running, in the last hour", _moments(minutes), series)
+    title = "Jobs queued, waiting or running, in the last hour"
+    return Chart(title, _moments(minutes), series, is_level=True)
 
 
 def _moved(minutes: list[numbers.Numbers]) -> Chart:
