@@ -155,7 +155,8 @@ class Delivery:
         if isinstance(decision, retry.Again):
             self._park(decision, failure)
         else:
-            self._give_up(request, failure)
+            hint = f"{failure.hint} {decision.because}".strip()
+            self._give_up(request, failure.model_copy(update={"hint": hint}))
 
     def _decide(self, error: JobError) -> retry.Again | retry.End:
         return retry.decide(

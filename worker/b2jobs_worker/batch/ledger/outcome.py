@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, cast
 from b2jobs.errors import Failure
 from b2jobs.items import Action, Item, Planned
 from b2jobs.ledger import LedgerLine, packed_line
+from b2jobs.locations import masked
 from b2jobs.results import DeleteResult, HideResult, Result, TransferResult
 
 Status = Literal["transferred", "unchanged", "deleted", "hidden", "failed", "cancelled"]
@@ -76,16 +77,18 @@ def ledger_line(position: int, planned: Planned, outcome: Outcome) -> str:
     line that never can be is `refused`.
     """
     item = planned if isinstance(planned, Item) else planned.item
-    options = None
+    source, options = planned.source, None
     if item is not None and not outcome.is_done:
         options = dict(item.options) or None
         outcome = outcome._replace(
             size=item.size, sha1=item.sha1, message=outcome.message[:_LONGEST_MESSAGE]
         )
+    else:
+        source = masked(source)  # nobody reads it again: what opens a URL is not kept
     action = "refused" if item is None else item.action
     return packed_line(
         (
-            *(position, action, planned.source, planned.destination),
+            *(position, action, source, planned.destination),
             *outcome,
             *(planned.line, options),
         )
