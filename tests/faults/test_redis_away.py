@@ -8,9 +8,11 @@ from collections.abc import Callable
 import pytest
 
 import b2jobs
+from support.emulator import LocalB2
 from support.fake import Fake
 from support.installation import Installation
 from support.redis_server import RedisServer
+from support.synced import Pair
 from support.waiting import eventually
 
 Make = Callable[..., Installation]
@@ -197,6 +199,29 @@ def test_a_batch_comes_to_its_end_in_a_full_redis(
     assert batch.status().outcomes == {"transferred": 9000}
     assert sum(1 for _ in batch.lines()) == 9000
     eventually(lambda: installation.redis.llen(f"{installation.key_prefix}app-queue") == 1)
+
+
+def test_a_sync_is_planned_and_comes_to_its_end_in_a_full_redis(
+    make_redis: MakeRedis, make_installation: Make, local_b2: LocalB2
+) -> None:
+    # Its plan and what its listings cost were written with plain commands, which are refused.
+    server = make_redis(maxmemory_policy="noeviction")
+    installation = make_installation(server.url, account=local_b2.account)
+    pair = Pair(installation, local_b2)
+    for name in ("a", "b", "c"):
+        pair.write(name)
+    pair.put("old")
+    job = installation.client.sync(pair.local, pair.remote, delete="remove", max_delete=1)
+    server.set("maxmemory", 1)
+    with pytest.raises(b2jobs.QueueUnavailable, match="maxmemory"):
+        installation.client.upload("data:,x", "b2://some-bucket/x")
+
+    worker = installation.start_celery(app="b2jobs_worker.celery.app")
+
+    assert job.wait(120).outcomes == {"transferred": 3, "deleted": 1}
+    assert sorted(pair.there()) == ["a", "b", "c"]
+    assert job.status().calls["c"] > 0
+    assert worker.stop() == 0
 
 
 def test_a_worker_that_starts_in_a_full_redis_ends_the_jobs_it_finds(

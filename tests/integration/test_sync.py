@@ -273,6 +273,8 @@ def test_a_second_sync_of_the_pair_does_not_run_beside_the_first(pair: Pair, ove
     records = pair.installation.client.records
     # The first holds the pair and waits, as a batch that is paused does.
     first = pair.installation.client.sync(pair.local, pair.remote)
+    held = f"{records.prefix}pair:*"
+    eventually(lambda: first.id in map(records.redis.get, records.redis.scan_iter(held)))
     first.pause()
     state = first.state()
     if state in ("succeeded", "failed"):

@@ -43,7 +43,7 @@ TASK = ("app.stored", "app-queue")
 def submit(fake: Fake, on_done: Any, **script: Any) -> b2jobs.Handle:
     info = {name: str(value) for name, value in script.items()}
     client = fake.installation.client
-    return client.upload("data:,x", "b2://some-bucket/x", on_done=on_done, info=info)
+    return client.upload("data://r/x", "b2://some-bucket/x", on_done=on_done, info=info)
 
 
 def test_a_job_that_succeeds_is_told_with_its_result(fake: Fake) -> None:

@@ -29,17 +29,15 @@ class Store:
         self.fields: dict[str, str] = {}
         self.under_way: dict[str, Any] = {}
         self.kept: list[Any] = []
-        pipe = SimpleNamespace(
-            hincrby=lambda *_: None, hincrbyfloat=lambda *_: None, execute=lambda: None
-        )
-        redis = SimpleNamespace(pipeline=lambda: pipe)
-        self.records = SimpleNamespace(redis=redis, prefix="b2jobs:", url="redis://")
+        self.records = SimpleNamespace(prefix="b2jobs:", url="redis://")
 
     def key(self, kind: str, name: str) -> str:
         return f"{kind}:{name}"
 
     def note(self, attempt: object, **fields: str) -> None:
         self.fields |= fields
+
+    def add_cost(self, attempt: object, calls: object, dollars: float) -> None: ...
 
     def state(self, attempt: object) -> dict[str, str]:
         return self.fields

@@ -2,7 +2,8 @@
 
     {"key_id": "...", "application_key": "..."}                     one account
     {"accounts": {"default": {...}, "archive": {..., "realm": "..."}},
-     "stores": {"s3://bucket": {"access_key_id": "...", ...}, "gs://": {...}}}
+     "stores": {"s3://bucket": {"access_key_id": "...", ...}, "gs://": {...}},
+     "webhooks": {"hooks.example.com": "whsec_...", "*": ["whsec_...", "whsec_..."]}}
 
 An entry that is wrong makes itself unusable and no other; a realm without TLS needs
 `"allow_http": true` beside it, unless it is on this machine.
@@ -12,6 +13,7 @@ Nothing here quotes a value: a message names the key and the file, never what st
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -26,6 +28,7 @@ from b2jobs.account_names import could_be_a_key
 
 PRODUCTION = "production"
 DEFAULT_ACCOUNT = "default"
+ANY_HOST = "*"
 
 _ACCOUNT_KEYS = ("key_id", "application_key", "realm", "allow_http")
 _STORE_KEYS = {
@@ -81,6 +84,8 @@ class Contents:
     stores: Mapping[str, Mapping[str, SecretStr]] = field(repr=False)
     bad_accounts: Mapping[str, str] = field(repr=False)
     bad_stores: Mapping[str, str] = field(repr=False)
+    webhooks: Mapping[str, tuple[SecretStr, ...]] = field(default_factory=dict, repr=False)
+    bad_webhooks: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def read(raw: bytes) -> Contents:
@@ -97,7 +102,7 @@ def read(raw: bytes) -> Contents:
     if not isinstance(document, dict):
         raise Malformed("it is not a JSON object")
     sections: dict[str, Any] = {
-        name: document[name] for name in ("accounts", "stores") if name in document
+        name: document[name] for name in ("accounts", "stores", "webhooks") if name in document
     }
     flat = {name: value for name, value in document.items() if name not in sections}
     del document
@@ -119,7 +124,16 @@ def read(raw: bytes) -> Contents:
         accounts = {DEFAULT_ACCOUNT: flat}
     good_accounts, bad_accounts = _judged(accounts, _account)
     good_stores, found = _judged(stores, _store)
-    return Contents(good_accounts, good_stores, bad_accounts, {**bad_stores, **found})
+    webhooks = sections.get("webhooks", {})
+    if not isinstance(webhooks, dict):
+        webhooks = {ANY_HOST: webhooks}
+    return Contents(
+        good_accounts,
+        good_stores,
+        bad_accounts,
+        {**bad_stores, **found},
+        *_judged(webhooks, _webhook_secrets),
+    )
 
 
 def _judged(
@@ -207,6 +221,26 @@ def _store(name: str, value: object) -> dict[str, SecretStr]:
     if "endpoint" in fields and not _BASE_URL.match(fields["endpoint"]):
         raise Malformed(f'"endpoint" of store {_told(name)} is not a URL such as https://host')
     return {key: SecretStr(text) for key, text in fields.items()}
+
+
+def _webhook_secrets(host: str, value: object) -> tuple[SecretStr, ...]:
+    """One secret or several: while they change, every one of them signs."""
+    texts: list[Any] = value if isinstance(value, list) else [value]
+    for text in texts:
+        if not isinstance(text, str) or not _is_webhook_secret(text):
+            raise Malformed(
+                f"a webhook secret of {_told(host)} is not written as whsec_ and the base64 of 24 "
+                "to 64 random bytes"
+            )
+    return tuple(SecretStr(text) for text in texts)
+
+
+def _is_webhook_secret(text: str) -> bool:
+    try:
+        size = len(base64.b64decode(text.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        return False
+    return text.startswith("whsec_") and 24 <= size <= 64
 
 
 def _strings(value: object, where: str, known: tuple[str, ...]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from b2jobs.errors import CallerError, OperatorError, Wait
 from b2jobs_worker.credentials import (
+    ANY_HOST,
     DEFAULT_ACCOUNT,
     Contents,
     Credential,
@@ -85,7 +86,11 @@ class SecretsFile:
     def problems(self) -> list[str]:
         """What is wrong with single entries, in words. Raises the OperatorErrors of `account`."""
         contents = self._contents()
-        return [*contents.bad_accounts.values(), *contents.bad_stores.values()]
+        return [
+            *contents.bad_accounts.values(),
+            *contents.bad_stores.values(),
+            *contents.bad_webhooks.values(),
+        ]
 
     def store(self, scheme: str, bucket: str) -> Mapping[str, SecretStr] | None:
         """What the file has for *bucket* of another object store, else for its whole scheme.
@@ -104,6 +109,19 @@ class SecretsFile:
             if name in contents.stores:
                 return contents.stores[name]
         return None
+
+    def webhook(self, host: str) -> tuple[SecretStr, ...]:
+        """The secrets that sign webhooks to *host*; none where the file has none.
+
+        Raises the OperatorErrors of `account`.
+        """
+        contents = self._contents()
+        for name in (host, ANY_HOST):
+            if name in contents.bad_webhooks:
+                raise self._unusable(contents.bad_webhooks[name])
+            if name in contents.webhooks:
+                return contents.webhooks[name]
+        return ()
 
     def _contents(self) -> Contents:
         with self._lock:

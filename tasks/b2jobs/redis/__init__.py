@@ -6,6 +6,7 @@ Keys, behind the prefix and `b2jobs:`
     journal:ID        hash: what of a large transfer is done
     strays:ID         set: what outdated owners made, to be removed when the job ends
     followers:ID      set: Celery ids that share the result of a job with the same key
+    untold            set: ids of ended jobs whose followers are not all told yet
     key:KEY           the id of the job that was submitted under KEY
     queued:PRIORITY   sorted set of ids by the time of their last doorbell
     running           sorted set of ids by the end of their lease
@@ -14,6 +15,8 @@ Keys, behind the prefix and `b2jobs:`
     workers, keeper   who lives, by the time of its last sign; who leads
     retention         hash: how many seconds results and failures are kept, how many events, and
                       how many bytes producers may hand over
+    used              sorted set of the tokens of signatures whose job has ended, by how long they
+                      would be good
     events            stream: what happened to jobs, the latest (docs/events.md)
     worker:WORKER     what a worker process says of itself (JSON), for two minutes
     numbers:MINUTE    hash: what happened how often in a minute since 1970 (docs/numbers.md)
@@ -40,6 +43,7 @@ Keys, behind the prefix and `b2jobs:`
     batch:ID:feed     hash: number of a chunk of submitted items -> gzip of JSON lines
     pack:PACK         the items of a pack under way
     outcomes:PACK     hash: position -> outcome of a finished item of a pack under way
+    sync-plan:ID      list: the plan of a sync
     pair:HASH         the sync that has a pair of sides
 
 All keys of a batch expire with its record. `shared/job.lua` says how a job changes its state;

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from support.scripts import FAILURE, META, STATES, Scripts
+from b2jobs_worker.batch.ledger.store import MOST_NEW_PACKS
+from b2jobs_worker.batch.plan.packing import MOST_ITEMS
+from support.scripts import FAILURE, LIMIT_MS, META, STATES, Scripts, milliseconds
 
 JOB = {"kind": "pack", "priority": "normal", "request": "{}", "retry": 1e9}
 PACK = "b.p000001"
@@ -55,7 +57,7 @@ def test_a_planner_at_rest_is_not_taken_back_by_its_own_heartbeat(
     assert state == ("queued" if woken else "waiting")
     assert scripts.beat("b", fence) == "lost"
     assert scripts.state("b") == state
-    scripts.call("batches/wake_packs", id="b")
+    scripts.call("batches/wake_packs", id="b", after=-1)
     scripts.call("batches/pause", id="b")
     assert scripts.claim("b")[0] == "claimed"
 
@@ -240,3 +242,79 @@ def test_a_retried_batch_keeps_its_ledger(scripts: Scripts) -> None:
     keys = [scripts.key("job:b"), scripts.key("batch:b"), scripts.key("batch:b:ledger")]
     assert [scripts.redis.ttl(key) for key in keys] == [-1, -1, -1]
     assert scripts.field("result", "b") == ""
+
+
+def waiting_packs(scripts: Scripts, count: int) -> None:
+    """Packs of `b` that wait since it is paused."""
+    pipe = scripts.redis.pipeline(transaction=False)
+    for n in range(count):
+        named = {"id": f"b.p{n:06}", "kind": "pack", "priority": "normal", "state": "waiting"}
+        pipe.hset(scripts.key(f"job:b.p{n:06}"), mapping={**named, "reason": "paused"})
+        pipe.zadd(scripts.key("waiting"), {f"b.p{n:06}": 1e12})
+        pipe.zadd(scripts.key("batch:b:packs"), {f"b.p{n:06}": n})
+    pipe.execute()
+
+
+def test_many_packs_are_woken_a_hundred_at_a_time(scripts: Scripts) -> None:
+    scripts.job("running", "b", kind="batch")
+    waiting_packs(scripts, 250)
+    scripts.call("batches/pause", id="b")
+    scripts.call("batches/resume", id="b")
+    assert (len(scripts.bells()), counter(scripts, "resumed")) == (1 + 100, "99")
+    assert scripts.field("wake", "b") == "1", "the planner wakes the others"
+    assert scripts.call("batches/wake_packs", id="b", after="99", reason="other") == "199"
+    assert scripts.call("batches/wake_packs", id="b", after="99", reason="paused") == "199"
+    assert scripts.call("batches/wake_packs", id="b", after="199", reason="paused") == ""
+    assert len(scripts.bells()) == 1 + 250
+    assert scripts.call("batches/wake_packs", id="b", after="249") == ""
+
+
+def test_the_plan_of_a_sync_is_kept_by_its_owner_alone(scripts: Scripts) -> None:
+    fence = scripts.job("running", "b", kind="sync")
+    for chunks in ([b"1", b"2"], [b"\xff", b"4"]):
+        assert scripts.call("batches/spool", *chunks, id="b", fence=fence, keep=60) == 1
+    assert scripts.call("batches/spool", b"5", id="b", fence="0:r", keep=60) == 0
+    key = scripts.key("sync-plan:b")
+    assert scripts.redis.execute_command("LRANGE", key, 0, -1, NEVER_DECODE=True) == [b"\xff", b"4"]  # type: ignore[no-untyped-call]
+    assert 0 < scripts.redis.ttl(key) <= 60
+
+
+def test_waking_many_packs_holds_nobody_up(own_scripts: Scripts) -> None:
+    # 4,096 of them, as many as may be under way, took 200 ms in one call.
+    own_scripts.job("running", "b", kind="batch")
+    waiting_packs(own_scripts, 4096)
+    after = ["-1"]
+
+    def woken() -> bool:
+        after.append(own_scripts.call("batches/wake_packs", id="b", after=after[-1]))
+        return after[-1] != ""
+
+    assert milliseconds(own_scripts, woken) < LIMIT_MS
+
+
+def test_the_outcomes_of_a_whole_pack_hold_nobody_up(own_scripts: Scripts) -> None:
+    _, fence = under_way(own_scripts)
+    line = json.dumps(["b2://some-bucket/" + "x" * 200] * 3)
+    base = iter(range(10))
+
+    def recorded() -> bool:
+        first = next(base) * MOST_ITEMS
+        found = [[first + n, line, "failed", f"code{n}", "5"] for n in range(MOST_ITEMS)]
+        return record(own_scripts, fence, *found) == "ok"
+
+    assert milliseconds(own_scripts, recorded) < LIMIT_MS
+
+
+def test_the_largest_step_of_a_plan_holds_nobody_up(own_scripts: Scripts) -> None:
+    packs = MOST_NEW_PACKS
+    fence, _ = under_way(own_scripts)
+    base = iter(range(1, 10))
+
+    def planned() -> bool:
+        first = next(base) * packs
+        names = [
+            {"number": first + n, "id": f"b.p{first + n:06}", "job": JOB} for n in range(packs)
+        ]
+        return bool(plan(own_scripts, fence, *([b"items" * 40] * packs), packs=names))
+
+    assert milliseconds(own_scripts, planned) < LIMIT_MS

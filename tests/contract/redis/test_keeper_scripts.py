@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from itertools import count
 
 import pytest
 
 from b2jobs_worker.delivery.keeper import FORWARD_MOST, MOST_PER_CALL, Keeper
 from b2jobs_worker.settings import Settings
-from support.scripts import FAILURE, META, Scripts
-
-LIMIT_MS = 10.0
+from support.scripts import FAILURE, LIMIT_MS, META, Scripts, milliseconds
 
 
 def message(task: object, number: int = 0) -> str:
@@ -149,11 +146,14 @@ def test_what_ended_long_ago_leaves_the_lists_a_few_at_a_time(scripts: Scripts) 
     for state in ("succeeded", "cancelled", "failed"):
         ended = {f"{n}": now - 100 - n for n in range(3)}
         scripts.redis.zadd(scripts.key(state), {**ended, "new": now})
-    answers = [scripts.call("keeper/forget", most=2, results=60, failures=101.5) for _ in range(5)]
-    assert sum(answers) == 3 + 3 + 1
-    assert max(answers) == 2
-    assert answers[-1] == 0
-    assert scripts.redis.zrange(scripts.key("failed"), 0, -1) == ["1", "0", "new"]
+        scripts.redis.hset(scripts.key(f"job:{state}"), "state", state)  # a batch, kept longer
+        scripts.redis.zadd(scripts.key(state), {state: now - 70})
+    answers = [scripts.call("keeper/forget", most=2, results=60, failures=1000) for _ in range(8)]
+    assert answers == [2, 2, 2, 2, 2, 2, 0, 0]
+    for state in ("succeeded", "cancelled", "failed"):
+        assert scripts.redis.zrange(scripts.key(state), 0, -1) == [state, "new"]
+    scripts.call("keeper/forget", most=9, results=5, failures=60)
+    assert scripts.redis.zrange(scripts.key("succeeded"), 0, -1) == ["new"]
 
 
 def test_one_round_of_a_keeper_rings_for_more_than_a_thousand_due_jobs(
@@ -176,22 +176,6 @@ def test_what_lies_beside_our_queues_is_gathered_a_few_at_a_time(scripts: Script
     moved = [scripts.call("keeper/gather", most=4) for _ in range(3)]
     assert moved == [4, 2, 0]
     assert len(queue(scripts, "b2jobs")) + len(queue(scripts, "b2jobs.high")) == 6
-
-
-def milliseconds(scripts: Scripts, act: Callable[[], object], times: int = 5) -> float:
-    """What one of several calls takes of the server's own time: other processes count for
-    nothing, and each call finds work to do."""
-    taken = []
-    for _ in range(times):
-        before = _cpu_seconds(scripts)
-        assert act(), "there was nothing to do"
-        taken.append((_cpu_seconds(scripts) - before) * 1000)
-    return min(taken)
-
-
-def _cpu_seconds(scripts: Scripts) -> float:
-    used = scripts.redis.info("cpu")
-    return float(used["used_cpu_user_main_thread"]) + float(used["used_cpu_sys_main_thread"])
 
 
 # FORWARD held Redis for 1.2 s, since it looked for what is at the front from the end.
@@ -248,3 +232,49 @@ def test_many_jobs_that_expire_at_once_hold_nobody_up(own_scripts: Scripts) -> N
 
     assert taken < LIMIT_MS
     assert scripts.redis.zcard(scripts.key("succeeded")) == 200_000 - 5 * most
+
+
+def test_records_of_another_age_hold_nobody_up(own_scripts: Scripts) -> None:
+    now = time.time()
+    for start in range(0, 50_000, 10_000):
+        ended = {f"job-{n}": now - 5000 + n / 100 for n in range(start, start + 10_000)}
+        own_scripts.redis.zadd(own_scripts.key("failed"), ended)
+    most = MOST_PER_CALL["forget"]
+    given = {"most": most, "results": 60, "failures": 86_400}
+
+    taken = milliseconds(own_scripts, lambda: own_scripts.call("keeper/forget", **given) == most)
+
+    assert taken < LIMIT_MS
+
+
+def test_followers_are_told_a_few_at_a_time_and_all_of_them(own_scripts: Scripts) -> None:
+    # All were told in the call that ended the job: 50 ms for 10,000 of them.
+    scripts = own_scripts
+    fence = scripts.job("running", "j")
+    names = [f"theirs-{n}" for n in range(2000)]
+    for name in names:
+        scripts.call("jobs/follow", first="j", id=name)
+    scripts.finish("j", fence, meta=json.dumps({"status": "SUCCESS", "result": "x"}))
+
+    assert scripts.redis.scard(scripts.key("followers:j")) == 1900
+    most = MOST_PER_CALL["tell_followers"]
+    told = milliseconds(scripts, lambda: scripts.call("keeper/tell_followers", most=most) == most)
+    assert told < LIMIT_MS
+    while scripts.call("keeper/tell_followers", most=most):
+        pass
+
+    assert not scripts.redis.exists(scripts.key("followers:j"), scripts.key("untold"))
+    for name in names:
+        found = json.loads(str(scripts.redis.get(f"{scripts.prefix}celery-task-meta-{name}")))
+        assert found == {"task_id": name, "status": "SUCCESS", "result": "x"}
+
+
+def test_jobs_that_wait_for_something_else_are_not_hastened(scripts: Scripts) -> None:
+    for reason in ("credentials", "b2"):
+        fence = scripts.job("running", reason)
+        scripts.call("jobs/park", id=reason, fence=fence, reason=reason, delay=9, failure=FAILURE)
+    scripts.job("queued", "queued")
+    ids = ["credentials", "b2", "queued", "nobody"]
+    assert scripts.call("keeper/hasten", ids=ids, reason="credentials") == 1
+    assert scripts.call("keeper/ring_due", most=9) == 1
+    assert [scripts.state(each) for each in ids] == ["queued", "waiting", "queued", "none"]

@@ -29,21 +29,29 @@ class PlayedFeed:
         self.passed = 0
         self.broke = ""
         self.silent_seconds = 0.0
+        self.is_retried = False
         self.after_look = lambda: None
 
     def look(self, number: int) -> Look:
         # The order of the real one: how the feed stands, then the chunk.
         end = len(self.chunks) if self.ended else None
         self.after_look()
-        return Look(self.chunks.get(number), self.broke, end, self.silent_seconds, self.passed)
+        told = (self.broke, end, self.silent_seconds, self.passed, self.is_retried)
+        return Look(self.chunks.get(number), *told)
 
     def drop_before(self, number: int) -> None:
         for at in [at for at in self.chunks if at < number]:
             self.chunks[at] = None  # type: ignore[assignment]
 
 
-def attempt() -> Any:
-    return SimpleNamespace(job_id="job", number=1, checkpoint=lambda: None)
+def rows_of(feed: PlayedFeed, number: int = 1) -> list[Any]:
+    """What attempt *number* at a verification takes."""
+    asks = SimpleNamespace(job_id="job", number=number, checkpoint=lambda: None)
+
+    def taken(count: int) -> None:
+        feed.passed = count
+
+    return list(fed_chunks(feed, asks, taken))  # type: ignore[arg-type]
 
 
 def planned(feed: PlayedFeed, cursor: str = "") -> list[str]:
@@ -83,7 +91,33 @@ def test_a_chunk_that_comes_behind_a_look_comes_with_the_next() -> None:
         planned(feed)
     feed = PlayedFeed(1, ended=True)
     assert planned(feed) == ["0:1"]
-    assert len(list(fed_chunks(feed, attempt()))) == 1  # type: ignore[arg-type]
+    assert len(rows_of(feed)) == 1
+
+
+def test_a_later_attempt_goes_on_where_nothing_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Any second attempt ended as `feed_broken`, also where its worker had died before the
+    # producer had said a word.
+    feed = PlayedFeed()
+
+    def comes(_: float) -> None:
+        feed.chunks[0] = [row(0)]
+        feed.ended = True
+
+    monkeypatch.setattr("b2jobs_worker.batch.proof.verify.time.sleep", comes)
+    assert rows_of(feed, number=2) == [[row(0)]]
+    assert feed.passed == 1
+    # It has died since, whether or not what it took is dropped by now.
+    feed.chunks[1] = [row(1)]
+    feed.drop_before(1)
+    with pytest.raises(CallerError, match="did not all arrive"):
+        rows_of(feed, number=3)
+
+
+def test_a_verification_that_is_tried_again_has_no_producer() -> None:
+    feed = PlayedFeed()
+    feed.is_retried = True
+    with pytest.raises(CallerError, match="did not all arrive"):
+        rows_of(feed, number=2)
 
 
 def test_a_chunk_that_never_comes_is_an_error() -> None:
@@ -92,7 +126,7 @@ def test_a_chunk_that_never_comes_is_an_error() -> None:
     with pytest.raises(CallerError, match="Chunk 0 of 1"):
         planned(feed)
     with pytest.raises(CallerError, match="did not all arrive"):
-        list(fed_chunks(feed, attempt()))
+        rows_of(feed)
 
 
 def test_a_producer_that_died_before_its_first_chunk_is_noticed() -> None:
@@ -110,7 +144,7 @@ def test_items_that_ended_with_an_error_are_planned_up_to_it() -> None:
         given += [behind for behind, _ in FeedPlan(feed).items("")]
     assert broken.value.code == "feed_broken"
     with pytest.raises(CallerError):
-        list(fed_chunks(feed, attempt()))
+        rows_of(feed)
 
 
 def test_what_came_before_an_error_is_kept_and_a_slow_producer_is_heard(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,10 @@ from b2jobs.items import Item, refused, unpacked
 from b2jobs.ledger import FIELDS, Digest, LedgerLine, lines_of, report_line, report_text, segment
 from b2jobs.reports import ReportReader, csv_lines
 from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure, planned_again
+from b2jobs_worker.batch.ledger.store import Change, Entry, OpenPack, Orders
 from b2jobs_worker.batch.planner.again import _step
+from b2jobs_worker.batch.planner.desk import Desk
+from b2jobs_worker.batch.planner.mending import mend
 
 TEXT = st.text(max_size=20)
 OUTCOMES = st.one_of(
@@ -71,7 +75,8 @@ def test_running_again_takes_each_undone_line_once_and_counts_exactly(
     outcomes: list[Outcome], codes: set[str]
 ) -> None:
     packed = segment(lines(outcomes))
-    change = _step(packed, {"codes": sorted(codes)}, at=3, number=7)
+    change, is_all = _step(packed, {"codes": sorted(codes)}, at=3, number=7)
+    assert is_all
     wanted = [
         at
         for at, outcome in enumerate(outcomes)
@@ -87,6 +92,50 @@ def test_running_again_takes_each_undone_line_once_and_counts_exactly(
     found = {name: -count for name, count in change.counts.items() if name != "packs"}
     assert found == dict(expected)
     assert [pack.number for pack in change.packs] == list(range(7, 7 + len(change.packs)))
+
+
+def test_large_files_are_run_again_a_hundred_packs_at_a_time() -> None:
+    # Each is a pack of its own: 512 of them in one step held Redis for 17 ms, those of a ledger's
+    # file of 32,000 for a second.
+    failure = Failure(code="b2_away", message="No.", act="nobody")
+    items = [Item("upload", f"data://r/{n}", f"b2://bucket/{n}", 1 << 30) for n in range(300)]
+    packed = segment(
+        ledger_line(n, item, of_failure(item, failure)) for n, item in enumerate(items)
+    )
+    taken: list[int] = []
+    sizes, is_all = [], False
+    while not is_all:
+        change, is_all = _step(packed, {}, at=3, number=7)
+        taken += [entry.position for pack in change.packs for entry in pack.entries]
+        sizes.append(len(change.packs))
+        packed = change.segments[3]
+    assert (sizes, packed) == ([128, 128, 44], b"")
+    assert taken == list(range(300))
+
+
+def test_a_lost_pack_becomes_a_hundred_small_ones() -> None:
+    items = [Item("upload", f"data://r/{n}", f"b2://bucket/{n}") for n in range(512)]
+    opened = OpenPack(
+        Orders("default", None, 1), [Entry(n, 0, i) for n, i in enumerate(items)], {}, {}
+    )
+    written: list[Change] = []
+    lost = Failure(code="worker_lost", message="Lost.", act="operator")
+    desk = SimpleNamespace(
+        attempt=None,
+        packs=lambda: {"b.p000000": ("failed", lost)},
+        store=SimpleNamespace(open_pack=lambda *_: opened),
+        write=written.append,
+    )
+    state = {"packs": "5"}
+    mend(cast("Desk", desk), state)
+    (change,) = written
+    assert [len(pack.entries) for pack in change.packs] == [4] * 128
+    assert [entry.position for pack in change.packs for entry in pack.entries] == list(range(512))
+    assert (change.closed, change.counts, state) == (
+        ["b.p000000"],
+        {"packs": 128},
+        {"packs": "133"},
+    )
 
 
 def test_a_refused_line_is_never_run_again() -> None:

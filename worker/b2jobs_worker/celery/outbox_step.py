@@ -9,6 +9,8 @@ from celery import bootsteps
 
 from b2jobs_worker.celery.telling import Teller
 from b2jobs_worker.delivery.outbox import LOOK_SECONDS, Outbox
+from b2jobs_worker.delivery.webhooks import Webhooks
+from b2jobs_worker.secrets import secrets_file
 from b2jobs_worker.settings import current
 
 
@@ -24,7 +26,8 @@ class OutboxStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publi
         del parent
         settings = current()
         teller = Teller(settings)
-        self._outbox = Outbox(settings, {"task": teller.task})
+        webhooks = Webhooks(settings, secrets_file(settings.secrets_file))
+        self._outbox = Outbox(settings, {"task": teller.task, "url": webhooks.tell})
         self._thread = threading.Thread(
             target=self._outbox.serve, name="b2jobs-outbox", daemon=True
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from b2jobs.errors import QueueUnavailable
@@ -69,31 +68,16 @@ def wake(records: Records, redis_url: str) -> int:
     Raises:
         QueueUnavailable
     """
-    woken = 0
     with unavailable(redis_url):
-        for ids in _waiting(records):
-            for_credentials = _with_reason(records, ids)
-            if for_credentials:
-                due = dict.fromkeys(for_credentials, 0)
-                records.redis.zadd(f"{records.prefix}waiting", due, xx=True)
-                woken += len(for_credentials)
-    return woken
-
-
-def _waiting(records: Records) -> Iterator[list[str]]:
-    """The ids of the jobs that wait now. Read whole: making them due would move the pages."""
-    everyone = [str(each) for each in records.redis.zrange(f"{records.prefix}waiting", 0, -1)]
-    for start in range(0, len(everyone), _PAGE):
-        yield everyone[start : start + _PAGE]
-
-
-def _with_reason(records: Records, ids: list[str]) -> list[str]:
-    pipe = records.redis.pipeline(transaction=False)
-    for each in ids:
-        pipe.hget(f"{records.prefix}job:{each}", "reason")
-    return [
-        each for each, reason in zip(ids, pipe.execute(), strict=True) if reason == "credentials"
-    ]
+        waiting = [str(each) for each in records.redis.zrange(f"{records.prefix}waiting", 0, -1)]
+    return sum(
+        int(
+            records.door.call(
+                "keeper/hasten", ids=waiting[start : start + _PAGE], reason="credentials"
+            )
+        )
+        for start in range(0, len(waiting), _PAGE)
+    )
 
 
 def _state(path: Path) -> tuple[int, ...] | None:

@@ -28,6 +28,7 @@ MOST_PER_CALL = {
     "take_back": 100,
     "ring_due": 100,
     "ring_unheard": 100,
+    "tell_followers": 100,
     "forget": 2000,
     "sweep_staged": 20,
     "fold": 30,
@@ -37,7 +38,9 @@ FORWARD_MOST = 200
 
 logger = logging.getLogger(__name__)
 
-Chore = Literal["fold", "take_back", "ring_due", "ring_unheard", "forget", "sweep_staged"]
+Chore = Literal[
+    "fold", "take_back", "ring_due", "ring_unheard", "tell_followers", "forget", "sweep_staged"
+]
 
 
 CHORES: list[Callable[[Settings, Records], Callable[[], None]]] = []
@@ -58,7 +61,10 @@ class Keeper:
         self._about = about
         self.worker = f"{worker}|{settings.queues}"
         self.records = Records(
-            settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
+            settings.redis_url,
+            settings.key_prefix,
+            settings.redis_timeout_seconds,
+            settings.ring(),
         )
         self.chores = [make(settings, self.records) for make in CHORES]
         self._token = uuid.uuid4().hex
@@ -87,6 +93,7 @@ class Keeper:
         lost = self._sweep("take_back") if self._may_judge() else 0
         due = self._sweep("ring_due")
         rung = self._sweep("ring_unheard")
+        self._sweep("tell_followers")
         self._sweep("forget", **self._kept)
         self._sweep("sweep_staged")
         self._sweep("fold")

@@ -13,7 +13,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from b2jobs.errors import QueueUnavailable
 from b2jobs.records import Records
@@ -22,7 +21,7 @@ from b2jobs.words import Word, word_of
 from b2jobs_worker.settings import Settings
 
 THREADS = 24
-"""Lanes that one process serves at once; their threads are made when they are needed."""
+"""Lanes that one process serves at once, each in a thread that lives as long as its turn."""
 TURN_SECONDS = 2.0
 """How long a lane is served before others that are due have their turn."""
 LONGEST_TELLING_SECONDS = 15.0
@@ -70,7 +69,6 @@ class Outbox:
         self._stop = threading.Event()
         self._busy = 0
         self._change = threading.Condition()
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="b2jobs-outbox")
 
     def serve(self) -> None:
         """Deliver until `stop`. Redis may be away meanwhile."""
@@ -83,7 +81,6 @@ class Outbox:
             except Exception:
                 logger.exception("outbox: a round failed")
                 self._stop.wait(LOOK_SECONDS)
-        self._pool.shutdown(wait=False)
 
     def stop(self) -> None:
         """Take no more lanes; those that are served are left after the word under way."""
@@ -99,7 +96,9 @@ class Outbox:
         with self._change:
             self._busy += len(lanes)
         for lane in lanes:
-            self._pool.submit(self._turn, str(lane))
+            # A daemon: a worker that ends does not wait for a receiver; the lease runs out.
+            name, given = f"b2jobs-outbox-{lane}", (str(lane),)
+            threading.Thread(target=self._turn, args=given, name=name, daemon=True).start()
         if not lanes:
             with unavailable(self._settings.redis_url):
                 self._records.redis.blpop(f"{self._records.prefix}outbox-bell", self._patience())

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 
 from b2jobs.errors import CallerError
 from b2jobs.items import Planned, Refusal
-from b2jobs.redis import unavailable
 from b2jobs.requests import Sync
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.meter import Meter
@@ -65,7 +64,7 @@ class SyncPlan:
         self._store = store
         self._meter = meter
         self._find_sides = find_sides
-        self._spool = spool.Spool(store.records, attempt.job_id)
+        self._spool = spool.Spool(store, attempt)
         self._dry: list[Planned] | None = None
         self.tally = Tally()
         self.lines: list[str] = []
@@ -292,11 +291,4 @@ class SyncPlan:
         if self._request.dry_run:
             return
         used = {name: count - before[name] for name, count in self._meter.calls.items()}
-        key = self._store.key("batch", self._attempt.job_id)
-        with unavailable(self._store.records.url):
-            pipe = self._store.records.redis.pipeline()
-            for name, count in used.items():
-                if count:
-                    pipe.hincrby(key, f"calls_{name}", count)
-            pipe.hincrbyfloat(key, "dollars", self._meter.dollars - dollars)
-            pipe.execute()
+        self._store.add_cost(self._attempt, used, self._meter.dollars - dollars)

@@ -10,8 +10,9 @@ import zlib
 from collections.abc import Iterator
 
 from b2jobs.items import Planned, unpacked
-from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.batch.ledger.store import Store
 
 MOST_ITEMS = 20_000
 _CHUNK = 500
@@ -21,21 +22,21 @@ _KEEP_SECONDS = 30 * 86_400
 class Spool:
     """The items of one sync's plan, by their number. About 50 bytes each."""
 
-    def __init__(self, records: Records, job_id: str) -> None:
-        self._records = records
-        self._key = f"{records.prefix}sync-plan:{job_id}"
+    def __init__(self, store: Store, attempt: Attempt) -> None:
+        self._store = store
+        self._attempt = attempt
+        self._records = store.records
+        self._key = store.key("sync-plan", attempt.job_id)
 
     def write(self, items: list[Planned]) -> None:
         """Put *items* in place of what is there."""
-        with unavailable(self._records.url):
-            pipe = self._records.redis.pipeline()
-            pipe.delete(self._key)
-            for start in range(0, len(items), _CHUNK):
-                rows = [planned.packed() for planned in items[start : start + _CHUNK]]
-                text = json.dumps(rows, separators=(",", ":"))
-                pipe.rpush(self._key, zlib.compress(text.encode()))
-            pipe.expire(self._key, _KEEP_SECONDS)
-            pipe.execute()
+        packed = [item.packed() for item in items]
+        texts = (
+            json.dumps(packed[start : start + _CHUNK], separators=(",", ":"))
+            for start in range(0, len(packed), _CHUNK)
+        )
+        chunks = [zlib.compress(text.encode()) for text in texts]
+        self._store.spool(self._attempt, chunks, _KEEP_SECONDS)
 
     def read(self, start: int, end: int) -> Iterator[tuple[int, Planned]]:
         """The items from *start* up to *end*, each with its number."""

@@ -6,9 +6,9 @@
 -- include shared/batch
 local state = field(given.id, 'state')
 if not is_open(state) then return state == '' and 'unknown' or state end
-local key = batch_key(given.id)
-if redis.call('HLEN', key .. ':feed') >= given.most then return 'full' end
-redis.call('HSET', key .. ':feed', given.number, ARGV[2])
-redis.call('HSET', key, 'fed_at', seconds(NOW))
-wake(given.id, 'window')
-return 'fed'
+local said = hand_over(given.id, given.number, ARGV[2], given.most)
+if said == 'fed' then
+  redis.call('HSET', batch_key(given.id), 'fed_at', seconds(NOW))
+  wake(given.id, 'window')
+end
+return said

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Go on with a paused batch.
 -- Arguments: id.
+-- Where more packs wait than one call may wake, the planner wakes those behind `resumed`.
 -- Answer: the state of the batch's job after the call, empty where there is none.
 -- Full Redis: allows it: a batch that was accepted comes to its end.
 -- include shared/batch
@@ -8,6 +9,7 @@ local id = given.id
 local state = field(id, 'state')
 if state == '' or redis.call('HDEL', batch_key(id), 'paused') == 0 then return state end
 event(id, field(id, 'kind'), 'resumed')
-wake_packs(id, 'paused')
+local behind = wake_packs(id, 'paused', -1)
+if behind ~= '' then redis.call('HSET', batch_key(id), 'resumed', behind) end
 wake(id, 'paused')
 return field(id, 'state')

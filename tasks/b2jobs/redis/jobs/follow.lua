@@ -15,4 +15,5 @@ if meta then
   return {meta, redis.call('TTL', key)}
 end
 redis.call('SADD', P .. 'followers:' .. given.first, given.id)
+redis.call('EXPIRE', P .. 'followers:' .. given.first, 30 * DAY)
 return {}

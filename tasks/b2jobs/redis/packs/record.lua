@@ -26,7 +26,6 @@ end
 for name, amount in pairs(counts) do redis.call('HINCRBY', key, name, amount) end
 for name, amount in pairs(items) do count(name, amount) end
 if next(counts) then redis.call('HSET', job_key(pack), 'lost', 0) end
-for name, calls in pairs(given.calls) do redis.call('HINCRBY', key, 'calls_' .. name, calls) end
-if given.dollars ~= '0' then redis.call('HINCRBYFLOAT', key, 'dollars', given.dollars) end
+add_cost(given.batch, given.calls, given.dollars)
 if next(counts) then tell_progress(given.batch) end
 return standing(given.batch)

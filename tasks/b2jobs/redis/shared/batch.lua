@@ -19,12 +19,34 @@ local function wake(id, reason)
   end
 end
 
--- Ring for the packs that wait: those that wait for *reason*, or all.
-local function wake_packs(id, reason)
-  for _, pack in ipairs(redis.call('ZRANGE', batch_key(id) .. ':packs', 0, -1)) do
-    local found = redis.call('HMGET', job_key(pack), 'state', 'reason')
-    if found[1] == 'waiting' and (not reason or found[2] == reason) then enqueue(pack, false) end
+-- Ring for the packs that wait, for *reason* or all: a hundred at a time, those behind the
+-- number *after*. Answers the number to go on from, empty where these were all.
+local MOST_WOKEN = 100
+local function wake_packs(id, reason, after)
+  local packs = redis.call('ZRANGEBYSCORE', batch_key(id) .. ':packs', '(' .. after, '+inf',
+                           'WITHSCORES', 'LIMIT', 0, MOST_WOKEN)
+  for i = 1, #packs, 2 do
+    local found = redis.call('HMGET', job_key(packs[i]), 'state', 'reason')
+    if found[1] == 'waiting' and (not reason or found[2] == reason) then
+      enqueue(packs[i], false)
+    end
   end
+  return #packs == 2 * MOST_WOKEN and packs[#packs] or ''
+end
+
+-- Add what calls of B2 have cost to what the batch has used.
+local function add_cost(id, calls, dollars)
+  local key = batch_key(id)
+  for name, count in pairs(calls) do redis.call('HINCRBY', key, 'calls_' .. name, count) end
+  if dollars ~= '0' then redis.call('HINCRBYFLOAT', key, 'dollars', dollars) end
+end
+
+-- Put a chunk where the job that waits for it looks, unless *most* lie there.
+local function hand_over(id, number, chunk, most)
+  local feed = batch_key(id) .. ':feed'
+  if redis.call('HLEN', feed) >= most then return 'full' end
+  redis.call('HSET', feed, number, chunk)
+  return 'fed'
 end
 
 -- What a pack must know of its batch now.
@@ -56,6 +78,7 @@ end
 -- Nothing of the pack remains but what its batch has written down.
 local function forget_pack(batch, pack)
   leave(pack)
+  use_up(pack)
   redis.call('UNLINK', job_key(pack), P .. 'pack:' .. pack, P .. 'outcomes:' .. pack,
              P .. 'journal:' .. pack, P .. 'strays:' .. pack,
              ROOT .. 'celery-task-meta-' .. pack)

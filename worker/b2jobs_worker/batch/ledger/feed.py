@@ -35,6 +35,8 @@ class Look:
     chunks: int | None
     silent_seconds: float
     passed: int
+    is_retried: bool = False
+    """Whether the job has ended before: nobody feeds it any more."""
 
     def is_end(self, number: int) -> bool:
         """Whether there is no chunk *number*, and never will be."""
@@ -60,13 +62,13 @@ class Feed:
         """Chunk *number*, and how the feed stood right before."""
         pipe = self._records.redis.pipeline(transaction=False)
         pipe.time()
-        pipe.hget(self._job, "created")
+        pipe.hmget(self._job, "created", "again")
         pipe.hmget(self._batch, "fed_all", "fed_at", "cursor")
         pipe.execute_command(  # type: ignore[no-untyped-call]  # untyped
             "HGET", self._chunks, number, NEVER_DECODE=True
         )
         with unavailable(self._records.url):
-            (seconds, micros), created, (end, heard, cursor), packed = pipe.execute()
+            (seconds, micros), (created, again), (end, heard, cursor), packed = pipe.execute()
         heard = float(heard or created or seconds)
         rows = None if packed is None else rows_of(packed)
         broke = ""
@@ -78,6 +80,7 @@ class Feed:
             chunks=None if end is None else int(end),
             silent_seconds=seconds + micros / 1e6 - heard,
             passed=int((cursor or "0").partition(":")[0]),
+            is_retried=bool(again),
         )
 
     def drop_before(self, number: int) -> None:

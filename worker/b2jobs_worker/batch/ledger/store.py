@@ -20,6 +20,8 @@ from b2jobs_worker.batch.ledger.outcome import Again, Outcome
 
 T = TypeVar("T")
 _FOR_EVER_SECONDS = 1e9
+MOST_NEW_PACKS = 128
+"""In one change: more of them would hold Redis up."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,11 @@ class Store:
         texts = {name: str(value) for name, value in fields.items()}
         self._fenced(attempt, "batches/note", fields=texts)
 
+    def add_cost(self, attempt: Attempt, calls: Mapping[str, int], dollars: float) -> None:
+        """Add to what the batch has used. Raises `Interrupted` where it is not ours any more."""
+        spent = {"calls": _counted(calls), "dollars": f"{dollars:.9g}"}
+        self._fenced(attempt, "batches/note", fields={}, **spent)
+
     def write(self, attempt: Attempt, change: Change, *, priority: str, orders: Orders) -> None:
         """Carry out a step of the plan. Raises `Interrupted` where it is not ours any more."""
         packs, items = [], []
@@ -160,9 +167,16 @@ class Store:
             attempt, "batches/rest", reason=reason, delay=delay_seconds, low=low, failure=told
         )
 
-    def wake_packs(self, attempt: Attempt) -> None:
-        """Ring for every pack of the batch that waits."""
-        self._call(attempt, "batches/wake_packs", id=attempt.job_id)
+    def wake_packs(self, attempt: Attempt, reason: str | None = None, *, after: str = "-1") -> None:
+        """Ring for every pack behind *after* that waits, for *reason* or whatever for."""
+        while after:
+            after = self._call(
+                attempt, "batches/wake_packs", id=attempt.job_id, after=after, reason=reason
+            )
+
+    def spool(self, attempt: Attempt, chunks: Iterable[bytes], keep_seconds: int) -> None:
+        """Keep a sync's plan. Raises `Interrupted` where it is not ours any more."""
+        self._fenced(attempt, "batches/spool", *chunks, keep=keep_seconds)
 
     def end(
         self,
@@ -228,7 +242,7 @@ class Store:
             pack=attempt.job_id,
             fence=attempt.fence,
             batch=batch,
-            calls={name: count for name, count in calls.items() if count},
+            calls=_counted(calls),
             dollars=f"{dollars:.9g}",
             outcomes=found,
         )
@@ -275,7 +289,7 @@ class Store:
     def hand_over(self, attempt: Attempt, number: int, chunk: bytes, most: int) -> bool:
         """Offer a chunk to whoever reads what this job hands over; False: *most* lie there."""
         said = self._call(
-            attempt, "batches/feed", chunk, id=attempt.job_id, number=number, most=most
+            attempt, "batches/hand_over", chunk, id=attempt.job_id, number=number, most=most
         )
         return bool(said != "full")
 
@@ -307,6 +321,10 @@ class Store:
             *command, NEVER_DECODE=True
         )
         return cast("bytes | None", found)
+
+
+def _counted(calls: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in calls.items() if count}
 
 
 def _recorded(position: int, found: Outcome | Again) -> list[Any]:

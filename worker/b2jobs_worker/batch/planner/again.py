@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from b2jobs.ledger import UNDONE, LedgerLine, lines_of, packed_line, segment
 from b2jobs_worker.batch.ledger.outcome import planned_again
-from b2jobs_worker.batch.ledger.store import Change, Entry, NewPack
+from b2jobs_worker.batch.ledger.store import MOST_NEW_PACKS, Change, Entry, NewPack
 from b2jobs_worker.batch.plan.packing import groups
 from b2jobs_worker.batch.planner.desk import Desk
 from b2jobs_worker.batch.planner.spilling import no_longer_withheld, spilled
@@ -34,24 +35,29 @@ def plan_again(desk: Desk, state: dict[str, str], has_room: Callable[[], bool]) 
         asked["spilled_at"] = at
         # What was withheld of its first pack goes along: both are replaced together.
         together = desk.archive.read(uri) + (desk.store.segment(desk.batch, at) or b"")
-        change = _step(together, asked, at, number)
+        change, is_all = _step(together, asked, at, number)
         if change.packs:
             # What is kept of the file goes back into Redis, under its first pack's number.
             change.fields |= {f"spill:{at}": "", **no_longer_withheld(state, at)}
-            asked["back"] = [*asked.get("back", []), at]
+            if is_all:  # else the rest of it is found there
+                asked["back"] = [*asked.get("back", []), at]
             change.fields["again"] = json.dumps(asked)
         number += len(change.packs)
         desk.write(change)
     for at in desk.store.segment_numbers(desk.batch):
         if not asked["at"] < at < asked["upto"] or at in asked.get("back", []):
             continue
-        if not has_room():
-            return False
-        packed = desk.store.segment(desk.batch, at)
-        asked["at"] = at
-        change = _step(packed or b"", asked, at, number)
-        number += len(change.packs)
-        desk.write(change)
+        is_all = False
+        while not is_all:
+            if not has_room():
+                return False
+            packed = desk.store.segment(desk.batch, at)
+            change, is_all = _step(packed or b"", asked, at, number)
+            if is_all:
+                asked["at"] = at
+                change.fields["again"] = json.dumps(asked)
+            number += len(change.packs)
+            desk.write(change)
     desk.write(
         Change(
             fields={
@@ -63,31 +69,33 @@ def plan_again(desk: Desk, state: dict[str, str], has_room: Callable[[], bool]) 
     return True
 
 
-def _step(packed: bytes, asked: dict[str, Any], at: int, number: int) -> Change:
-    kept: list[LedgerLine] = []
-    taken: list[Entry] = []
-    counts: Counter[str] = Counter()
+def _step(packed: bytes, asked: dict[str, Any], at: int, number: int) -> tuple[Change, bool]:
+    """New packs from a segment, as many as one change may have; whether that was all of it."""
+    lines = list(lines_of(packed))
     codes = asked.get("codes") or []
-    for line in lines_of(packed):
+    taken: dict[int, tuple[LedgerLine, Entry]] = {}  # by the identity of what is planned
+    for line in lines:
         item = planned_again(line) if line.status in UNDONE else None
-        if item is None or (codes and line.code not in codes):
-            kept.append(line)
-            continue
-        taken.append(Entry(line.item, max(1, line.attempts or 0), item))
-        counts[f"n:{line.status}"] -= 1
-        counts[f"code:{line.code}"] -= 1
-    change = Change(fields={"again": json.dumps(asked)}, counts=dict(counts))
-    if taken:
-        change.segments[at] = segment(packed_line(line) for line in kept) if kept else b""
-        stream = (("", entry.planned) for entry in taken)
-        for group in groups(stream, 1_000_000):
-            for pack in group.packs:
-                # Large items stand behind the small ones of their group: match by the item.
-                change.packs.append(NewPack(number + len(change.packs), _entries(pack, taken)))
-        change.counts["packs"] = len(change.packs)
-    return change
-
-
-def _entries(pack: list[Any], taken: list[Entry]) -> list[Entry]:
-    wanted = {id(planned) for planned in pack}
-    return [entry for entry in taken if id(entry.planned) in wanted]
+        if item is not None and (not codes or line.code in codes):
+            taken[id(item)] = line, Entry(line.item, max(1, line.attempts or 0), item)
+    change = Change(fields={"again": json.dumps(asked)})
+    counts: Counter[str] = Counter()
+    gone: set[int] = set()
+    packs = (
+        pack
+        for group in groups((("", entry.planned) for _, entry in taken.values()), 1_000_000)
+        for pack in group.packs
+    )
+    for pack in islice(packs, MOST_NEW_PACKS):
+        # Large items stand behind the small ones of their group: match by the item.
+        found = [taken[id(planned)] for planned in pack]
+        change.packs.append(NewPack(number + len(change.packs), [entry for _, entry in found]))
+        for line, _ in found:
+            gone.add(id(line))
+            counts[f"n:{line.status}"] -= 1
+            counts[f"code:{line.code}"] -= 1
+    if gone:
+        kept = [packed_line(line) for line in lines if id(line) not in gone]
+        change.segments[at] = segment(kept) if kept else b""
+        change.counts = {**counts, "packs": len(change.packs)}
+    return change, len(gone) == len(taken)

@@ -1,20 +1,21 @@
 """Packs that ended without being sealed: their items get an outcome or another pack.
 
 A pack fails as a whole only when its worker died under it three times (`worker_lost`) or by a
-bug. Then each item that had no outcome yet goes into a pack of its own, so that the one that
-kills workers is found and the others are done; a pack of one item that fails so is an item
-that fails so.
+bug. Then the items that had no outcome yet go into small packs, of one item where there are at
+most 128, so that the one that kills workers is found and the others are done; a pack of one item
+that fails so is an item that fails so.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 
 from b2jobs.errors import Failure
 from b2jobs.ledger import segment
 from b2jobs_worker.batch.ledger.outcome import ledger_line, of_failure
-from b2jobs_worker.batch.ledger.store import Change, Entry, NewPack
+from b2jobs_worker.batch.ledger.store import MOST_NEW_PACKS, Change, Entry, NewPack
 from b2jobs_worker.batch.planner.desk import Desk
 
 logger = logging.getLogger(__name__)
@@ -42,12 +43,14 @@ def _mend(desk: Desk, state: dict[str, str], pack: str, failure: Failure) -> Non
         outcomes = dict(opened.outcomes)
         split = len(rest) > 1 and failure.code in ("worker_lost", "internal_error")
         if split:
+            again = [Entry(each.position, each.earlier + 1, each.planned) for each in rest]
+            size = math.ceil(len(again) / MOST_NEW_PACKS)
             change.packs = [
-                NewPack(first + at, [Entry(entry.position, entry.earlier + 1, entry.planned)])
-                for at, entry in enumerate(rest)
+                NewPack(first + at, again[at * size : (at + 1) * size])
+                for at in range(math.ceil(len(again) / size))
             ]
-            change.counts["packs"] = len(rest)
-            state["packs"] = str(first + len(rest))
+            change.counts["packs"] = len(change.packs)
+            state["packs"] = str(first + len(change.packs))
         else:
             counts: Counter[str] = Counter()
             for entry in rest:

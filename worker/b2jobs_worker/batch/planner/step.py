@@ -47,10 +47,14 @@ class Step:
         state = self._desk.state()
         if state.get("paused"):
             self._rest("paused", PAUSED_SECONDS, low=-1)
+        if state.get("resumed"):
+            self._desk.store.wake_packs(self._desk.attempt, "paused", after=state["resumed"])
+            self._desk.note(resumed="")
         mending.mend(self._desk, state)
         delay = LONGEST_REST_SECONDS
         try:
-            spilling.spill(self._desk, all_of_it=False)
+            if not state.get("again"):  # which finds the segments by their numbers
+                spilling.spill(self._desk, all_of_it=False)
             if not state.get("broken"):
                 delay = self._go_on(state)
         except (Interrupted, Settled):

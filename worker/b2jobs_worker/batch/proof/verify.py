@@ -39,18 +39,19 @@ class VerifyWork(Work[Verify]):
             CallerError: `feed_broken`; submit it again.
             JobError: B2 could not be asked.
         """
-        feed = Feed(self._store().records, attempt.job_id)
+        store = self._store()
+        feed = Feed(store.records, attempt.job_id)
         client = self._context().client(request.account, attempt)
         usage = Usage(client, attempt)
-        try:
-            with ExpectedFiles() as expected:
-                for rows in fed_chunks(feed, attempt):
-                    expected.add(rows)
-                found = _Findings()
-                for bucket in expected.buckets():
-                    _compare(client, bucket, expected.below(bucket), request.prefix, found)
-        finally:
-            feed.drop()
+        with ExpectedFiles() as expected:
+            for rows in fed_chunks(
+                feed, attempt, lambda number: store.note(attempt, cursor=number)
+            ):
+                expected.add(rows)
+            found = _Findings()
+            for bucket in expected.buckets():
+                _compare(client, bucket, expected.below(bucket), request.prefix, found)
+        feed.drop()
         return VerifyResult(
             **usage.fields("verify"),
             checked=found.checked,
@@ -64,8 +65,15 @@ class VerifyWork(Work[Verify]):
         Feed(self._store().records, attempt.job_id).drop()
 
 
-def fed_chunks(feed: Feed, attempt: Attempt) -> Iterator[list[Any]]:
-    """Take what the producer feeds, chunk by chunk, until its end."""
+def fed_chunks(feed: Feed, attempt: Attempt, taken: Callable[[int], None]) -> Iterator[list[Any]]:
+    """Take what the producer feeds, chunk by chunk, until its end.
+
+    *taken* writes how many chunks are used before these are dropped: a later attempt, which
+    does not have their rows, knows by that.
+
+    Raises:
+        CallerError: `feed_broken`
+    """
     number = 0
     while True:
         attempt.checkpoint()
@@ -75,9 +83,9 @@ def fed_chunks(feed: Feed, attempt: Attempt) -> Iterator[list[Any]]:
         if look.rows is not None and not look.broke:
             yield look.rows
             number += 1
+            taken(number)
             feed.drop_before(number)
-        elif look.broke or look.is_broken() or attempt.number > 1:
-            # An earlier attempt may have taken what is missing, and its rows died with it.
+        elif look.broke or look.is_broken() or look.passed > number or look.is_retried:
             raise CallerError(
                 "feed_broken",
                 "The lines of the report did not all arrive.",
