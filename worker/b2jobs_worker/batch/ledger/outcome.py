@@ -74,17 +74,19 @@ def ledger_line(position: int, planned: Planned, outcome: Outcome) -> str:
     """The line of the ledger for an item and its outcome.
 
     What is not done keeps all it needs to be planned again from the ledger; the action of a
-    line that never can be is `refused`.
+    line that never can be is `refused`. What is done keeps neither the content of a
+    `data:` location nor what opens a URL.
     """
     item = planned if isinstance(planned, Item) else planned.item
-    source, options = planned.source, None
-    if item is not None and not outcome.is_done:
+    options = None
+    source = planned.source
+    if item is None or outcome.is_done:
+        source = masked(source)
+    else:
         options = dict(item.options) or None
         outcome = outcome._replace(
             size=item.size, sha1=item.sha1, message=outcome.message[:_LONGEST_MESSAGE]
         )
-    else:
-        source = masked(source)  # nobody reads it again: what opens a URL is not kept
     action = "refused" if item is None else item.action
     return packed_line(
         (
