@@ -134,7 +134,8 @@ class RecordedJob:
                 celery.tasks[to.task].apply(to.args, {**to.kwargs, **given}, throw=True)
             else:
                 assert post is not None, f"{to.url} is a webhook: give a function for it"
-                post(to.url, about)
+                ended = record.ended.isoformat() if record.ended else None
+                post(to.url, {"type": f"job.{record.state}", "timestamp": ended, "data": about})
 
 
 class _WithinReach:
