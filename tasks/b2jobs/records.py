@@ -227,7 +227,7 @@ class Records:
             values = cast("dict[str, str]", self.redis.hgetall(f"{self.prefix}job:{job_id}"))
         if "state" not in values:
             raise JobNotFound(f"There is no job {job_id!r}.")
-        return _record(values)
+        return record_of(values)
 
     def cancel(self, job_id: str) -> State:
         """Keep a job that has not started from ever starting; ask a running one to stop.
@@ -292,7 +292,7 @@ class Records:
                     for job_id in ids:
                         pipe.hgetall(f"{self.prefix}job:{job_id}")
                     found = pipe.execute()
-                yield from (_record(values) for values in found if "state" in values)
+                yield from (record_of(values) for values in found if "state" in values)
                 first += len(ids)
                 left -= len(ids)
                 if len(ids) < page:
@@ -345,7 +345,7 @@ class Records:
             )
 
 
-def _record(values: dict[str, str]) -> Record:
+def record_of(values: dict[str, str]) -> Record:
     return Record(
         id=values["id"],
         kind=values["kind"],
