@@ -33,6 +33,7 @@ class ItemAttempt(InterruptibleAttempt):
 
     def __init__(self, pack: PackAttempt, tag: str, number: int, position: int) -> None:
         super().__init__()
+        self.permit = pack.attempt.permit
         self.job_id = tag
         self.number = number
         self.fence = pack.attempt.fence

@@ -108,6 +108,8 @@ class Step:
         if getattr(self._desk.request, "dry_run", False):
             ending.end_dry_run(self._desk, dry_run(self._desk, source, forecast, state))
             raise Settled
+        if forecast.items is not None:
+            self._desk.attempt.permit.items(forecast.items, forecast.size_bytes or 0)
         if forecast.refused and getattr(self._desk.request, "strict", False):
             raise ending.refused(forecast)
         self._desk.note(
