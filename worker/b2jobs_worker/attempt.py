@@ -74,6 +74,9 @@ class Permit(Protocol):
     def place(self, location: Location, *, is_written: bool) -> None:
         """Whether what is at *location* may be read, or changed."""
 
+    def tell(self, task: str, url: str) -> None:
+        """Whether the Celery task, or the webhook, may be told."""
+
     def size(self, size_bytes: int | None) -> None:
         """Whether a file of this size may be moved."""
 
@@ -89,6 +92,8 @@ class Anything:
     def request(self, job: Job) -> None: ...
 
     def place(self, location: Location, *, is_written: bool) -> None: ...
+
+    def tell(self, task: str, url: str) -> None: ...
 
     def size(self, size_bytes: int | None) -> None: ...
 
@@ -132,6 +137,9 @@ class Attempt(Protocol):
         """Tell how far the transfer is. Cheap; published at most four times a second.
 
         Phases: hashing, sending, receiving, copying, finishing, verifying.
+
+        Raises:
+            CallerError: `limit_reached`, when it is more than the job may move.
         """
 
     def on_interrupt(self, act: Callable[[], None]) -> AbstractContextManager[None]:

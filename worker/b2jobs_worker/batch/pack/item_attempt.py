@@ -53,6 +53,7 @@ class ItemAttempt(InterruptibleAttempt):
         self.checkpoint()
 
     def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
+        self.permit.size(total_bytes or done_bytes)
         self.phase, self.done_bytes, self.total_bytes = phase, done_bytes, total_bytes
         self._pack.moved()
 
