@@ -104,7 +104,7 @@ class Client:
         Raises:
             QueueUnavailable: Redis did not confirm; the job may exist.
         """
-        return Handle(self, self.records.submit(str(uuid.uuid4()), job))
+        return self.job(self.records.submit(str(uuid.uuid4()), job))
 
     def job(self, job_id: str) -> Handle[Any]:
         """The handle of a job submitted earlier, perhaps by another process."""
@@ -258,7 +258,7 @@ class Client:
             handle = self.ask("batch", manifest=source, **options)
         else:
             handle = self.ask("batch", source=source, destination=destination, **options)
-        return BatchHandle(self, handle.id)
+        return self.batch_job(handle.id)
 
     def sync(
         self, source: str, destination: str, **options: Unpack[SyncOptions]
@@ -271,7 +271,8 @@ class Client:
         a batch, and is followed and steered as one.
         """
         handle = self.ask("sync", source=source, destination=destination, **options)
-        return BatchHandle(self, handle.id)
+        found: BatchHandle[Any] = self.batch_job(handle.id)
+        return found
 
     def batch_items(
         self, items: Iterable[Mapping[str, Any]], **options: Unpack[StreamOptions]
@@ -298,7 +299,7 @@ class Client:
     def batch_rows(self, rows: Iterable[Planned], **options: Unpack[StreamOptions]) -> BatchHandle:
         """`batch_items` for lines that are checked already."""
         handle = self._fed("batch", (row.packed() for row in rows), stream=True, **options)
-        return BatchHandle(self, handle.id)
+        return self.batch_job(handle.id)
 
     def verify(
         self, report: Iterable[str], *, prefix: str | None = None, **options: Unpack[AccountOptions]
@@ -322,11 +323,11 @@ class Client:
     def _fed(self, kind: str, rows: Iterable[Any], **arguments: Any) -> Handle[Any]:
         """Submit a job and feed it; one that has the key already has had its rows."""
         job_id = str(uuid.uuid4())
-        handle: Handle[Any] = Handle(self, self.records.submit(job_id, build(kind, arguments)))
+        handle = self.job(self.records.submit(job_id, build(kind, arguments)))
         if handle.id != job_id:
             return handle
         try:
-            feed(self.records, job_id, rows)
+            self._feed_rows(job_id, rows)
         except RowsBroke as broke:
             if kind != "batch":
                 handle.cancel()
@@ -345,6 +346,10 @@ class Client:
                 handle.cancel()
             raise
         return handle
+
+    def _feed_rows(self, job_id: str, rows: Iterable[Any]) -> None:
+        """Hand *rows* to a job that waits for them: see `feed`."""
+        feed(self.records, job_id, rows)
 
     def batch_job(self, batch_id: str) -> BatchHandle:
         """The handle of a batch submitted earlier."""

@@ -25,6 +25,7 @@ COMMANDS = {
         "share": "b2jobs.cli.share:share",
     },
     "Follow and steer": {
+        "status": "b2jobs.cli.status:status",
         "job": "b2jobs.cli.job:job",
         "events": "b2jobs.cli.events:events",
         "batch": "b2jobs.cli.batch:batch",
