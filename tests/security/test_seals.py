@@ -68,8 +68,8 @@ def fleet(
     made.installation.close()
 
 
-def rows(*names: str, bucket: str = "seals-shop") -> list[Item]:
-    return [Item("upload", "data://.my/a", f"b2://{bucket}/{name}") for name in names]
+def rows(*names: str, bucket: str = "seals-shop") -> list[dict[str, str]]:
+    return [{"source": "data://.my/a", "destination": f"b2://{bucket}/{name}"} for name in names]
 
 
 def test_a_signed_batch_is_done_and_read(fleet: Fleet) -> None:
@@ -84,10 +84,10 @@ def test_a_signed_batch_is_done_and_read(fleet: Fleet) -> None:
 
 
 def test_items_that_somebody_else_feeds_are_not_planned(fleet: Fleet) -> None:
-    def fed() -> Iterator[Item]:
+    def fed() -> Iterator[dict[str, str]]:
         yield from rows("f/1")
         job = eventually(lambda: [r for r in fleet.attacker.jobs(kind="batch") if not r.has_ended])
-        forged = packed_rows([item.packed() for item in rows("f/forged")])
+        forged = packed_rows([Item("upload", "data://.my/a", "b2://seals-shop/f/forged").packed()])
         for number in range(5):
             fleet.redis.hset(fleet.key(f"batch:{job[0].id}:feed"), str(number), forged)
 

@@ -100,7 +100,12 @@ class Delivery:
         try:
             self._admit()
             request = build(self.claim.kind, self.claim.arguments)
-            if self.claim.is_poison:
+            refused = self._refusal(request)
+            if refused is not None and self.claim.attempt == 1:
+                self._note_failure(refused)  # nothing was begun
+            elif refused is not None:
+                self._give_up(request, refused)
+            elif self.claim.is_poison:
                 self._give_up(request, _worker_lost(self.claim))
             elif self.claim.is_cancelled:
                 self._cancelled(request)
@@ -127,9 +132,16 @@ class Delivery:
             self.claim = replace(self.claim, retry_seconds=self.signed.retry)
         self.attempt.permit = self.claims.permit(self.signed.producer, self.claim)
 
-    def _try(self, request: Job) -> None:
+    def _refusal(self, request: Job) -> Failure | None:
+        """Why the policy does not let the job be done, if it does not."""
         try:
             self.attempt.permit.request(request)
+        except JobError as error:
+            return error.failure(self.claim.attempt)
+        return None
+
+    def _try(self, request: Job) -> None:
+        try:
             result = self.work.run(request, self.attempt)
         except Settled:
             raise
