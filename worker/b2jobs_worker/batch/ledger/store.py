@@ -143,7 +143,7 @@ class Store:
                 "priority": priority,
                 "request": request,
                 "retry": _FOR_EVER_SECONDS,
-                "signature": signature or None,
+                **({"signature": signature} if signature else {}),
             }
             packs.append({"number": pack.number, "id": name, "job": job})
             rows = [[e.position, e.earlier, e.planned.packed()] for e in pack.entries]
