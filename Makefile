@@ -44,10 +44,11 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/deptry --no-ansi tasks worker emulator
-	$(DEPTRY) worker,stores,emulator,tls,local tasks
-	$(DEPTRY) emulator,tls,local --ignore DEP002 worker
-	$(DEPTRY) worker,stores,local --ignore DEP002 emulator
+	$(BIN)/deptry --no-ansi tasks worker emulator console
+	$(DEPTRY) worker,stores,emulator,console,tls,local tasks
+	$(DEPTRY) emulator,console,tls,local --ignore DEP002 worker
+	$(DEPTRY) worker,stores,console,local --ignore DEP002 emulator
+	$(DEPTRY) worker,stores,emulator,tls,local --ignore DEP002 console
 
 test: setup
 	$(BIN)/pytest --numprocesses 4 --dist loadfile $(ARGS)
@@ -80,7 +81,7 @@ docs: setup
 	PYTHONPATH=tests $(BIN)/python -m support.settings_table
 
 lock: setup
-	$(COMPILE) --upgrade --extra worker --extra emulator --extra stores --output-file requirements.txt
+	$(COMPILE) --upgrade --extra worker --extra emulator --extra stores --extra console --output-file requirements.txt
 	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements-dev.txt
 
 clean:

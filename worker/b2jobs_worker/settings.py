@@ -406,7 +406,7 @@ def _check_file(path: Path) -> None:
             "can change what jobs may read and write.",
             hint="Run chmod go-w on it.",
         )
-    unknown = sorted(set(content) - set(Settings.model_fields))
+    unknown = sorted(set(content) - set(Settings.model_fields) - {"console"})  # it reads its own
     if unknown:
         told = [name + variables.meant(name, Settings.model_fields) for name in unknown]
         raise OperatorError(
