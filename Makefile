@@ -7,6 +7,7 @@
 #   make test-lowest     unit and contract tests with the lowest versions that pyproject.toml allows
 #   make demo FILE=path  a job from end to end; without FILE a sample
 #   make bench           speed, next to other tools
+#   make peers SUITES=DIR  the b2 tool's and b2sdk's own tests, cloned into DIR, on the local B2
 #   make docs            write the README's table of settings anew
 #   make lock            resolve the dependencies anew
 #
@@ -27,7 +28,8 @@ export PYTHONDONTWRITEBYTECODE :=
 DEPTRY = $(BIN)/deptry --no-ansi --optional-dependencies-dev-groups
 
 
-.PHONY: setup check test installs test-lowest demo bench docs lock clean
+SUITES ?=
+.PHONY: setup check test installs test-lowest peers demo bench docs lock clean
 
 setup: $(VENV)/ready
 
@@ -70,6 +72,16 @@ test-lowest: setup
 	$(BIN)/uv pip sync --quiet --python $(LOWEST)/venv $(LOWEST)/all.txt
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/venv --no-deps --no-build-isolation --editable .
 	$(LOWEST)/venv/bin/pytest --numprocesses 4 --dist loadfile tests/unit tests/contract $(ARGS)
+
+# Whoever wrote these tests has never seen our code. What they need is installed beside .venv.
+PEERS := build/peers
+peers: setup
+	@test -n "$(SUITES)" || { echo "make peers SUITES=DIR: clones of github.com/Backblaze/B2_Command_Line_Tool and /b2-sdk-python in DIR" >&2; exit 2; }
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(PEERS)
+	$(BIN)/uv pip install --quiet --python $(PEERS) --constraint requirements-dev.txt b2 b2sdk \
+		--group $(SUITES)/B2_Command_Line_Tool/pyproject.toml:test \
+		--group $(SUITES)/b2-sdk-python/pyproject.toml:test
+	$(BIN)/python -m tests.contract.emulator_suite.peers $(SUITES) $(PEERS)/bin/python $(ARGS)
 
 demo: setup
 	$(BIN)/b2jobs demo $(if $(FILE),"$(FILE)")
