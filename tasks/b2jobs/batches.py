@@ -18,14 +18,8 @@ from b2jobs.records import Record, Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
 from b2jobs.results import BatchResult
-<<<<<<< HEAD
 from b2jobs.signed import unsealed
-
-if TYPE_CHECKING:
-    from b2jobs.async_client import AsyncClient
-=======
 from b2jobs.threads import Threads
->>>>>>> main
 
 B = TypeVar("B", bound=BatchResult, default=BatchResult)
 

@@ -285,11 +285,8 @@ local function reopen(id)
   if given.signature then redis.call('HSET', job_key(id), 'signature', given.signature) end
   redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
   let_go(id)
-<<<<<<< HEAD
   count_open(id, 1)
-=======
   list_batch(id, field(id, 'kind'), OPEN + NOW)
->>>>>>> main
   event(id, field(id, 'kind'), 'retried')
   enqueue(id, false)
 end
