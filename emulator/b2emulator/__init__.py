@@ -10,4 +10,5 @@ The folders say who does what:
     store/    the index in SQLite and the bodies in files
     faults/   errors, delays and cuts on request
     journal.py, admin.py   what was called, and how a test asks for it
+    local.py, pytest.py    a server, a bucket, a key for anybody's tests
 """

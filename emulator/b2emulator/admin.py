@@ -10,6 +10,7 @@ assert admin.repeated_bytes() == 0
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,14 +37,17 @@ class Counters:
 class Admin:
     """Speaks to one emulator. Raises urllib.error.URLError when it cannot."""
 
-    def __init__(self, realm: str, timeout_seconds: float = 10.0) -> None:
+    def __init__(
+        self, realm: str, timeout_seconds: float = 10.0, ca_certificate: str | None = None
+    ) -> None:
         self._base = realm.rstrip("/").removesuffix("/_admin") + "/_admin"
         self._timeout_seconds = timeout_seconds
+        self.context = ssl.create_default_context(cafile=ca_certificate) if ca_certificate else None
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self._base}/{path}", data=data, method=method)
-        with urlopen(request, timeout=self._timeout_seconds) as response:
+        with urlopen(request, timeout=self._timeout_seconds, context=self.context) as response:
             return json.load(response)
 
     def fault(self, fault: str, *, calls: str | Sequence[str] = "*", **options: Any) -> int:

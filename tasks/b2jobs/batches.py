@@ -94,7 +94,8 @@ class BatchHandle(Handle[B]):
         """Run a batch that has ended again: what failed (with one of *codes*, where given) or
         was cancelled and, unless *only_failed*, what was not planned yet."""
         asked = {"codes": list(codes), "only_failed": only_failed}
-        return self._run("batches/retry", again=json.dumps(asked))
+        signature = self._client.records.signed_anew(self.id) or None
+        return self._run("batches/retry", again=json.dumps(asked), signature=signature)
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The report's lines; the whole of it is never held.
@@ -137,7 +138,7 @@ class BatchHandle(Handle[B]):
         job = self._client.ask("ledger", batch=self.id, account=account)
         yield from taken(records, job)
 
-    def _run(self, script: str, **arguments: str) -> State:
+    def _run(self, script: str, **arguments: str | None) -> State:
         state = self._client.records.door.call(script, id=self.id, **arguments)
         if not state:
             raise JobNotFound(f"There is no batch {self.id!r}.")

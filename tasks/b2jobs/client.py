@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Any, Unpack, get_args
 
 from b2jobs import manifest
@@ -44,6 +45,7 @@ from b2jobs.results import (
     TransferResult,
     VerifyResult,
 )
+from b2jobs.signing import KEYS_VARIABLE, ring
 from b2jobs.staging import Handed, Offer, is_handed, pieces, staging
 
 _ALL = 10_000_000
@@ -56,6 +58,8 @@ class Client:
     `B2JOBS_REDIS_TIMEOUT_SECONDS`. It holds no Celery app and no B2 credential, and connects
     when it is first used, with 64 connections at most: threads beyond them wait for a free one.
 
+    keys_file: what jobs are signed with (docs/security.md); `B2JOBS_KEYS_FILE` unless said
+        otherwise. With it, a result is believed only with a worker's seal.
     timeout_seconds: how long one call of Redis may take, whatever is tried meanwhile; then
         `QueueUnavailable`. 10 unless said otherwise.
 
@@ -69,17 +73,21 @@ class Client:
         *,
         key_prefix: str | None = None,
         timeout_seconds: float | None = None,
+        keys_file: str | Path | None = None,
     ) -> None:
         self.redis_url = redis_url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
         self.key_prefix = (
             key_prefix if key_prefix is not None else os.environ.get(PREFIX_VARIABLE, "")
         )
         self.timeout_seconds = call_seconds(timeout_seconds)
+        named = keys_file or os.environ.get(KEYS_VARIABLE)
+        self.keys_file = Path(named) if named else None
 
     @cached_property
     def records(self) -> Records:
         """The job records behind this client."""
-        return Records(self.redis_url, self.key_prefix, self.timeout_seconds)
+        keys = ring(self.keys_file, scope=self.key_prefix)
+        return Records(self.redis_url, self.key_prefix, self.timeout_seconds, keys)
 
     @cached_property
     def ends(self) -> Ends | None:
@@ -96,7 +104,7 @@ class Client:
         Raises:
             QueueUnavailable: Redis did not confirm; the job may exist.
         """
-        return Handle(self, self.records.submit(str(uuid.uuid4()), job))
+        return self.job(self.records.submit(str(uuid.uuid4()), job))
 
     def job(self, job_id: str) -> Handle[Any]:
         """The handle of a job submitted earlier, perhaps by another process."""
@@ -250,7 +258,7 @@ class Client:
             handle = self.ask("batch", manifest=source, **options)
         else:
             handle = self.ask("batch", source=source, destination=destination, **options)
-        return BatchHandle(self, handle.id)
+        return self.batch_job(handle.id)
 
     def sync(
         self, source: str, destination: str, **options: Unpack[SyncOptions]
@@ -263,7 +271,8 @@ class Client:
         a batch, and is followed and steered as one.
         """
         handle = self.ask("sync", source=source, destination=destination, **options)
-        return BatchHandle(self, handle.id)
+        found: BatchHandle[Any] = self.batch_job(handle.id)
+        return found
 
     def batch_items(
         self, items: Iterable[Mapping[str, Any]], **options: Unpack[StreamOptions]
@@ -290,7 +299,7 @@ class Client:
     def batch_rows(self, rows: Iterable[Planned], **options: Unpack[StreamOptions]) -> BatchHandle:
         """`batch_items` for lines that are checked already."""
         handle = self._fed("batch", (row.packed() for row in rows), stream=True, **options)
-        return BatchHandle(self, handle.id)
+        return self.batch_job(handle.id)
 
     def verify(
         self, report: Iterable[str], *, prefix: str | None = None, **options: Unpack[AccountOptions]
@@ -314,11 +323,11 @@ class Client:
     def _fed(self, kind: str, rows: Iterable[Any], **arguments: Any) -> Handle[Any]:
         """Submit a job and feed it; one that has the key already has had its rows."""
         job_id = str(uuid.uuid4())
-        handle: Handle[Any] = Handle(self, self.records.submit(job_id, build(kind, arguments)))
+        handle = self.job(self.records.submit(job_id, build(kind, arguments)))
         if handle.id != job_id:
             return handle
         try:
-            feed(self.records, job_id, rows)
+            self._feed_rows(job_id, rows)
         except RowsBroke as broke:
             if kind != "batch":
                 handle.cancel()
@@ -337,6 +346,10 @@ class Client:
                 handle.cancel()
             raise
         return handle
+
+    def _feed_rows(self, job_id: str, rows: Iterable[Any]) -> None:
+        """Hand *rows* to a job that waits for them: see `feed`."""
+        feed(self.records, job_id, rows)
 
     def batch_job(self, batch_id: str) -> BatchHandle:
         """The handle of a batch submitted earlier."""

@@ -80,8 +80,14 @@ class Handle(Generic[R]):
         return cast("R", outcome(record))
 
     def ended(self) -> Record | None:
-        """The record of a job that has ended, None of another."""
+        """The record of a job that has ended, None of another.
+
+        Raises:
+            SealRefused: this client has a key, and no worker of its fleet wrote the result.
+        """
         record = self.record()
+        if record.result is not None:
+            self._client.records.ring.check_result(record.result)
         return record if record.has_ended else None
 
     def cancel(self) -> State:

@@ -6,6 +6,7 @@ step, by the scripts in `b2jobs/redis/`.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,14 +17,18 @@ from redis import Redis
 
 from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
-from b2jobs.errors import Failure, JobNotFound
+from b2jobs.errors import Failure, InvalidJob, JobNotFound
 from b2jobs.locations import InlineData, StagedBytes
 from b2jobs.redis import Door, unavailable
 from b2jobs.redis.pieces import Pieces, gone
 from b2jobs.requests import ENDED, KINDS, Job, Priority, State, Upload
 from b2jobs.requests.on_done import to_tell
+from b2jobs.signed import Signed, Submission
+from b2jobs.signing import Ring
 from b2jobs.staging import Limits, Origin, staging
 
+MOST_REQUEST_BYTES = 1024 * 1024
+"""Longest request that is accepted, as JSON; data of a job goes another way."""
 WORKER_LIFE_SECONDS = 30.0
 _PAGE = 500
 
@@ -54,6 +59,7 @@ class Record:
     progress: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] | None = None
     failure: Failure | None = None
+    signature: str = dataclasses.field(default="", repr=False)
 
     @property
     def has_ended(self) -> bool:
@@ -67,7 +73,7 @@ class Record:
                 found[name] = value.isoformat()
             elif isinstance(value, Failure):
                 found[name] = value.model_dump()
-            elif value not in (None, "", {}):
+            elif value not in (None, "", {}) and name != "signature":
                 found[name] = value
         return found
 
@@ -79,9 +85,15 @@ class Records:
     """
 
     def __init__(
-        self, url: str, key_prefix: str = "", timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        url: str,
+        key_prefix: str = "",
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        ring: Ring | None = None,
     ) -> None:
+        """*ring*: the keys with which is signed, and checked what is signed; none by default."""
         self.url = url
+        self.ring = ring or Ring()
         self.root = key_prefix
         self.prefix = f"{key_prefix}b2jobs:"
         self.timeout_seconds = timeout_seconds
@@ -95,6 +107,7 @@ class Records:
         job: Job,
         *,
         delay_seconds: float = 0.0,
+        asked: Signed | None = None,
         from_message: bool = False,
         canvas: Mapping[str, Any] | None = None,
     ) -> str:
@@ -103,33 +116,52 @@ class Records:
         With *delay_seconds* the job waits that long before it is queued. Called again with
         the same id it does nothing. The content of a `data:` source is staged, so that it is
         in no record; *from_message*: it is in Redis already and needs no room. *canvas* is what
-        plain Celery goes on with when the job has ended.
+        plain Celery goes on with when the job has ended. *asked*: who asked, and when, where a
+        worker submits it.
 
         Raises:
-            InvalidJob: `staged_gone`
+            InvalidJob: `staged_gone`, `request_too_long`
             QueueUnavailable: `staged_full` too.
         """
         tell = to_tell(job_id, job.on_done, canvas)
         if not isinstance(job, Upload):
-            return self._submit(job_id, job, delay_seconds, tell)
+            return self._submit(job_id, job, delay_seconds, tell, asked)
         source = job.source_location
         if not isinstance(source, InlineData) or not source.content:
-            return self._submit(job_id, job, delay_seconds, tell)
+            return self._submit(job_id, job, delay_seconds, tell, asked)
         origin, limits = Origin(content_type=source.content_type), Limits.of_environment()
         with staging(self.pieces, origin, limits, counts=not from_message) as made:
             made.add(source.content)
-            return self._submit(job_id, job.from_staged(made.location()), delay_seconds, tell)
+            staged = job.from_staged(made.location())
+            return self._submit(job_id, staged, delay_seconds, tell, asked)
 
-    def _submit(self, job_id: str, job: Job, delay_seconds: float, tell: str | None) -> str:
+    def _submit(
+        self, job_id: str, job: Job, delay_seconds: float, tell: str | None, asked: Signed | None
+    ) -> str:
         source = job.source_location if isinstance(job, Upload) else None
         staged = source if isinstance(source, StagedBytes) else None
+        request = json.dumps(job.arguments())
+        if len(request) > MOST_REQUEST_BYTES:
+            raise InvalidJob(
+                f"The request has {len(request)} bytes as JSON.",
+                code="request_too_long",
+                hint=f"At most {MOST_REQUEST_BYTES} are accepted; long lists go into a manifest.",
+            )
+        signature = self.ring.sign(
+            Submission(job_id, job.kind, job.priority, job.key or "", request),
+            retry=job.retry,
+            expires=job.expires,
+            delay=delay_seconds,
+            asked=asked,
+        )
         first = self.door.call(
             "jobs/submit",
             id=job_id,
             kind=job.kind,
             priority=job.priority,
             key=job.key or None,
-            request=json.dumps(job.arguments()),
+            request=request,
+            signature=signature or None,
             retry=job.retry,
             expires=job.expires,
             delay=delay_seconds,
@@ -213,13 +245,30 @@ class Records:
         Raises:
             InvalidJob: `staged_gone`: what its producer handed over went when it ended.
             JobNotFound
+            SignatureRefused: the record is not what its producer signed, or was signed with a
+                key that is not here.
         """
-        state = self.door.call("jobs/retry", id=job_id)
+        state = self.door.call("jobs/retry", id=job_id, signature=self.signed_anew(job_id) or None)
         if not state:
             raise JobNotFound(f"There is no job {job_id!r}.")
         if state == "bytes_gone":
             raise gone()
         return cast("State", state)
+
+    def signed_anew(self, job_id: str) -> str:
+        """A new signature of a job that is to run again, where the one it has is good."""
+        if not self.ring.name:
+            return ""
+        names = ("kind", "priority", "key", "request", "retry", "signature")
+        with unavailable(self.url):
+            found = cast("list[str | None]", self.redis.hmget(f"{self.prefix}job:{job_id}", *names))
+        kind, priority, key, request, retry, signature = (text or "" for text in found)
+        if not signature:
+            return ""
+        job = Submission(job_id, kind, priority, key, request)
+        before = self.ring.check(job, signature, in_time=False)
+        asked = self.ring.asked(before.producer) if self.ring.is_workers else None
+        return self.ring.sign(job, retry=float(retry), asked=asked)
 
     def listed(self, state: State, *, limit: int = 100) -> Iterator[Record]:
         """Records in *state*, the latest first, read in pages."""
@@ -298,6 +347,7 @@ def _record(values: dict[str, str]) -> Record:
         until=_moment(values.get("until")),
         priority=cast("Priority", values["priority"]),
         key=values.get("key", ""),
+        signature=values.get("signature", ""),
         request=json.loads(values["request"]),
         staged_bytes=int(values["staged_bytes"]) if "staged_bytes" in values else None,
         retry_seconds=float(values["retry"]),

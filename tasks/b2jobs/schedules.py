@@ -12,6 +12,7 @@ Keys, behind the prefix and `b2jobs:`
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 import uuid
@@ -27,11 +28,15 @@ from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from b2jobs.errors import InvalidJob
+from b2jobs.keyfile import WORKERS
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import Job, build
+from b2jobs.signed import SealRefused
+from b2jobs.signing import ANYONE, believed
 
 RUNS_KEPT = 10
+logger = logging.getLogger(__name__)
 _NEVER = math.inf
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
@@ -178,15 +183,13 @@ class Status:
 
 @dataclass(frozen=True)
 class Listed:
-    """A schedule as `b2jobs schedule list` shows it."""
+    """A schedule as `b2jobs schedule list` shows it. producer: whose key has sealed it."""
 
     schedule: Schedule
     origin: Literal["config", "added"]
     stored: str | None
-
-    @property
-    def status(self) -> Status:
-        return status_of(self.stored)
+    status: Status
+    producer: str = ""
 
     def as_json(self) -> dict[str, Any]:
         status = self.status
@@ -203,6 +206,10 @@ class Listed:
                 for run in status.runs or ()
             ],
         }  # fmt: skip
+
+
+_Definition = tuple[Schedule, Literal["config", "added"], str]
+"""A schedule, where it comes from, and whose key has sealed it."""
 
 
 class Schedules:
@@ -224,6 +231,7 @@ class Schedules:
             if existing is not None and existing[1] == "config":
                 raise _in_config(schedule.name)
         text = json.dumps({"origin": origin, **schedule.model_dump(exclude_defaults=True)})
+        text = self.records.ring.seal(text, "schedule", schedule.name)
         with unavailable(self.records.url):
             self.records.redis.hset(self._definitions, schedule.name, text)
 
@@ -251,9 +259,10 @@ class Schedules:
             definitions, states = pipe.execute()
         return sorted(
             (
-                Listed(schedule, origin, states.get(name))
+                Listed(schedule, origin, stored, self.status_of(name, stored), producer)
                 for name, text in definitions.items()
-                for schedule, origin in _readable(text)
+                for schedule, origin, producer in self._readable(name, text)
+                for stored in [states.get(name)]
             ),
             key=lambda listed: listed.schedule.name,
         )
@@ -262,9 +271,9 @@ class Schedules:
         """Start a run now, beside the slots; returns the job's id.
 
         Raises:
-            InvalidJob: there is no such schedule.
+            InvalidJob: there is no such schedule, or it was sealed with a key that is not here.
         """
-        existing = self._definition(name)
+        existing = self._definition(name, vouched=True)
         if existing is None:
             raise InvalidJob(
                 f"There is no schedule {name!r}.",
@@ -273,10 +282,13 @@ class Schedules:
                 field="name",
             )
         now = time.time()
-        job_id = self.records.submit(str(uuid.uuid4()), existing[0].request())
+        schedule, _, producer = existing
+        ring = self.records.ring
+        asked = ring.asked(producer) if ring.is_workers else None
+        job_id = self.records.submit(str(uuid.uuid4()), schedule.request(), asked=asked)
         while True:
             before = self.state(name)
-            status = status_of(before)
+            status = self.status_of(name, before)
             status.add(Run(now, "queued", job_id, note="started by hand"))
             if self.swap(name, before, status):
                 return job_id
@@ -290,14 +302,53 @@ class Schedules:
         """Store *after* where the state is still *before*; whether it was."""
         return bool(
             self.records.door.call(
-                "fleet/swap_schedule", name=name, before=before or "", after=after.dumped()
+                "fleet/swap_schedule",
+                name=name,
+                before=before or "",
+                after=self.records.ring.seal(after.dumped(), "schedule-state", name),
             )
         )
 
-    def _definition(self, name: str) -> tuple[Schedule, Literal["config", "added"]] | None:
+    def status_of(self, name: str, stored: str | None) -> Status:
+        """The state of a schedule from what is stored; a fresh one where it is not believed."""
+        ring = self.records.ring
+        return status_of(
+            believed(lambda: ring.unseal(stored or "", "schedule-state", name, by=ANYONE), "")
+            if stored
+            else None
+        )
+
+    def _definition(self, name: str, *, vouched: bool = False) -> _Definition | None:
         with unavailable(self.records.url):
             text = cast("str | None", self.records.redis.hget(self._definitions, name))
-        return None if text is None else next(_readable(text), None)
+        return None if text is None else next(self._readable(name, text, vouched=vouched), None)
+
+    def _readable(self, name: str, text: str, *, vouched: bool = False) -> Iterator[_Definition]:
+        """The definition, unless its seal or what another version of b2jobs wrote is refused.
+
+        *vouched*: who cannot check the seal does not go on.
+        """
+        ring = self.records.ring
+        try:
+            if vouched and ring.name:
+                ring.sealed_by(text, "schedule", name)
+            content = ring.unseal(text, "schedule", name, by=ANYONE)
+            producer = ring.sealed_by(text, "schedule", name) if ring.is_workers else ""
+            schedule, origin = _parsed(content)
+            if producer and origin == "config" and producer != WORKERS:
+                raise SealRefused(f"{producer} is not who writes down the config file's schedules.")
+            if schedule.name == name:
+                yield schedule, origin, producer
+        except SealRefused as error:
+            if vouched:
+                raise InvalidJob(
+                    f"The schedule {name!r} was sealed with a key that is not here.",
+                    code="seal_refused",
+                    hint="Run it with the keys of its producer, or on a worker's machine.",
+                ) from error
+            logger.error("schedule %s: %s %s", name, error, error.hint)
+        except (ValidationError, InvalidJob, KeyError, TypeError, ValueError):
+            return
 
 
 def define(name: str, values: dict[str, Any]) -> Schedule:
@@ -322,25 +373,21 @@ def define(name: str, values: dict[str, Any]) -> Schedule:
 
 
 def status_of(text: str | None) -> Status:
-    """The state of a schedule from what is stored; a fresh one from None."""
+    """The state of a schedule from what is stored; a fresh one from None, or what is none."""
     if not text:
         return Status()
-    values = json.loads(text)
-    return Status(**{**values, "runs": [Run(**run) for run in values["runs"]]})
+    try:
+        values = json.loads(text)
+        return Status(**{**values, "runs": [Run(**run) for run in values["runs"]]})
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        logger.error("the state of a schedule cannot be read, and begins anew: %r", error)
+        return Status()
 
 
 @cache
 def _parsed(text: str) -> tuple[Schedule, Literal["config", "added"]]:
     values = json.loads(text)
     return Schedule(**{k: v for k, v in values.items() if k != "origin"}), values["origin"]
-
-
-def _readable(text: str) -> Iterator[tuple[Schedule, Literal["config", "added"]]]:
-    """The definition, unless another version of b2jobs wrote it and it is refused here."""
-    try:
-        yield _parsed(text)
-    except (ValidationError, InvalidJob, KeyError):
-        return
 
 
 def _is_over(run: Run) -> bool:

@@ -14,28 +14,41 @@ is said afterwards (`succeed`, `fail`, `cancel`) or beforehand (`RecordingClient
 
 from __future__ import annotations
 
-import itertools
-import threading
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import b2jobs
 import b2jobs.aio
 from b2jobs import locations
 from b2jobs.async_client import AsyncClient
+from b2jobs.batches import BatchHandle
 from b2jobs.client import Client
 from b2jobs.ends import Ends
-from b2jobs.errors import Act, Failure, JobNotFound
+from b2jobs.errors import Act, Failure, QueueUnavailable
+from b2jobs.feed import RowsBroke
 from b2jobs.handle import Handle
+from b2jobs.items import Planned
+from b2jobs.recorded import (
+    Answer,
+    MemoryRecords,
+    RecordedBatchHandle,
+    RecordedHandle,
+    plausible_result,
+)
 from b2jobs.records import Record, Records
-from b2jobs.requests import RESULTS, Copy, Download, Job, State, Upload
-from b2jobs.results import Result
+from b2jobs.requests import Job, State, Upload
+from b2jobs.requests.on_done import TaskCall
 
-Answer = Result | Failure | Callable[[Job], Result | Failure]
+__all__ = [
+    "Answer",
+    "RecordedJob",
+    "RecordedJobs",
+    "RecordingClient",
+    "plausible_result",
+]
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,11 @@ class RecordedJob:
     id: str
     request: Job
     _records: MemoryRecords
+
+    @property
+    def items(self) -> list[Planned]:
+        """What a batch was handed with `batch_items`: items, and lines that were refused."""
+        return self._records.planned(self.id)
 
     @property
     def kind(self) -> str:
@@ -81,17 +99,67 @@ class RecordedJob:
         """End it as cancelled."""
         self._records.cancel(self.id)
 
+    @property
+    def on_done(self) -> list[str]:
+        """Who is told of its end: names of tasks, and URLs."""
+        return [to.task if isinstance(to, TaskCall) else to.url for to in self.request.on_done]
+
+    def tell(
+        self, celery: Any = None, post: Callable[[str, dict[str, Any]], object] | None = None
+    ) -> None:
+        """Tell everybody that `on_done` names, as a worker does after the end.
+
+        celery: the application's Celery, whose tasks are called here and now; what they raise
+            is raised.
+        post: is called with a webhook's URL and what it would be sent.
+
+        Raises:
+            AssertionError: it has not ended, or somebody cannot be told with what was given.
+        """
+        record = self._records.get(self.id)
+        assert record.has_ended, f"the {self.kind} has not ended: call succeed(), fail(), cancel()"
+        failure = record.failure.model_dump() if record.failure else None
+        about = {
+            "job": self.id,
+            "kind": self.kind,
+            "state": record.state,
+            "result": record.result,
+            "failure": failure,
+        }
+        for to in self.request.on_done:
+            if isinstance(to, TaskCall):
+                assert celery is not None, f"{to.task} is a task: give the application's Celery"
+                given = about
+                if to.gives == "batch":
+                    given = {"batch": self.id, "state": record.state, "summary": record.result}
+                celery.tasks[to.task].apply(to.args, {**to.kwargs, **given}, throw=True)
+            else:
+                assert post is not None, f"{to.url} is a webhook: give a function for it"
+                post(to.url, about)
+
 
 class RecordingClient(Client):
     """A `Client` that keeps what it is asked in memory. Its handles work, awaited or not."""
 
     def __init__(self) -> None:
         super().__init__("redis://recorded.invalid:6379/0", key_prefix="")
+        self._is_away = False
 
-    @cached_property
+    @property
     def records(self) -> Records:
         """The records, in memory."""
+        if self._is_away:
+            raise QueueUnavailable("Redis is away, as the test says.")
         return cast("Records", self.memory)
+
+    @contextmanager
+    def unavailable(self) -> Iterator[None]:
+        """Let whatever asks Redis raise `QueueUnavailable` meanwhile."""
+        self._is_away = True
+        try:
+            yield
+        finally:
+            self._is_away = False
 
     @cached_property
     def ends(self) -> Ends | None:
@@ -121,12 +189,21 @@ class RecordingClient(Client):
         """
         self.memory.answers[kind] = plausible_result if answer is None else answer
 
-    def submit(self, job: Job) -> Handle[Any]:
-        """Record *job*."""
-        return RecordedHandle(self, self.records.submit(str(uuid.uuid4()), job))
-
     def job(self, job_id: str) -> Handle[Any]:
         return RecordedHandle(self, job_id)
+
+    def batch_job(self, batch_id: str) -> BatchHandle[Any]:
+        return RecordedBatchHandle(self, batch_id)
+
+    def _feed_rows(self, job_id: str, rows: Iterable[Any]) -> None:
+        """Keep *rows*."""
+        kept = self.memory.rows.setdefault(job_id, [])
+        try:
+            kept.extend(rows)
+        except Exception as error:
+            broke = RowsBroke([])
+            broke.count = len(kept)
+            raise broke from error
 
     def awaitable(self) -> AsyncClient:
         """The awaitable twin of this client; both see the same jobs."""
@@ -145,150 +222,6 @@ class RecordedJobs(list[RecordedJob]):
         self, *, state: State | None = None, kind: str | None = None, limit: int = 100
     ) -> list[Record]:
         return Client.jobs(self._client, state=state, kind=kind, limit=limit)
-
-
-class RecordedHandle(Handle):
-    """A handle that says so instead of waiting for ever for a job that nobody ends."""
-
-    def wait(self, timeout: float | None = None) -> Any:
-        if timeout is None and not self.record().has_ended:
-            raise AssertionError(
-                f"{self!r} has not ended, and nothing in this test will end it: call succeed() "
-                "or fail() on the recorded job, or answer() on the client before."
-            )
-        return super().wait(timeout)
-
-
-class MemoryRecords:
-    """What `Records` does for a client and its handles, in memory. Thread-safe."""
-
-    def __init__(self) -> None:
-        self.pieces = MemoryPieces()
-        self.requests: dict[str, Job] = {}
-        self.answers: dict[str, Answer] = {}
-        self._records: dict[str, Record] = {}
-        self._lock = threading.RLock()
-
-    def submit(self, job_id: str, job: Job, *, delay_seconds: float = 0.0) -> str:
-        first = self._submit(job_id, job, delay_seconds)
-        if first != job_id and (staged := _staged(job)):
-            self.pieces.drop(staged.id)
-        return first
-
-    def _submit(self, job_id: str, job: Job, delay_seconds: float) -> str:
-        with self._lock:
-            first = next(
-                (r.id for r in self._records.values() if job.key and r.key == job.key), None
-            )
-            if first is not None or job_id in self._records:
-                return first or job_id
-            self.requests[job_id] = job
-            self._records[job_id] = Record(
-                id=job_id,
-                kind=job.kind,
-                state="waiting" if delay_seconds else "queued",
-                reason="window" if delay_seconds else "",
-                priority=job.priority,
-                key=job.key or "",
-                request=job.arguments(),
-                staged_bytes=staged.size if (staged := _staged(job)) else None,
-                retry_seconds=job.retry,
-                created=datetime.now(UTC),
-            )
-            answer = self.answers.get(job.kind)
-            if answer is not None:
-                self.end(job_id, answer(job) if callable(answer) else answer)
-            return job_id
-
-    def get(self, job_id: str) -> Record:
-        found = self._records.get(job_id)
-        if found is None:
-            raise JobNotFound(f"There is no job {job_id!r}.")
-        return found
-
-    def cancel(self, job_id: str) -> State:
-        with self._lock:
-            if not self.get(job_id).has_ended:
-                self.change(job_id, state="cancelled", ended=datetime.now(UTC))
-            return self.get(job_id).state
-
-    def retry(self, job_id: str) -> State:
-        with self._lock:
-            if self.get(job_id).state in ("failed", "cancelled"):
-                self.change(job_id, state="queued", ended=None, failure=None)
-            return self.get(job_id).state
-
-    def end(self, job_id: str, outcome: Result | Failure) -> None:
-        with self._lock:
-            attempts = max(1, self.get(job_id).attempts)
-            more: dict[str, Any] = {"attempts": attempts, "ended": datetime.now(UTC), "reason": ""}
-            if isinstance(outcome, Failure):
-                failure = outcome.model_copy(update={"attempts": attempts})
-                self.change(job_id, state="failed", failure=failure, **more)
-            else:
-                said = {"job": job_id, "kind": self.requests[job_id].kind, "attempts": attempts}
-                result = outcome.model_copy(update=said).model_dump(mode="json")
-                self.change(job_id, state="succeeded", result=result, **more)
-
-    def change(self, job_id: str, **fields: Any) -> None:
-        with self._lock:
-            self._records[job_id] = replace(self.get(job_id), **fields)
-
-    def waiting_for(self, record: Record) -> str:
-        return "in_line" if record.state == "queued" else record.reason
-
-    def listed(self, state: State, *, limit: int = 100) -> Iterator[Record]:
-        found = [record for record in reversed(self._records.values()) if record.state == state]
-        return itertools.islice(found, limit)
-
-    def counts(self) -> dict[State, int]:
-        return {state: sum(1 for _ in self.listed(state, limit=2**31)) for state in get_args(State)}
-
-
-class MemoryPieces:
-    """What `Pieces` does, in memory: what an application handed over, kept for the test."""
-
-    def __init__(self) -> None:
-        self._pieces: dict[str, dict[int, bytes]] = {}
-
-    def put(self, staged: str, number: int, piece: bytes, *, most: int, all_: int | None) -> None:
-        del most, all_  # the one of a job is checked before
-        self._pieces.setdefault(staged, {})[number] = piece
-
-    def drop(self, staged: str) -> None:
-        self._pieces.pop(staged, None)
-
-    def content(self, staged: str) -> bytes:
-        return b"".join(self._pieces[staged].values())
-
-
-def _staged(request: Job) -> locations.StagedBytes | None:
-    source = request.source_location if isinstance(request, Upload) else None
-    return source if isinstance(source, locations.StagedBytes) else None
-
-
-def plausible_result(request: Job) -> Result:
-    """A result as a worker would leave it, as far as the request tells."""
-    if isinstance(request, Upload):
-        return _transferred("upload", request.target())
-    if isinstance(request, Copy):
-        return _transferred("copy", request.target())
-    if isinstance(request, Download):
-        source = _transferred("download", request.source_location)
-        return source.model_copy(update={"uri": request.destination or request.source})
-    return RESULTS.get(request.kind, Result)(kind=request.kind)
-
-
-def _transferred(kind: str, file: locations.Location) -> Result:
-    model = RESULTS[kind]
-    said = {"kind": kind, "uri": str(file), "sha1": "0" * 40, "verified": True}
-    if isinstance(file, locations.B2File):
-        said |= {
-            "bucket": file.bucket,
-            "name": file.name,
-            "url": f"https://f000.backblazeb2.com/file/{file.bucket}/{file.name}",
-        }
-    return model(**said)
 
 
 try:

@@ -15,6 +15,7 @@ PACKAGES = {
     "": ["b2jobs"],
     "worker": ["b2jobs", "b2jobs_worker"],
     "emulator": ["b2jobs", "b2emulator"],
+    "tls": ["b2jobs", "b2emulator"],
     "worker,stores": ["b2jobs", "b2jobs_worker"],
     "local": ["b2jobs", "b2jobs_worker", "b2emulator"],
 }

@@ -172,6 +172,21 @@ def test_an_errback_is_called_for_what_is_refused(application: Application) -> N
     eventually(lambda: [sent.id] in application.calls("errback"))
 
 
+def test_errbacks_of_both_styles_are_called_as_their_parameters_ask(
+    application: Application,
+) -> None:
+    errbacks = [application.task("errback"), application.task("new_errback")]
+    sent = application.upload(end="asked").apply_async(link_error=errbacks)
+    with pytest.raises(b2jobs.JobFailed):
+        sent.get(timeout=120)
+    eventually(lambda: [sent.id] in application.calls("errback"))
+    [[_, said]] = eventually(
+        lambda: [each for each in application.calls("new_errback") if each[0] == sent.id]
+    )
+    assert "asked to fail [asked]" in said
+    assert isinstance(sent.result, b2jobs.JobFailed), "what the errbacks needed has stored nothing"
+
+
 def test_a_group(application: Application) -> None:
     sent = group(application.upload() for _ in range(5)).apply_async()
     results = sent.get(timeout=120)
@@ -212,7 +227,7 @@ def test_a_member_that_ends_badly_fails_the_chord(application: Application, way:
         "theirs": application.task("fail"),
     }[way]
     name, body = application.note()
-    body = body.on_error(application.task("errback"))
+    body = body.on_error(application.task("errback")).on_error(application.task("new_errback"))
     sent = chord([application.upload(), bad], body, app=application.celery).apply_async()
     if way == "revoked":
         revoked = sent.parent[1].id
@@ -225,6 +240,7 @@ def test_a_member_that_ends_badly_fails_the_chord(application: Application, way:
 
         eventually(cancelled)
     eventually(lambda: [sent.id] in application.calls("errback"))
+    eventually(lambda: sent.id in {each[0] for each in application.calls("new_errback")})
     eventually(lambda: isinstance(sent.result, ChordError), what=lambda: sent.result)
     assert application.calls(name) == []
 

@@ -56,6 +56,10 @@ if "B2JOBS_REDIS_URL" in os.environ:
     def errback(task_id: str) -> None:
         note("errback", task_id)
 
+    @app.task(name="theirs.new_errback")
+    def new_errback(request: Any, exc: Exception, traceback: Any) -> None:
+        note("new_errback", request.id, str(exc))
+
     @app.task(name="theirs.place")
     def place(*args: Any) -> str:
         return "data://r/made"

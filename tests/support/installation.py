@@ -14,6 +14,8 @@ from typing import Any
 from redis import Redis
 
 import b2jobs
+from b2jobs import keyfile
+from b2jobs.keyfile import WORKERS
 from b2jobs.redis import QUEUES
 from support.processes import Process, kill_tree
 
@@ -48,6 +50,23 @@ class Installation:
         self.settings = {**QUICK, **(settings or {})}
         self.workers: list[Process] = []
         self.client = b2jobs.Client(redis_url, key_prefix=self.key_prefix)
+
+    def require_signatures(self) -> Path:
+        """Workers that are started now do what is signed alone; the client signs as `shop`.
+
+        Answers the producer's file of keys.
+        """
+        workers, shop = self.folder / "keys.json", self.folder / "shop.keys.json"
+        key = keyfile.new_key("shop")
+        keyfile.write(workers, [keyfile.new_key(WORKERS), key])
+        keyfile.write(shop, [key])
+        self.settings |= {
+            "B2JOBS_KEYS_FILE": str(workers),
+            "B2JOBS_REQUIRE_SIGNATURE": "true",
+            "B2JOBS_CACHE_FOLDER": str(self.folder / "cache"),
+        }
+        self.client = b2jobs.Client(self.redis_url, key_prefix=self.key_prefix, keys_file=shop)
+        return shop
 
     def write_secrets(self, content: Mapping[str, Any]) -> None:
         self.secrets.touch(mode=0o600)
@@ -132,7 +151,7 @@ class Installation:
             "_kombu.binding",
         )
         named = {f"b2jobs:{name}" for name in ("succeeded", "failed", "cancelled")}
-        living = {"b2jobs:workers", "b2jobs:keeper", "b2jobs:retention", "b2jobs:events"}
+        living = {f"b2jobs:{name}" for name in ("workers", "keeper", "retention", "events", "used")}
         return {
             key for key in self.keys() if not key.startswith(meant) and key not in named | living
         }

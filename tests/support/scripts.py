@@ -35,7 +35,7 @@ class Scripts:
     def claim(self, id: str = "j", lease: float = 60.0) -> list[str]:
         own = {"worker": "w", "lease": lease, "random": "r"}
         answer: list[str] = self.call(
-            "jobs/claim", id=id, **own, failure=FAILURE, meta=META, keep=60
+            "jobs/claim", id=id, longest=1024, **own, failure=FAILURE, meta=META, keep=60
         )
         return answer
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import io
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from celery import Celery
 
 import b2jobs
 import b2jobs.aio
@@ -108,3 +114,143 @@ def test_every_kind_has_a_plausible_result(kind: str, b2jobs_client: RecordingCl
 def test_it_works_without_pytest() -> None:
     code = "import sys; sys.modules['pytest'] = None; from b2jobs.testing import RecordingClient"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_job_is_found_by_its_id_and_no_other_is(b2jobs_client: RecordingClient) -> None:
+    made = b2jobs.upload("data:,x", "b2://some-bucket/a")
+    b2jobs_client.jobs[0].succeed()
+
+    assert b2jobs.job(made.id).wait().name == "a"
+    with pytest.raises(b2jobs.JobNotFound):
+        b2jobs.job("another").state()
+
+    async def found() -> str:
+        return await b2jobs.aio.job(made.id).state()
+
+    assert asyncio.run(found()) == "succeeded"
+
+
+def test_bytes_are_kept_for_the_test(b2jobs_client: RecordingClient, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"from a path")
+    b2jobs.upload(b"bytes", "b2://some-bucket/a")
+    b2jobs.upload(path, "b2://some-bucket/folder/")
+    b2jobs.upload(io.BytesIO(b"x" * 3_000_000), "b2://some-bucket/c", key="k")
+    b2jobs.upload(b"the key has a job", "b2://some-bucket/c", key="k")
+    b2jobs.upload("data:text/plain,inline", "b2://some-bucket/d")
+    b2jobs.upload("data://.my/a", "b2://some-bucket/e")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"awa"
+        yield b"ited"
+
+    async def upload() -> None:
+        await b2jobs.aio.upload(chunks(), "b2://some-bucket/f")
+
+    asyncio.run(upload())
+    a, b, c, d, e, f = b2jobs_client.jobs
+    assert (a.content, b.content, c.content) == (b"bytes", b"from a path", b"x" * 3_000_000)
+    assert (d.content, e.content, f.content) == (b"inline", None, b"awaited")
+    b.succeed()
+    result = b2jobs.job(b.id).wait()
+    assert (result.name, result.size) == ("folder/a.png", 11)
+    assert result.sha1 == hashlib.sha1(b"from a path").hexdigest()
+
+
+def test_bytes_are_refused_as_by_the_real_client(
+    b2jobs_client: RecordingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2JOBS_STAGED_BYTES", "10")
+    with pytest.raises(b2jobs.InvalidJob, match="11 bytes") as caught:
+        b2jobs.upload(b"x" * 11, "b2://some-bucket/a")
+    assert caught.value.code == "staged_too_large"
+    for source in (io.StringIO("text"), "no/location", 5):
+        with pytest.raises(b2jobs.InvalidJob):
+            b2jobs.upload(source, "b2://some-bucket/a")  # type: ignore[arg-type]  # that is it
+    assert b2jobs_client.jobs == []
+
+
+def test_batches_are_followed_and_steered(b2jobs_client: RecordingClient) -> None:
+    batch = b2jobs.batch("data://.my/in/", "b2://some-bucket/in/")
+    [job] = b2jobs_client.asked("batch")
+    assert (batch.status().state, batch.status().reason) == ("queued", "in_line")
+    assert batch.pause() == "queued"
+    assert (batch.status().state, batch.reason()) == ("waiting", "paused")
+    assert batch.resume() == "waiting"
+    job.start(items=3, total_items=9, outcomes={"transferred": 1})
+    assert (batch.status().items, batch.status().finished_items) == (3, 1)
+    job.succeed(items=9, outcomes={"transferred": 8, "failed": 1}, codes={"source_missing": 1})
+    assert b2jobs.batch_job(batch.id).status().failed_items == 1
+    assert batch.wait().items == 9
+    assert batch.retry(only_failed=True) == "queued"
+    with pytest.raises(b2jobs.JobNotFound):
+        b2jobs.batch_job(b2jobs.check().id).status()
+
+
+def test_the_items_of_a_batch_are_recorded(b2jobs_client: RecordingClient) -> None:
+    def items() -> Iterator[dict[str, str]]:
+        yield {"source": "data://.my/a", "destination": "b2://some-bucket/a"}
+        yield {"source": "nowhere", "destination": "b2://some-bucket/b"}
+
+    batch = b2jobs.batch_items(items())
+    [job] = b2jobs_client.jobs
+    assert [type(item).__name__ for item in job.items] == ["Item", "Refusal"]
+    assert job.items[0].destination == "b2://some-bucket/a"
+    assert batch.status().items == 2
+    job.succeed()
+    lines = list(batch.lines())
+    assert [line["status"] for line in lines] == ["transferred", "failed"]
+    *_, summary = batch.report()
+    assert '"lines":2' in summary
+
+    def broken() -> Iterator[dict[str, str]]:
+        yield {"source": "data://.my/a", "destination": "b2://some-bucket/a"}
+        raise OSError("disk")
+
+    with pytest.raises(b2jobs.JobFailed) as caught:
+        b2jobs.batch_items(broken())
+    assert (caught.value.code, str(caught.value.__cause__)) == ("feed_broken", "disk")
+
+
+def test_who_is_told_is_recorded_and_told_when_asked(b2jobs_client: RecordingClient) -> None:
+    app, told = Celery(set_as_current=False), []
+
+    @app.task(name="app.stored")
+    def stored(own: str, **about: Any) -> None:
+        told.append((own, about["job"], about["state"], about["failure"]))
+
+    on_done = [{"task": "app.stored", "args": ["mine"]}, "https://app.example/hook"]
+    made = b2jobs.upload(b"x", "b2://some-bucket/a", on_done=on_done)
+    [job] = b2jobs_client.jobs
+    assert job.on_done == ["app.stored", "https://app.example/hook"]
+    posted: list[tuple[str, dict[str, Any]]] = []
+    with pytest.raises(AssertionError, match="has not ended"):
+        job.tell(app, lambda *given: posted.append(given))
+
+    job.succeed()
+    with pytest.raises(AssertionError, match="give the application's Celery"):
+        job.tell(post=lambda *given: posted.append(given))
+    job.tell(app, lambda *given: posted.append(given))
+
+    assert told == [("mine", made.id, "succeeded", None)]
+    [(url, about)] = posted
+    assert url == "https://app.example/hook"
+    assert about["job"] == made.id
+
+
+def test_redis_is_away_when_asked(b2jobs_client: RecordingClient) -> None:
+    handle = b2jobs.upload(b"x", "b2://some-bucket/a")
+    with b2jobs_client.unavailable():
+        for ask in (
+            lambda: b2jobs.upload(b"y", "b2://some-bucket/b"),
+            handle.state,
+            handle.cancel,
+            lambda: handle.wait(1),
+            b2jobs.jobs,
+            b2jobs.batch_job("x").pause,
+            lambda: asyncio.run(b2jobs.aio.job(handle.id).wait(1)),
+        ):
+            with pytest.raises(b2jobs.QueueUnavailable):
+                ask()
+    assert handle.state() == "queued"
+    assert len(b2jobs_client.jobs) == 1

@@ -25,7 +25,10 @@ class Resources:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.records = Records(
-            settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
+            settings.redis_url,
+            settings.key_prefix,
+            settings.redis_timeout_seconds,
+            settings.ring(),
         )
         self.claims = Claims(self.records, settings)
         self.leases = Leases(self.claims)

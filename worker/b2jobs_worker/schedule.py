@@ -13,7 +13,7 @@ from typing import Any, Literal
 from b2jobs.errors import InvalidJob, JobNotFound
 from b2jobs.records import Record, Records
 from b2jobs.redis import unavailable
-from b2jobs.schedules import Listed, Run, Schedule, Schedules, Status, define, status_of
+from b2jobs.schedules import Listed, Run, Schedule, Schedules, Status, define
 from b2jobs_worker.settings import Settings
 
 IN_TIME_SECONDS = 60.0
@@ -58,23 +58,27 @@ class ScheduleChore:
     def tend(self, listed: Listed, now: float) -> None:
         """Bring one schedule up to *now*: note what ended, submit what is due."""
         schedule, before = listed.schedule, listed.stored
-        status = status_of(before)
+        status = listed.status
+        was = status.dumped() if before else ""
         running = status.running
         if running is not None:
             self._look_at(running)
         fire = advance(schedule, status, now)
         if fire is not None:
-            self._fire(schedule, status, fire)
-        if status.dumped() != before and not self.schedules.swap(schedule.name, before, status):
+            self._fire(listed, status, fire)
+        if status.dumped() != was and not self.schedules.swap(schedule.name, before, status):
             logger.debug("schedule %s: another keeper was faster", schedule.name)
 
-    def _fire(self, schedule: Schedule, status: Status, slot: float) -> None:
+    def _fire(self, listed: Listed, status: Status, slot: float) -> None:
+        schedule = listed.schedule
         running = status.running
         if running is not None and schedule.overlap == "replace":
             self.records.cancel(running.job)
         key = schedule.key(slot)
         name = str(uuid.uuid5(_NAMESPACE, f"{self.records.prefix}{key}"))
-        job_id = self.records.submit(name, schedule.request(key))
+        # The slot's own time and token: a state that is put back does not run it twice.
+        asked = self.records.ring.asked(listed.producer, uuid.UUID(name).hex, slot)
+        job_id = self.records.submit(name, schedule.request(key), asked=asked)
         status.add(Run(slot, "queued", job_id))
         logger.info("schedule %s: slot %s is job %s", schedule.name, key, job_id)
 

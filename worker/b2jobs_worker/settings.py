@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from b2jobs import redis_url, schedules
 from b2jobs.errors import OperatorError
+from b2jobs.signing import Ring, ring
 from b2jobs_worker import variables
 
 CONFIG_VARIABLE = "B2JOBS_CONFIG"
@@ -65,6 +66,21 @@ class Settings(BaseSettings):
     secrets_file: Path = Field(
         Path("/run/secrets/b2.json"),
         description="The B2 credentials. Refused when others can read it; re-read when it changes.",
+    )
+    keys_file: Path | None = Field(
+        None,
+        description="The signing keys of producers and workers (docs/security.md). With it, what "
+        "is signed is checked; producers read it too. Re-read when it changes.",
+    )
+    require_signature: bool = Field(
+        False,
+        description="Do nothing that no producer with a key has signed, and believe nothing in "
+        "Redis that no worker has sealed. Needs `B2JOBS_KEYS_FILE`.",
+    )
+    remote_control: bool = Field(
+        False,
+        description="Obey all of Celery's remote control. Off, only `revoke` is heard, which "
+        "cancels jobs; with `B2JOBS_REQUIRE_SIGNATURE` not even that.",
     )
     roots: dict[str, Root] = Field(
         default_factory=dict,
@@ -292,6 +308,24 @@ class Settings(BaseSettings):
         for name, values in self.schedules.items():
             schedules.define(name, values)
         return self
+
+    @model_validator(mode="after")
+    def _keyed(self) -> Self:
+        keys = self.ring()
+        if self.require_signature and not keys.is_workers:
+            raise ValueError(
+                f"require_signature needs the workers' key in {self.keys_file}, "
+                f"which has those of {keys.name} alone"
+            )
+        return self
+
+    def ring(self) -> Ring:
+        """The keys of this process.
+
+        Raises:
+            InvalidJob: the file of keys cannot be used.
+        """
+        return ring(self.keys_file, self.require_signature, self.key_prefix)
 
     def priorities(self) -> list[str]:
         return [name.strip() for name in self.queues.split(",") if name.strip()]

@@ -115,7 +115,8 @@ async def run_until(
         error = context.get("exception")
         if isinstance(error, OSError):
             complaints.say(f"{context['message']}: {error}")
-        else:
+        elif not (stop.is_set() and isinstance(error, ValueError)):
+            # (That is asyncio, about to accept again at a socket closed in the meantime.)
             loop.default_exception_handler(context)
 
     asyncio.get_running_loop().set_exception_handler(complain)

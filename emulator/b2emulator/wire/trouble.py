@@ -26,6 +26,8 @@ def as_b2_error(error: OSError | sqlite3.Error) -> B2Error:
         return B2Error(500, "internal_error", f"the emulator cannot use its folder: {text}")
     if "full" in text:
         return B2Error(503, "service_unavailable", "the emulator's disk is full")
+    if "disk I/O error" in text:
+        return B2Error(503, "service_unavailable", f"the emulator cannot write its index: {text}")
     if "unable to open" in text:
         return B2Error(503, "service_unavailable", f"the emulator cannot reach its index: {text}")
     return B2Error(500, "internal_error", f"the emulator's index is damaged: {text}")

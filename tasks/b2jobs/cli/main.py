@@ -25,6 +25,7 @@ COMMANDS = {
         "share": "b2jobs.cli.share:share",
     },
     "Follow and steer": {
+        "status": "b2jobs.cli.status:status",
         "job": "b2jobs.cli.job:job",
         "events": "b2jobs.cli.events:events",
         "batch": "b2jobs.cli.batch:batch",
@@ -34,6 +35,7 @@ COMMANDS = {
     "Accounts and buckets": {
         "bucket": "b2jobs.cli.bucket:bucket",
         "check": "b2jobs.cli.check:check",
+        "keys": "b2jobs.cli.keys:keys",
     },
     "Run": {
         "worker": "b2jobs.cli.worker:worker",

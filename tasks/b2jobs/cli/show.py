@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import sys
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from b2jobs.results import BucketResult, Result, ShareResult, TransferResult
 
 _QUIET = {"job", "kind", "attempts", "calls", "encoding"}
 _LAST = {"seconds", "dollars"}
+_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
 def line(data: dict[str, Any]) -> None:
@@ -96,14 +98,46 @@ def why(record: Record) -> str:
 
 
 def moment(time: datetime | None) -> str:
-    """A time of day, local, to the second."""
-    return "" if time is None else f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+    """A time, local, to the second, with its zone."""
+    return "" if time is None else f"{time.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def age(time: datetime | None) -> str:
+    """How long ago *time* was."""
+    return "" if time is None else seconds((datetime.now(UTC) - time).total_seconds())
+
+
+def seconds(count: float) -> str:
+    """A length of time in at most two units: `0.4s`, `12s`, `3m 20s`, `5h 2m`, `4d 3h`."""
+    count = max(count, 0.0)
+    if count < 10:
+        return f"{count:.1f}s"
+    whole = round(count)
+    for unit, name, part, of_it in _UNITS:
+        if whole >= unit:
+            return f"{whole // unit}{name} {whole % unit // part}{of_it}"
+    return f"{whole}s"
 
 
 def size(count: float) -> str:
-    """Bytes for people, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+    """Bytes for people, in powers of 1024: `213 MiB`, `1.4 GiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(count) < 1024 or unit == "TiB":
+            break
+        count /= 1024
+    return f"{count:.0f} {unit}" if unit == "B" or abs(count) >= 100 else f"{count:.1f} {unit}"
+
+
+def dollars(amount: float) -> str:
+    """Money to its first two digits that count, and to the cent: `$0.000004`, `$12.30`."""
+    if not amount:
+        return "$0"
+    digits = max(2, 1 - math.floor(math.log10(abs(amount))))
+    text = f"{amount:.{min(digits, 9)}f}"
+    whole, _, rest = text.partition(".")
+    return f"${whole}.{rest.rstrip('0').ljust(2, '0')}"
+
+
+def printable(text: str) -> str:
+    """*text* without what would move the cursor or colour the terminal: as escapes."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -15,6 +15,8 @@ Keys, behind the prefix and `b2jobs:`
     workers, keeper   who lives, by the time of its last sign; who leads
     retention         hash: how many seconds results and failures are kept, how many events, and
                       how many bytes producers may hand over
+    used              sorted set of the tokens of signatures whose job has ended, by how long they
+                      would be good
     events            stream: what happened to jobs, the latest (docs/events.md)
     worker:WORKER     what a worker process says of itself (JSON), for two minutes
     numbers:MINUTE    hash: what happened how often in a minute since 1970 (docs/numbers.md)

@@ -141,14 +141,14 @@ def record(**fields: Any) -> Record:
     ("progress", "expected"),
     [
         ({}, "running"),
-        ({"phase": "hashing", "done": 2000}, "hashing 2.0 kB"),
+        ({"phase": "hashing", "done": 2000}, "hashing 2.0 KiB"),
         (
             {"phase": "sending", "done": 500, "total": 1000, "rate": 100.0},
-            "sending [############------------]  50%  500 B of 1.0 kB  100 B/s  0:05 left",
+            "sending [############------------]  50%  500 B of 1000 B  100 B/s  0:05 left",
         ),
         (
             {"phase": "sending", "done": 1200, "total": 1000},
-            "sending [########################] 100%  1.2 kB of 1.0 kB",
+            "sending [########################] 100%  1.2 KiB of 1000 B",
         ),
     ],
 )
@@ -184,7 +184,8 @@ def test_a_status_line_writes_to_terminals_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2e13, "20.0 TB")]
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 KiB"), (2e13, "18.2 TiB"), (223583420, "213 MiB")],
 )
 def test_sizes(count: float, text: str) -> None:
     assert show.size(count) == text

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 def make_app(settings: Settings) -> Celery:
     """A Celery app for *settings*. Messages are acknowledged when taken; results are ours."""
     broker.install(refuse_raw)
-    control.install()
+    control.install(everything=settings.remote_control)
     url, connection = connection_of(settings)
     app = Celery(__name__, broker=url, backend=url, include=["b2jobs_worker.handlers.tasks"])
     app.conf.update(
@@ -53,7 +53,7 @@ def make_app(settings: Settings) -> Celery:
         worker_pool="threads",
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
-        worker_enable_remote_control=True,
+        worker_enable_remote_control=settings.remote_control or not settings.require_signature,
         # A job that runs goes on while Redis is away: its lease decides, not the connection.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=True,

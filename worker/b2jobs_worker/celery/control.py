@@ -41,8 +41,14 @@ def terminate(state: Any, signal: Any, task_id: Any, **options: Any) -> Any:
     return revoke(state, task_id)
 
 
-def install() -> None:
-    """Answer these commands of Celery's in this process."""
+def install(*, everything: bool) -> None:
+    """Answer these commands of Celery's in this process; no others unless *everything*.
+
+    Whoever reaches Redis can send the others too, and they stop a fleet: `rate_limit`, `shutdown`.
+    """
+    if not everything:
+        control.Panel.data.clear()
+        control.Panel.meta.clear()
     variadic = {"variadic": "task_id"}
     control.control_command(**variadic, signature="[id1 [id2 [... [idN]]]]")(revoke)
     control.control_command(

@@ -17,11 +17,13 @@ from typing import Any
 
 from kombu.exceptions import ContentDisallowed
 
+from b2jobs import signing
 from b2jobs.account_names import masked
 from b2jobs.errors import Failure, InvalidJob, JobNotFound, QueueUnavailable
 from b2jobs.records import Records
 from b2jobs.requests import Job, build
 from b2jobs.requests.job import check_job_id
+from b2jobs.signed import Signed
 from b2jobs_worker.celery.canvas import canvas_of, check_supported, with_first
 from b2jobs_worker.delivery.deliver import invalid
 
@@ -92,6 +94,7 @@ def register(records: Records, message: Any, task: str, job_id: str) -> None:
     try:
         sent = _read(message, sent)
         check_job_id(job_id)
+        asked = _signed(records, message, sent)
         job, canvas = _requested(sent), canvas_of(sent.links, sent.headers)
         delay = max(0.0, _seconds_until(sent.headers.get("eta")) or 0.0)
         if delay > _LONGEST_DELAY_SECONDS:
@@ -105,7 +108,13 @@ def register(records: Records, message: Any, task: str, job_id: str) -> None:
         logger.exception("job %r: its message is not one of Celery", job_id[:200])
         refuse(records, sent, unreadable(f"{type(error).__name__}: {error}"))
         return
-    first = records.submit(job_id, job, delay_seconds=delay, from_message=True, canvas=canvas)
+    try:
+        first = records.submit(
+            job_id, job, delay_seconds=delay, asked=asked, from_message=True, canvas=canvas
+        )
+    except InvalidJob as error:
+        refuse(records, sent, error)
+        return
     if first != job_id:
         records.follow(first, job_id, canvas)
     elif records.is_revoked(job_id):
@@ -168,6 +177,12 @@ def _read(message: Any, sent: Sent) -> Sent:
     if not isinstance(links or {}, dict):
         raise unreadable("its embed is not a mapping")
     return Sent(sent.kind, sent.job_id, headers, list(positional), named, links or {})
+
+
+def _signed(records: Records, message: Any, sent: Sent) -> Signed:
+    said = signing.celery_message(message.headers, sent.positional, sent.named, sent.links)
+    header = message.headers.get(signing.CELERY_HEADER)
+    return records.ring.check_message(header, PREFIX + sent.kind, sent.job_id, said)
 
 
 def _requested(sent: Sent) -> Job:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -46,6 +47,7 @@ class Teller:
         # Whoever sends a task listens for its result, for ever; nobody does here.
         self._backend: Any = self._app.backend
         self._backend.on_task_call = _listen_to_nothing
+        self._backend._call_task_errbacks = self._call_errbacks
 
     def task(self, word: Word) -> list[Message]:
         """The message of an `on_done` task; its id is the word's."""
@@ -118,6 +120,29 @@ class Teller:
             # What comes behind it in a chain has failed too: that is stored.
             self._backend._fail_chain(sent.get("chain"), error)
 
+    def _call_errbacks(self, request: Any, error: Exception, traceback: Any) -> None:
+        """Have the errbacks of *request* called by a worker of the application.
+
+        How an errback is called (with the task's id, or with request, exception and traceback)
+        depends on its parameters, which only that worker knows: it gets a task of Celery's own
+        that fails there, with the id of the one that failed here, and calls its errbacks. The
+        exception has our failure as its text; the result that it belongs to is stored already.
+        """
+        del traceback
+        for errback in request.errbacks or []:
+            options = errback.get("options") or {}
+            self._app.send_task(
+                "celery.map",
+                kwargs={"task": {"task": str(error)}, "it": []},
+                task_id=request.id,
+                root_id=request.root_id,
+                parent_id=request.parent_id,
+                link_error=[errback],
+                route_name=errback["task"],
+                ignore_result=True,
+                **{name: options[name] for name in ("queue", "priority") if name in options},
+            )
+
     @contextmanager
     def _sending(self, put: Any) -> Iterator[None]:
         """Give what is sent meanwhile to *put*.
@@ -135,9 +160,13 @@ class Teller:
     def _sending_once(self, word: Word) -> Any:
         """Send what is sent meanwhile at once; each task only once for this word."""
 
+        sent = Counter[str]()
+
         def put(key: str, message: bytes) -> None:
             task_id = json.loads(message)["headers"]["id"]
-            self._call("words/send", message, word=word.id, id=task_id, list=key)
+            sent[task_id] += 1
+            once = f"{task_id}:{sent[task_id]}"
+            self._call("words/send", message, word=word.id, id=once, list=key)
 
         return self._sending(put)
 

@@ -9,14 +9,16 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
-from b2jobs.errors import Failure, QueueUnavailable
-from b2jobs.records import Records
+from b2jobs.errors import Failure, InvalidJob, QueueUnavailable
+from b2jobs.records import MOST_REQUEST_BYTES, Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
+from b2jobs.signed import SignatureRefused, Signed, Submission
+from b2jobs_worker.delivery.used import used_signatures
 from b2jobs_worker.settings import Settings
 
 LOSSES_THAT_FAIL = 3
@@ -33,11 +35,34 @@ class Claim:
     fence: str
     attempt: int
     kind: str
-    arguments: dict[str, Any]
+    request: str
     elapsed_seconds: float
     retry_seconds: float
     losses: int
     is_cancelled: bool
+    priority: str
+    key: str
+    signature: str = field(repr=False)
+    is_used_up: bool
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The request, not validated yet.
+
+        Raises:
+            InvalidJob: `record_broken`.
+        """
+        try:
+            found = json.loads(self.request)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise InvalidJob(
+                "The request in the job's record is no JSON object.",
+                code="record_broken",
+                hint="Something else than b2jobs has written to Redis.",
+            )
+        return found
 
     @property
     def is_suspect(self) -> bool:
@@ -68,6 +93,7 @@ class Claims:
         self.records = records
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self._settings = settings
+        self.used = used_signatures(settings.cache_folder if records.ring.name else None)
         self._call = records.door.call
 
     def take(self, job_id: str) -> Claim | None:
@@ -84,6 +110,7 @@ class Claims:
             worker=self.worker,
             lease=self._settings.lease_seconds,
             random=secrets.token_hex(4),
+            longest=MOST_REQUEST_BYTES,
             failure=expired.model_dump_json(),
             meta=failed_meta(expired),
             keep=self._settings.keep_failures_seconds,
@@ -91,18 +118,49 @@ class Claims:
         if answer[0] != "claimed":
             logger.debug("doorbell of %s: the job is %s", job_id, answer[0])
             return None
-        _, fence, attempt, kind, request, elapsed, retry, losses, cancel = answer
+        _, fence, attempt, kind, request, elapsed, retry, losses, cancel, *signed = answer
+        priority, key, signature, used = signed
         return Claim(
             job_id=job_id,
             fence=fence,
             attempt=int(attempt),
             kind=kind,
-            arguments=json.loads(request),
+            request=request,
             elapsed_seconds=float(elapsed),
-            retry_seconds=float(retry),
-            losses=int(losses),
+            retry_seconds=_number(retry),
+            losses=int(_number(losses)),
             is_cancelled=cancel == "1",
+            priority=priority,
+            key=key,
+            signature=signature,
+            is_used_up=used == 1 or self.used.has(signature),
         )
+
+    def check(self, claim: Claim) -> Signed:
+        """Who signed the job; before this is known, nothing of it is touched.
+
+        Raises:
+            SignatureRefused: `signature_missing`, `signature_invalid`, `signature_expired`,
+                `signature_used`.
+        """
+        submission = Submission(claim.job_id, claim.kind, claim.priority, claim.key, claim.request)
+        signed = self.records.ring.check(submission, claim.signature)
+        if not signed.token:
+            return signed
+        if claim.is_used_up:
+            raise SignatureRefused(
+                "The job was done before under this signature.",
+                code="signature_used",
+                hint="Somebody has put an old record or message into Redis again; whoever wants "
+                "it done once more submits it, or retries it with a key.",
+            )
+        if claim.attempt == 1 and time.time() > signed.begins_until:
+            raise SignatureRefused(
+                "The job was not begun while its signature was good.",
+                code="signature_expired",
+                hint="Submit it again.",
+            )
+        return signed
 
     def still_holds(self, claim: Claim) -> str:
         """Ask Redis now, and renew: `ok`, `cancel`, `lost` or `gone`."""
@@ -199,12 +257,22 @@ class Claims:
         answer, strays = self._call(
             "jobs/finish", id=claim.job_id, fence=claim.fence, state=state, keep=keep, **said
         )
-        return None if answer == "lost" else [str(stray) for stray in strays]
+        if answer == "lost":
+            return None
+        self.used.add(claim.signature)
+        return [str(stray) for stray in strays]
 
     def renew(self, held: list[dict[str, str]]) -> list[str]:
         """Renew leases, each with its progress; the answer for each as in `still_holds`."""
         answers = self._call("jobs/beat", lease=self._settings.lease_seconds, held=held)
         return [str(answer) for answer in answers]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:  # not written by us
+        return 0.0
 
 
 def until_redis_answers(act: Callable[[], Answer], *, give_up: Callable[[], bool]) -> Answer:

@@ -17,6 +17,7 @@ from b2jobs.errors import (
 )
 from b2jobs.requests import Job, build
 from b2jobs.results import Result
+from b2jobs.signed import UNSIGNED
 from b2jobs_worker.attempt import Interrupted, Settled
 from b2jobs_worker.delivery import retry, shutdown
 from b2jobs_worker.delivery.attempt import JobAttempt
@@ -72,6 +73,7 @@ class Delivery:
         self.leases = leases
         self.work = work
         self.attempt = JobAttempt(claim, claims)
+        self.signed = UNSIGNED
         self.outcome: Outcome | None = None  # where nobody else has written it
 
     @contextmanager
@@ -94,6 +96,7 @@ class Delivery:
     def _run(self) -> None:
         logger.info("job %s: attempt %d starts", self.claim.job_id, self.claim.attempt)
         try:
+            self.signed = self.claims.check(self.claim)
             request = build(self.claim.kind, self.claim.arguments)
             if self.claim.is_poison:
                 self._give_up(request, _worker_lost(self.claim))
@@ -137,6 +140,7 @@ class Delivery:
                 "attempts": self.claim.attempt,
             }
         ).as_json()
+        said = self.claims.records.ring.seal_result(said, self.signed.producer)
         made = self.work.traces(result)
         # What an outdated owner made may be what this attempt found and returns.
         kept = {str(value) for value in (made, *said.values())}

@@ -61,7 +61,10 @@ class Keeper:
         self._about = about
         self.worker = f"{worker}|{settings.queues}"
         self.records = Records(
-            settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
+            settings.redis_url,
+            settings.key_prefix,
+            settings.redis_timeout_seconds,
+            settings.ring(),
         )
         self.chores = [make(settings, self.records) for make in CHORES]
         self._token = uuid.uuid4().hex

@@ -1,6 +1,6 @@
 #!lua
 -- Run a batch that has ended again.
--- Arguments: id, again (what of it, as JSON).
+-- Arguments: id, again (what of it, as JSON); signature, where it is signed anew.
 -- Answer: the state after the call, empty where there is no such job.
 -- Full Redis: refuses it, as it does new jobs.
 -- include shared/batch

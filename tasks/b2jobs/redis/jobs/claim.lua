@@ -1,16 +1,17 @@
 #!lua flags=allow-oom
 -- Take a queued job.
--- Arguments: id, worker, lease (seconds), random (part of the fencing number); failure (JSON),
---   meta and keep for a job that has expired.
+-- Arguments: id, worker, lease (seconds), random (part of the fencing number), longest (bytes of a
+--   request); failure (JSON), meta and keep for a job that has expired.
 -- Answer: the state it is in, or `unknown`, or `expired`; or `claimed`, fence, attempt, kind,
---   request, seconds since its first start, retry, losses, cancel.
+--   request (empty where it is longer than any that was accepted), seconds since its first start,
+--   retry, losses, cancel, priority, key, signature, and 1 where that is used up.
 -- Full Redis: allows it.
 -- include shared/job
 local id = given.id
 local state = field(id, 'state')
 if state ~= 'queued' then return {state == '' and 'unknown' or state} end
 local started, expires = field(id, 'started'), field(id, 'expires')
-if started == '' and expires ~= '' and NOW > tonumber(expires) then
+if started == '' and expires ~= '' and NOW > (tonumber(expires) or 0) then
   finish(id, 'failed', given)
   return {'expired'}
 end
@@ -29,11 +30,16 @@ move(id, 'running', seconds(NOW + given.lease), 'started', started, 'worker', gi
 local kind, losses = field(id, 'kind'), field(id, 'lost')
 if is_first and not UNTOLD[kind] then
   local asked = redis.call('HMGET', job_key(id), 'again', 'created')
-  observe('wait|' .. kind, NOW - tonumber(asked[1] or asked[2]))
+  observe('wait|' .. kind, NOW - (tonumber(asked[1] or asked[2]) or NOW))
 end
 -- A planner leaves its slot and takes it again many times a minute: its batch goes on meanwhile.
 if is_first or losses ~= '0' or (kind ~= 'batch' and kind ~= 'sync') then
   event(id, kind, 'started', {attempt = attempts, losses = tonumber(losses), worker = given.worker})
 end
-return {'claimed', fence, tostring(attempts), kind, field(id, 'request'),
-        seconds(NOW - tonumber(started)), field(id, 'retry'), losses, field(id, 'cancel')}
+local request = redis.call('HSTRLEN', job_key(id), 'request') <= given.longest
+  and field(id, 'request') or ''
+local token = token_of(id)
+return {'claimed', fence, tostring(attempts), kind, request,
+        seconds(NOW - (tonumber(started) or NOW)), field(id, 'retry'), losses,
+        field(id, 'cancel'), field(id, 'priority'), field(id, 'key'), field(id, 'signature'),
+        token and redis.call('ZSCORE', P .. 'used', token) and 1 or 0}

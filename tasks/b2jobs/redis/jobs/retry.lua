@@ -1,6 +1,6 @@
 #!lua
 -- Queue a failed or cancelled job again; others are left alone.
--- Arguments: id.
+-- Arguments: id; signature, where it is signed anew.
 -- Answer: the state after the call, empty where there is no such job; `bytes_gone` where what
 --   its producer handed over is not there any more.
 -- Full Redis: refuses it, as it does new jobs.

@@ -25,4 +25,5 @@ for _, state in ipairs({'succeeded', 'cancelled', 'failed'}) do
     looked = looked + #found / 2
   end
 end
+redis.call('ZREMRANGEBYSCORE', P .. 'used', '-inf', seconds(NOW))
 return looked

@@ -87,13 +87,22 @@ local function code_of(failure)
 end
 
 -- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key,
--- expires (seconds from now) and tell (see shared/outbox).
+-- expires (seconds from now), tell (see shared/outbox) and signature (b2jobs/signing.py).
 local function create(id, job)
   redis.call('HSET', job_key(id), 'id', id, 'kind', job.kind, 'priority', job.priority,
              'key', job.key or '', 'request', job.request, 'retry', job.retry,
              'expires', job.expires and seconds(NOW + job.expires) or '',
              'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0)
   if job.tell then redis.call('HSET', job_key(id), 'tell', job.tell) end
+  if job.signature then redis.call('HSET', job_key(id), 'signature', job.signature) end
+end
+
+-- A signature is good for one end of a job: its token is remembered for as long as it is good.
+local function token_of(id) return string.match(field(id, 'signature'), '^(%x+) (%d+) ') end
+
+local function use_up(id)
+  local token, good_until = token_of(id)
+  if token then redis.call('ZADD', P .. 'used', good_until, token) end
 end
 
 -- The owner leaves the job, which is sound: nothing it says later counts.
@@ -216,6 +225,7 @@ local function finish(id, state, outcome, told)
   end
   if outcome.result then redis.call('HSET', job_key(id), 'result', outcome.result) end
   redis.call('EXPIRE', job_key(id), keep)
+  use_up(id)
   redis.call('UNLINK', P .. 'journal:' .. id)
   end_staged(id, state)
   local found = redis.call('HMGET', job_key(id), 'key', 'tell')
@@ -228,7 +238,7 @@ local function finish(id, state, outcome, told)
   tell_followers(id, outcome.meta, keep, 100)
 end
 
--- Queue a job that has ended again, with its budget anew.
+-- Queue a job that has ended again, with its budget anew, and signed anew.
 local function reopen(id)
   redis.call('PERSIST', job_key(id))
   local key = field(id, 'key')
@@ -236,6 +246,7 @@ local function reopen(id)
   redis.call('HDEL', job_key(id), 'failure', 'result', 'ended', 'started', 'cancel', 'progress',
              'wake')
   redis.call('HSET', job_key(id), 'expires', '', 'unheard', 0, 'again', seconds(NOW))
+  if given.signature then redis.call('HSET', job_key(id), 'signature', given.signature) end
   redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
   let_go(id)
   event(id, field(id, 'kind'), 'retried')

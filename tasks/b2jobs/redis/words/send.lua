@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Send a Celery task at once that belongs to a word, unless it was sent for it already.
--- Arguments: word, id (the task's), list (its queue, behind the prefix). Bytes: the message.
+-- Arguments: word, id (of the task, and its number among those of this id), list (its queue, behind the prefix). Bytes: the message.
 -- Answer: 1 where it was sent now.
 -- Full Redis: allows it, since telling frees memory.
 -- include shared/job

@@ -1,0 +1,177 @@
+"""Who works, what waits, which limits hold, what is scheduled: each read by itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast, get_args
+
+from b2jobs.records import WORKER_LIFE_SECONDS, Records
+from b2jobs.redis import unavailable
+from b2jobs.requests import Priority
+from b2jobs.schedules import Schedules
+
+MOST_LOOKED_AT = 1000
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker process, as it describes itself once a second.
+
+    slots, busy: jobs at a time, and now. accounts: requests that it lets in at once, of each.
+    """
+
+    name: str
+    priorities: list[str]
+    host: str = ""
+    pid: int = 0
+    version: str = ""
+    since: datetime | None = None
+    slots: int = 0
+    busy: int = 0
+    memory_bytes: int | None = None
+    accounts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Jobs and parts of batches that wait for one thing.
+
+    code: of the failure behind it. oldest: the job that was submitted first, and when.
+    until: when the first of them is tried again.
+    """
+
+    reason: str
+    code: str
+    count: int
+    oldest: str
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class Cap:
+    """A limit of an account that B2 has told us of: nobody asks it before *seconds* are over."""
+
+    account: str
+    reason: str
+    code: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Upcoming:
+    """A schedule: when it runs next, and how its last run ended."""
+
+    name: str
+    job: str
+    next: str | None
+    last_state: str = ""
+    last_code: str = ""
+
+
+def workers(records: Records) -> list[Worker]:
+    """Worker processes that have shown life in the last 30 s."""
+    names = sorted(records.workers(within_seconds=WORKER_LIFE_SECONDS))
+    if not names:
+        return []
+    with unavailable(records.url):
+        keys = [f"{records.prefix}worker:{name}" for name in names]
+        told = cast("list[str | None]", records.redis.mget(keys))
+    found = []
+    for name, text in zip(names, told, strict=True):
+        own, _, priorities = name.rpartition("|")
+        about = json.loads(text) if text else {}
+        since = about.pop("since", None)
+        found.append(
+            Worker(
+                name=own,
+                priorities=priorities.split(","),
+                since=datetime.fromtimestamp(since, UTC) if since else None,
+                **{key: about[key] for key in _TOLD if key in about},
+            )
+        )
+    return found
+
+
+_TOLD = ("host", "pid", "version", "slots", "busy", "memory_bytes", "accounts")
+
+
+def queued(records: Records) -> tuple[dict[Priority, int], dict[Priority, datetime]]:
+    """How many jobs are queued, and since when the first of them, by priority."""
+    counts: dict[Priority, int] = {}
+    oldest: dict[Priority, datetime] = {}
+    with unavailable(records.url):
+        for priority in get_args(Priority):
+            shelf = f"{records.prefix}queued:{priority}"
+            counts[priority] = int(records.redis.zcard(shelf))
+            first = cast("list[Any]", records.redis.zrange(shelf, 0, 0, withscores=True))
+            if first:
+                oldest[priority] = datetime.fromtimestamp(float(first[0][1]), UTC)
+    return counts, oldest
+
+
+def waiting(records: Records) -> list[Waiting]:
+    """What is waited for, most first, of the first thousand that are due."""
+    names = ("reason", "until", "failure", "created")
+    with unavailable(records.url):
+        shelf = f"{records.prefix}waiting"
+        ids = cast("list[str]", records.redis.zrange(shelf, 0, MOST_LOOKED_AT - 1))
+        pipe = records.redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.hmget(f"{records.prefix}job:{job_id}", *names)
+        found = pipe.execute()
+    groups: dict[tuple[str, str], list[tuple[float, float, str]]] = {}
+    for job_id, (reason, until, failure, created) in zip(ids, found, strict=True):
+        if not reason or (reason == "window" and not failure):
+            continue  # a batch's planner between two looks, or a job whose time has not come
+        code = json.loads(failure)["code"] if failure and reason != "paused" else ""
+        entry = (float(created or 0), float(until or 0), job_id)
+        groups.setdefault((reason, code), []).append(entry)
+    shown = []
+    for (reason, code), entries in groups.items():
+        created, _, oldest = min(entries)
+        due = min((due for _, due, _ in entries if due), default=0.0)
+        shown.append(Waiting(reason, code, len(entries), oldest, _moment(created), _moment(due)))
+    return sorted(shown, key=lambda each: -each.count)
+
+
+def schedules(records: Records) -> list[Upcoming]:
+    """Every schedule, the one that runs next first."""
+    found = []
+    for listed in Schedules(records).listed():
+        data = listed.as_json()
+        last = (data["runs"] or [{}])[0]
+        failure = last.get("failure") or {}
+        found.append(
+            Upcoming(
+                listed.schedule.name,
+                listed.schedule.job,
+                data["next"],
+                last.get("state", ""),
+                failure.get("code", ""),
+            )
+        )
+    return sorted(found, key=lambda each: each.next or "9")
+
+
+def caps(records: Records, accounts: list[str]) -> list[Cap]:
+    """The limits that hold for *accounts* now."""
+    found = []
+    with unavailable(records.url):
+        pipe = records.redis.pipeline(transaction=False)
+        for account in accounts:
+            key = f"{records.prefix}governor:{account}:pause"
+            pipe.get(key)
+            pipe.pttl(key)
+        answers = pipe.execute()
+    for account, told, left in zip(accounts, answers[::2], answers[1::2], strict=True):
+        if told and left > 0:
+            known = json.loads(told)
+            found.append(Cap(account, known["reason"], known["code"], left / 1000))
+    return found
+
+
+def _moment(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

@@ -1,0 +1,145 @@
+"""What a person must see to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from redis.exceptions import NoPermissionError
+
+from b2jobs.errors import QueueUnavailable
+from b2jobs.fleet import MOST_LOOKED_AT, Upcoming, Waiting, Worker
+from b2jobs.records import Records
+from b2jobs.redis import unavailable
+from b2jobs.requests import Priority
+
+_MOST_CODES = 20
+_MEMORY_SHARE_THAT_WARNS = 0.9
+_FRESH_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something a person must see to: what, and what to do about it."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+def troubles(
+    records: Records,
+    workers: list[Worker],
+    queued: dict[Priority, int],
+    waiting: list[Waiting],
+    words: dict[str, int],
+    schedules: list[Upcoming],
+) -> list[Trouble]:
+    """All that needs a person now.
+
+    Raises:
+        QueueUnavailable
+    """
+    return [
+        *_unserved(workers, queued),
+        *_stuck(waiting),
+        *_failed(records),
+        *_unwell(records, workers, words, schedules),
+    ]
+
+
+def _unserved(workers: list[Worker], queued: dict[Priority, int]) -> Iterator[Trouble]:
+    served = {priority for worker in workers for priority in worker.priorities}
+    if not workers:
+        yield Trouble(
+            "no_worker",
+            "Nobody is working: no worker has shown life in the last 30 s.",
+            "Start one with `b2jobs worker`, or look into its log.",
+        )
+        return
+    for priority, count in queued.items():
+        if count and priority not in served:
+            yield Trouble(
+                "priority_unserved",
+                f"Jobs of priority {priority} wait ({count:,}), and no worker serves it.",
+                "Start a worker whose `queues` name it.",
+            )
+
+
+_STUCK = {
+    "credentials": "Correct the workers' secrets file; they go on by themselves.",
+    "cap": "Raise the cap on B2's page Caps & Alerts, or wait until it is reset (00:00 GMT).",
+}
+
+
+def _stuck(waiting: list[Waiting]) -> Iterator[Trouble]:
+    for each in waiting:
+        if each.reason in _STUCK:
+            yield Trouble(
+                each.code or each.reason,
+                f"{each.count:,} wait for {each.reason}, the oldest is {each.oldest}.",
+                _STUCK[each.reason],
+            )
+
+
+def _failed(records: Records) -> Iterator[Trouble]:
+    """What failed in the last day for a reason that its caller cannot mend."""
+    now = datetime.now(UTC)
+    codes: Counter[tuple[str, str]] = Counter()
+    latest: dict[tuple[str, str], str] = {}
+    for record in records.listed("failed", limit=MOST_LOOKED_AT):
+        if record.ended is None or (now - record.ended).total_seconds() > _FRESH_SECONDS:
+            break
+        if record.failure is not None and record.failure.act in ("operator", "us"):
+            what = (record.failure.code, record.failure.hint)
+            codes[what] += 1
+            latest.setdefault(what, record.id)
+    for (code, hint), count in codes.most_common(_MOST_CODES):
+        job = latest[code, hint]
+        jobs = "job has" if count == 1 else "jobs have"
+        yield Trouble(
+            code,
+            f"{count:,} {jobs} failed with {code} since yesterday; the latest is {job}.",
+            hint or f"Look at it with `b2jobs job show {job}`.",
+        )
+
+
+def _unwell(
+    records: Records, workers: list[Worker], words: dict[str, int], schedules: list[Upcoming]
+) -> Iterator[Trouble]:
+    versions = sorted({worker.version for worker in workers if worker.version})
+    if len(versions) > 1:
+        yield Trouble(
+            "versions_differ",
+            f"Workers run different versions: {', '.join(versions)}.",
+            "Restart those that were left out of the update.",
+        )
+    if words.get("failed"):
+        yield Trouble(
+            "words_undelivered",
+            f"{words['failed']:,} words about ended jobs could not be delivered.",
+            "See `b2jobs words list --standing failed`; `b2jobs words resend` sends them again.",
+        )
+    for schedule in schedules:
+        if schedule.last_state == "failed":
+            yield Trouble(
+                "schedule_failed",
+                f"The last run of the schedule {schedule.name} failed with {schedule.last_code}.",
+                f"Run it again with `b2jobs schedule run {schedule.name}`.",
+            )
+    try:
+        with unavailable(records.url):
+            memory = records.redis.info("memory")
+    except QueueUnavailable as error:
+        if not isinstance(error.__cause__, NoPermissionError):
+            raise
+        return  # then Redis keeps it to itself
+    most, used = int(memory.get("maxmemory") or 0), int(memory.get("used_memory") or 0)
+    if most and used > _MEMORY_SHARE_THAT_WARNS * most:
+        yield Trouble(
+            "redis_full",
+            f"Redis has used {used / most:.0%} of its memory; full, it takes no new jobs.",
+            "Give it more (`maxmemory`), or keep results for a shorter time.",
+        )

@@ -1,0 +1,82 @@
+"""What an operator sees: who works, what waits and why, what moves, what failed, what it cost."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from b2jobs.cli.main import cli
+from b2jobs.status import look
+from support.fake import Fake
+from support.installation import Installation
+from support.waiting import eventually
+
+
+def run(installation: Installation, *words: str) -> Result:
+    where = ("--redis-url", installation.redis_url, "--key-prefix", installation.key_prefix)
+    return CliRunner().invoke(cli, [*words, *where], catch_exceptions=False)
+
+
+def test_nobody_works(fake: Fake) -> None:
+    fake.submit()
+    shown = run(fake.installation, "status")
+    assert shown.exit_code == 1
+    assert "Nobody is working" in shown.output
+    assert "NO WORKER serves this priority (normal)" in shown.output
+
+
+def test_one_screen_says_what_goes_on(fake: Fake) -> None:
+    installation = fake.installation
+    installation.start_celery(slots=2, queues="high,normal")
+    done = [fake.submit() for _ in range(3)]
+    for job in done:
+        job.wait(120)
+    held = fake.submit(hold=1)
+    waiting = fake.submit(fail="service_busy", wait=600)
+    broken = fake.submit(end="no_such_file")
+    fake.submit(priority="low")
+    fake.running(held)
+    eventually(lambda: waiting.state() == "waiting" and broken.state() == "failed")
+    records = installation.client.records
+    eventually(lambda: look(records).workers[0].busy == 1)
+
+    found = look(records)
+    [worker] = found.workers
+    assert (worker.slots, worker.priorities) == (2, ["high", "normal"])
+    assert worker.version
+    assert worker.since is not None
+    assert 10_000_000 < (worker.memory_bytes or 0) < 2_000_000_000
+    assert [record.id for record in found.running] == [held.id]
+    [waits] = found.waiting
+    assert (waits.reason, waits.code, waits.oldest) == ("backoff", "service_busy", waiting.id)
+    assert waits.until is not None
+    assert found.queued == {"high": 0, "normal": 0, "low": 1}
+    today = {(each.state, each.code): each.count for each in found.today.jobs()}
+    assert today == {("succeeded", ""): 3, ("failed", "no_such_file"): 1}
+    assert [trouble.code for trouble in found.troubles] == ["priority_unserved"]
+
+    shown = run(installation, "status")
+    assert shown.exit_code == 1
+    for word in (
+        "Jobs of priority low wait (1), and no worker serves it",
+        "failed for now, tried again soon",
+        "service_busy",
+        "no_such_file",
+        "1 of 2",
+        "b2://some-bucket/x",
+    ):
+        assert word in shown.output
+    data: dict[str, Any] = json.loads(run(installation, "status", "--json").output)
+    assert data["states"]["succeeded"] == 3
+    assert data["workers"][0]["busy"] == 1
+    assert data["today"]["jobs"][0]["count"] == 3
+    fake.let_go(held)
+
+
+def test_all_is_well(fake: Fake) -> None:
+    fake.installation.start_celery()
+    fake.submit().wait(120)
+    shown = run(fake.installation, "status")
+    assert (shown.exit_code, "All is well" in shown.output) == (0, True), shown.output
