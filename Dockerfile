@@ -16,6 +16,7 @@ COPY pyproject.toml README.md LICENSE /src/
 COPY tasks /src/tasks
 COPY worker /src/worker
 COPY emulator /src/emulator
+COPY console /src/console
 RUN /opt/b2jobs/bin/pip install --no-cache-dir --no-deps /src
 
 FROM ${BASE}

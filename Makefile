@@ -7,6 +7,7 @@
 #   make test-lowest     unit and contract tests with the lowest versions that pyproject.toml allows
 #   make demo FILE=path  a job from end to end; without FILE a sample
 #   make bench           speed, next to other tools
+#   make peers SUITES=DIR  the b2 tool's and b2sdk's own tests, cloned into DIR, on the local B2
 #   make docs            write the README's table of settings anew
 #   make lock            resolve the dependencies anew
 #
@@ -27,7 +28,8 @@ export PYTHONDONTWRITEBYTECODE :=
 DEPTRY = $(BIN)/deptry --no-ansi --optional-dependencies-dev-groups
 
 
-.PHONY: setup check test installs test-lowest demo bench docs lock clean
+SUITES ?=
+.PHONY: setup check test installs test-lowest peers demo bench docs lock clean
 
 setup: $(VENV)/ready
 
@@ -44,10 +46,11 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/deptry --no-ansi tasks worker emulator
-	$(DEPTRY) worker,stores,emulator,tls,local tasks
-	$(DEPTRY) emulator,tls,local --ignore DEP002 worker
-	$(DEPTRY) worker,stores,local --ignore DEP002 emulator
+	$(BIN)/deptry --no-ansi tasks worker emulator console
+	$(DEPTRY) worker,stores,emulator,console,tls,local tasks
+	$(DEPTRY) emulator,console,tls,local --ignore DEP002 worker
+	$(DEPTRY) worker,stores,console,local --ignore DEP002 emulator
+	$(DEPTRY) worker,stores,emulator,tls,local --ignore DEP002 console
 
 test: setup
 	$(BIN)/pytest --numprocesses 4 --dist loadfile $(ARGS)
@@ -70,6 +73,16 @@ test-lowest: setup
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/venv --no-deps --no-build-isolation --editable .
 	$(LOWEST)/venv/bin/pytest --numprocesses 4 --dist loadfile tests/unit tests/contract $(ARGS)
 
+# Whoever wrote these tests has never seen our code. What they need is installed beside .venv.
+PEERS := build/peers
+peers: setup
+	@test -n "$(SUITES)" || { echo "make peers SUITES=DIR: clones of github.com/Backblaze/B2_Command_Line_Tool and /b2-sdk-python in DIR" >&2; exit 2; }
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(PEERS)
+	$(BIN)/uv pip install --quiet --python $(PEERS) --constraint requirements-dev.txt b2 b2sdk \
+		--group $(SUITES)/B2_Command_Line_Tool/pyproject.toml:test \
+		--group $(SUITES)/b2-sdk-python/pyproject.toml:test
+	$(BIN)/python -m tests.contract.emulator_suite.peers $(SUITES) $(PEERS)/bin/python $(ARGS)
+
 demo: setup
 	$(BIN)/b2jobs demo $(if $(FILE),"$(FILE)")
 
@@ -80,7 +93,7 @@ docs: setup
 	PYTHONPATH=tests $(BIN)/python -m support.settings_table
 
 lock: setup
-	$(COMPILE) --upgrade --extra worker --extra emulator --extra stores --output-file requirements.txt
+	$(COMPILE) --upgrade --extra worker --extra emulator --extra stores --extra console --output-file requirements.txt
 	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements-dev.txt
 
 clean:

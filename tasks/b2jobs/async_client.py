@@ -68,10 +68,10 @@ class AsyncClient:
         self.threads = Threads(self.client.timeout_seconds)
 
     async def submit(self, job: Job) -> AsyncHandle[Any]:
-        return AsyncHandle(self, await self.threads.run(self.client.submit, job))
+        return AsyncHandle(self.threads, await self.threads.run(self.client.submit, job))
 
     def job(self, job_id: str) -> AsyncHandle[Any]:
-        return AsyncHandle(self, self.client.job(job_id))
+        return AsyncHandle(self.threads, self.client.job(job_id))
 
     async def jobs(
         self, *, state: State | None = None, kind: str | None = None, limit: int = 100
@@ -97,7 +97,7 @@ class AsyncClient:
     async def ask(self, kind: str, **arguments: Any) -> AsyncHandle[Any]:
         if kind == "upload" and is_handed(arguments.get("source")):
             return await self._hand_over(**arguments)
-        return AsyncHandle(self, await self.threads.run(self.client.ask, kind, **arguments))
+        return AsyncHandle(self.threads, await self.threads.run(self.client.ask, kind, **arguments))
 
     async def _hand_over(self, source: Any, **arguments: Any) -> AsyncHandle[Any]:
         run = self.threads.run
@@ -159,25 +159,29 @@ class AsyncClient:
         self, source: str, destination: str, **options: Unpack[SyncOptions]
     ) -> AsyncBatchHandle[SyncResult]:
         run = self.threads.run
-        return AsyncBatchHandle(self, await run(self.client.sync, source, destination, **options))
+        return AsyncBatchHandle(
+            self.threads, await run(self.client.sync, source, destination, **options)
+        )
 
     async def batch(
         self, source: str, destination: str | None = None, **options: Unpack[BatchOptions]
     ) -> AsyncBatchHandle:
         run = self.threads.run
-        return AsyncBatchHandle(self, await run(self.client.batch, source, destination, **options))
+        return AsyncBatchHandle(
+            self.threads, await run(self.client.batch, source, destination, **options)
+        )
 
     async def batch_items(
         self, items: Iterable[Mapping[str, Any]], **options: Unpack[StreamOptions]
     ) -> AsyncBatchHandle:
         run = self.threads.run_long
-        return AsyncBatchHandle(self, await run(self.client.batch_items, items, **options))
+        return AsyncBatchHandle(self.threads, await run(self.client.batch_items, items, **options))
 
     async def batch_rows(
         self, rows: Iterable[Planned], **options: Unpack[StreamOptions]
     ) -> AsyncBatchHandle:
         run = self.threads.run_long
-        return AsyncBatchHandle(self, await run(self.client.batch_rows, rows, **options))
+        return AsyncBatchHandle(self.threads, await run(self.client.batch_rows, rows, **options))
 
     async def verify(
         self,
@@ -187,7 +191,9 @@ class AsyncClient:
         **options: Unpack[AccountOptions],
     ) -> AsyncHandle[VerifyResult]:
         run = self.threads.run_long
-        return AsyncHandle(self, await run(self.client.verify, report, prefix=prefix, **options))
+        return AsyncHandle(
+            self.threads, await run(self.client.verify, report, prefix=prefix, **options)
+        )
 
     def batch_job(self, batch_id: str) -> AsyncBatchHandle:
-        return AsyncBatchHandle(self, self.client.batch_job(batch_id))
+        return AsyncBatchHandle(self.threads, self.client.batch_job(batch_id))

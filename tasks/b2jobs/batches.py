@@ -6,21 +6,19 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from typing_extensions import TypeVar
 
 from b2jobs.errors import JobNotFound
 from b2jobs.feed import taken
-from b2jobs.handle import AsyncHandle, Handle
+from b2jobs.handle import AsyncHandle, Handle, ask
 from b2jobs.ledger import DONE, UNDONE, Digest, lines_of, report_line, report_text
 from b2jobs.records import Record, Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
 from b2jobs.results import BatchResult
-
-if TYPE_CHECKING:
-    from b2jobs.async_client import AsyncClient
+from b2jobs.threads import Threads
 
 B = TypeVar("B", bound=BatchResult, default=BatchResult)
 
@@ -79,7 +77,7 @@ class BatchHandle(Handle[B]):
 
     def status(self) -> BatchStatus:
         """Counters, progress and the reason of any waiting."""
-        return status(self._client.records, self.id)
+        return status(self.records, self.id)
 
     def pause(self) -> State:
         """Stop beginning items; those under way end, or stop within seconds where they can
@@ -94,7 +92,7 @@ class BatchHandle(Handle[B]):
         """Run a batch that has ended again: what failed (with one of *codes*, where given) or
         was cancelled and, unless *only_failed*, what was not planned yet."""
         asked = {"codes": list(codes), "only_failed": only_failed}
-        signature = self._client.records.signed_anew(self.id) or None
+        signature = self.records.signed_anew(self.id) or None
         return self._run("batches/retry", again=json.dumps(asked), signature=signature)
 
     def lines(self) -> Iterator[dict[str, Any]]:
@@ -105,7 +103,7 @@ class BatchHandle(Handle[B]):
         for packed in self._spilled():
             for line in lines_of(packed):
                 yield report_line(line)
-        yield from lines(self._client.records, self.id)
+        yield from lines(self.records, self.id)
 
     def report(self) -> Iterator[str]:
         """The report as JSON lines: one an item, the summary with the digest as the last."""
@@ -128,18 +126,18 @@ class BatchHandle(Handle[B]):
         yield report_text({"summary": summary})
 
     def _spilled(self) -> Iterator[bytes]:
-        records = self._client.records
+        records = self.records
         with unavailable(records.url):
             key = f"{records.prefix}batch:{self.id}"
             found = cast("dict[str, str]", records.redis.hgetall(key))
         if not any(name.startswith("spill:") and entry for name, entry in found.items()):
             return
         account = self.record().request.get("account", "default")
-        job = self._client.ask("ledger", batch=self.id, account=account)
-        yield from taken(records, job)
+        job = ask(records, "ledger", batch=self.id, account=account)
+        yield from taken(records, Handle(records, job))
 
     def _run(self, script: str, **arguments: str | None) -> State:
-        state = self._client.records.door.call(script, id=self.id, **arguments)
+        state = self.records.door.call(script, id=self.id, **arguments)
         if not state:
             raise JobNotFound(f"There is no batch {self.id!r}.")
         return cast("State", state)
@@ -148,30 +146,30 @@ class BatchHandle(Handle[B]):
 class AsyncBatchHandle(AsyncHandle[B]):
     """The awaitable twin of `BatchHandle`; `lines` and `report` are for `async for`."""
 
-    def __init__(self, client: AsyncClient, handle: BatchHandle[B]) -> None:
-        super().__init__(client, handle)
+    def __init__(self, threads: Threads, handle: BatchHandle[B]) -> None:
+        super().__init__(threads, handle)
         self._batch = handle
 
     async def status(self) -> BatchStatus:
-        return await self._client.threads.run(self._batch.status)
+        return await self._threads.run(self._batch.status)
 
     async def pause(self) -> State:
-        return await self._client.threads.run(self._batch.pause)
+        return await self._threads.run(self._batch.pause)
 
     async def resume(self) -> State:
-        return await self._client.threads.run(self._batch.resume)
+        return await self._threads.run(self._batch.resume)
 
     async def retry(self, *, only_failed: bool = False, codes: Iterable[str] = ()) -> State:
-        run = self._client.threads.run
+        run = self._threads.run
         return await run(self._batch.retry, only_failed=only_failed, codes=codes)
 
     async def lines(self) -> AsyncIterator[dict[str, Any]]:
-        async for some in self._client.threads.pages(self._batch.lines):
+        async for some in self._threads.pages(self._batch.lines):
             for line in some:
                 yield line
 
     async def report(self) -> AsyncIterator[str]:
-        async for some in self._client.threads.pages(self._batch.report):
+        async for some in self._threads.pages(self._batch.report):
             for line in some:
                 yield line
 

@@ -15,7 +15,6 @@ from typing import Any, Unpack, get_args
 from b2jobs import manifest
 from b2jobs.batches import BatchHandle
 from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE, call_seconds
-from b2jobs.ends import Ends
 from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobFailed
 from b2jobs.event_stream import FIRST, Event, EventReader, read_events
 from b2jobs.feed import RowsBroke, feed
@@ -89,11 +88,6 @@ class Client:
         keys = ring(self.keys_file, scope=self.key_prefix)
         return Records(self.redis_url, self.key_prefix, self.timeout_seconds, keys)
 
-    @cached_property
-    def ends(self) -> Ends | None:
-        """What tells the waits of this client that their jobs have ended."""
-        return Ends(self.redis_url, self.key_prefix, self.timeout_seconds)
-
     def submit(self, job: Job) -> Handle:
         """Queue *job* and return at once with a handle to it.
 
@@ -108,7 +102,7 @@ class Client:
 
     def job(self, job_id: str) -> Handle[Any]:
         """The handle of a job submitted earlier, perhaps by another process."""
-        return Handle(self, job_id)
+        return Handle(self.records, job_id)
 
     def jobs(
         self, *, state: State | None = None, kind: str | None = None, limit: int = 100
@@ -353,7 +347,7 @@ class Client:
 
     def batch_job(self, batch_id: str) -> BatchHandle:
         """The handle of a batch submitted earlier."""
-        return BatchHandle(self, batch_id)
+        return BatchHandle(self.records, batch_id)
 
 
 def _created(record: Record) -> datetime:

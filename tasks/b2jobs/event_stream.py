@@ -211,3 +211,24 @@ def _place(identity: str) -> tuple[int, int]:
 
 def _moment(identity: str) -> datetime:
     return datetime.fromtimestamp(_place(identity)[0] / 1000, UTC)
+
+
+def history(
+    records: Records, job: str, begin: datetime, end: datetime, *, most: int = 2000
+) -> tuple[list[Event], bool]:
+    """What is kept of one job between two moments, and whether all between them was looked at.
+
+    The first *most* and the last *most* events of that time are, whosever they are.
+
+    Raises:
+        QueueUnavailable
+    """
+    low, high = (int(moment.timestamp() * 1000) for moment in (begin, end))
+    with unavailable(records.url):
+        pipe = records.redis.pipeline(transaction=False)
+        pipe.xrange(f"{records.prefix}events", low, high + 1, count=most)
+        pipe.xrevrange(f"{records.prefix}events", high + 1, low, count=most)
+        first, last = pipe.execute()
+    found = {entry[0]: _event(entry) for entry in [*first, *last] if entry[1].get("job") == job}
+    is_all = len(first) < most or _place(first[-1][0]) >= _place(last[-1][0])
+    return sorted(found.values(), key=lambda event: _place(event.id)), is_all

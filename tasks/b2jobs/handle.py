@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import Any, Generic, cast
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from typing_extensions import TypeVar
@@ -19,13 +20,10 @@ from b2jobs.errors import (
     QueueUnavailable,
     WaitTimeout,
 )
-from b2jobs.records import Record
-from b2jobs.requests import RESULTS, State
+from b2jobs.records import Record, Records
+from b2jobs.requests import RESULTS, State, build
 from b2jobs.results import Result, TransferResult
-
-if TYPE_CHECKING:
-    from b2jobs.async_client import AsyncClient
-    from b2jobs.client import Client
+from b2jobs.threads import Threads
 
 _FIRST_LOOK_SECONDS = 0.02
 _LAST_LOOK_SECONDS = 0.5
@@ -41,8 +39,8 @@ class Handle(Generic[R]):
     Every method may raise `QueueUnavailable` and `JobNotFound`.
     """
 
-    def __init__(self, client: Client, job_id: str) -> None:
-        self._client = client
+    def __init__(self, records: Records, job_id: str) -> None:
+        self.records = records
         self.id = job_id
 
     def __repr__(self) -> str:
@@ -50,7 +48,7 @@ class Handle(Generic[R]):
 
     def record(self) -> Record:
         """All that is known of the job now."""
-        return self._client.records.get(self.id)
+        return self.records.get(self.id)
 
     def state(self) -> State:
         """`queued`, `running`, `waiting`, `succeeded`, `failed` or `cancelled`."""
@@ -58,7 +56,7 @@ class Handle(Generic[R]):
 
     def reason(self) -> str:
         """Why the job is not running, in one word; empty while it runs."""
-        return self._client.records.waiting_for(self.record())
+        return self.records.waiting_for(self.record())
 
     def progress(self) -> dict[str, Any]:
         """`phase`, `done` and `total` bytes, `rate` in bytes per second; empty before it starts."""
@@ -75,7 +73,7 @@ class Handle(Generic[R]):
             JobCancelled: somebody cancelled it.
             WaitTimeout: it has not ended yet. It goes on.
         """
-        with Wait(self._client.ends, self.id) as wait:
+        with Wait(self.records.ends, self.id) as wait:
             record = until(self.ended, timeout, f"The job {self.id}", wait)
         return cast("R", outcome(record))
 
@@ -87,7 +85,7 @@ class Handle(Generic[R]):
         """
         record = self.record()
         if record.result is not None:
-            self._client.records.ring.check_result(record.result)
+            self.records.ring.check_result(record.result)
         return record if record.has_ended else None
 
     def cancel(self) -> State:
@@ -97,12 +95,16 @@ class Handle(Generic[R]):
         removes what it has begun; until then the state is `running`. One that has ended
         stays as it is.
         """
-        return self._client.records.cancel(self.id)
+        return self.records.cancel(self.id)
 
     def retry(self) -> State:
         """Queue a failed or cancelled job again, with its budget anew; returns its state after
-        the call. Others stay as they are."""
-        return self._client.records.retry(self.id)
+        the call. Others stay as they are.
+
+        Raises:
+            InvalidJob: `staged_gone`: the bytes that came with it went when it ended.
+        """
+        return self.records.retry(self.id)
 
     def share(self, seconds: int = 3600) -> str:
         """A URL that opens this job's file in B2 for *seconds*, 604,800 at most.
@@ -115,14 +117,16 @@ class Handle(Generic[R]):
             JobFailed, JobCancelled
         """
         source, account = shareable(self.wait(), self.record())
-        return self._client.share(source, seconds, account=account).wait().url
+        asked = ask(self.records, "share", source=source, seconds=seconds, account=account)
+        made: Any = type(self)(self.records, asked).wait()
+        return str(made.url)
 
 
 class AsyncHandle(Generic[R]):
     """The awaitable twin of `Handle`: the same methods, and no thread is held while waiting."""
 
-    def __init__(self, client: AsyncClient, handle: Handle[R]) -> None:
-        self._client = client
+    def __init__(self, threads: Threads, handle: Handle[R]) -> None:
+        self._threads = threads
         self._handle = handle
         self.id = handle.id
 
@@ -130,21 +134,21 @@ class AsyncHandle(Generic[R]):
         return f"<awaitable b2jobs job {self.id}>"
 
     async def record(self) -> Record:
-        return await self._client.threads.run(self._handle.record)
+        return await self._threads.run(self._handle.record)
 
     async def state(self) -> State:
-        return await self._client.threads.run(self._handle.state)
+        return await self._threads.run(self._handle.state)
 
     async def reason(self) -> str:
-        return await self._client.threads.run(self._handle.reason)
+        return await self._threads.run(self._handle.reason)
 
     async def progress(self) -> dict[str, Any]:
-        return await self._client.threads.run(self._handle.progress)
+        return await self._threads.run(self._handle.progress)
 
     async def wait(self, timeout: float | None = None) -> R:
         looking = _Looking(timeout, f"The job {self.id}")
-        run = self._client.threads.run_within
-        with AsyncWait(self._client.client.ends, self.id) as wait:
+        run = self._threads.run_within
+        with AsyncWait(self._handle.records.ends, self.id) as wait:
             for pause in looks(timeout, wait):
                 with looking:
                     record = await run(looking.left(), self._handle.ended)
@@ -154,17 +158,27 @@ class AsyncHandle(Generic[R]):
         raise looking.over()
 
     async def ended(self) -> Record | None:
-        return await self._client.threads.run(self._handle.ended)
+        return await self._threads.run(self._handle.ended)
 
     async def cancel(self) -> State:
-        return await self._client.threads.run(self._handle.cancel)
+        return await self._threads.run(self._handle.cancel)
 
     async def retry(self) -> State:
-        return await self._client.threads.run(self._handle.retry)
+        return await self._threads.run(self._handle.retry)
 
     async def share(self, seconds: int = 3600) -> str:
         source, account = shareable(await self.wait(), await self.record())
-        return (await (await self._client.share(source, seconds, account=account)).wait()).url
+        known = self._handle.records
+        asked = await self._threads.run(
+            ask, known, "share", source=source, seconds=seconds, account=account
+        )
+        job: AsyncHandle = AsyncHandle(self._threads, type(self._handle)(known, asked))
+        return str((await job.wait()).url)
+
+
+def ask(records: Records, kind: str, **arguments: Any) -> str:
+    """Submit a job of *kind*; its id."""
+    return records.submit(str(uuid.uuid4()), build(kind, arguments))
 
 
 def outcome(record: Record) -> Result:

@@ -11,12 +11,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, cast, get_args
 
 from redis import Redis
 
 from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
+from b2jobs.ends import Ends
 from b2jobs.errors import Failure, InvalidJob, JobNotFound
 from b2jobs.locations import InlineData, StagedBytes
 from b2jobs.redis import Door, unavailable
@@ -100,6 +102,11 @@ class Records:
         self.redis: Redis = connect(url, timeout_seconds)
         self.door = Door(self.redis, url, key_prefix)
         self.pieces = Pieces(self.redis, self.door, self.prefix, url)
+
+    @cached_property
+    def ends(self) -> Ends | None:
+        """What tells all waits for these jobs in this process that they have ended."""
+        return Ends(self.url, self.root, self.timeout_seconds)
 
     def submit(
         self,
@@ -220,7 +227,7 @@ class Records:
             values = cast("dict[str, str]", self.redis.hgetall(f"{self.prefix}job:{job_id}"))
         if "state" not in values:
             raise JobNotFound(f"There is no job {job_id!r}.")
-        return _record(values)
+        return record_of(values)
 
     def cancel(self, job_id: str) -> State:
         """Keep a job that has not started from ever starting; ask a running one to stop.
@@ -285,7 +292,7 @@ class Records:
                     for job_id in ids:
                         pipe.hgetall(f"{self.prefix}job:{job_id}")
                     found = pipe.execute()
-                yield from (_record(values) for values in found if "state" in values)
+                yield from (record_of(values) for values in found if "state" in values)
                 first += len(ids)
                 left -= len(ids)
                 if len(ids) < page:
@@ -338,7 +345,7 @@ class Records:
             )
 
 
-def _record(values: dict[str, str]) -> Record:
+def record_of(values: dict[str, str]) -> Record:
     return Record(
         id=values["id"],
         kind=values["kind"],

@@ -26,7 +26,6 @@ from b2jobs import locations
 from b2jobs.async_client import AsyncClient
 from b2jobs.batches import BatchHandle
 from b2jobs.client import Client
-from b2jobs.ends import Ends
 from b2jobs.errors import Act, Failure, QueueUnavailable
 from b2jobs.feed import RowsBroke
 from b2jobs.handle import Handle
@@ -135,7 +134,21 @@ class RecordedJob:
                 celery.tasks[to.task].apply(to.args, {**to.kwargs, **given}, throw=True)
             else:
                 assert post is not None, f"{to.url} is a webhook: give a function for it"
-                post(to.url, about)
+                ended = record.ended.isoformat() if record.ended else None
+                post(to.url, {"type": f"job.{record.state}", "timestamp": ended, "data": about})
+
+
+class _WithinReach:
+    """The records as a client and its handles reach them, unless the test says that it is away."""
+
+    def __init__(self, memory: MemoryRecords) -> None:
+        self.memory = memory
+        self.is_away = False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.is_away:
+            raise QueueUnavailable("Redis is away, as the test says.")
+        return getattr(self.memory, name)
 
 
 class RecordingClient(Client):
@@ -143,28 +156,21 @@ class RecordingClient(Client):
 
     def __init__(self) -> None:
         super().__init__("redis://recorded.invalid:6379/0", key_prefix="")
-        self._is_away = False
+        self._within_reach = _WithinReach(self.memory)
 
     @property
     def records(self) -> Records:
         """The records, in memory."""
-        if self._is_away:
-            raise QueueUnavailable("Redis is away, as the test says.")
-        return cast("Records", self.memory)
+        return cast("Records", self._within_reach)
 
     @contextmanager
     def unavailable(self) -> Iterator[None]:
         """Let whatever asks Redis raise `QueueUnavailable` meanwhile."""
-        self._is_away = True
+        self._within_reach.is_away = True
         try:
             yield
         finally:
-            self._is_away = False
-
-    @cached_property
-    def ends(self) -> Ends | None:
-        """None: waits look by themselves."""
-        return None
+            self._within_reach.is_away = False
 
     @cached_property
     def memory(self) -> MemoryRecords:
@@ -190,10 +196,10 @@ class RecordingClient(Client):
         self.memory.answers[kind] = plausible_result if answer is None else answer
 
     def job(self, job_id: str) -> Handle[Any]:
-        return RecordedHandle(self, job_id)
+        return RecordedHandle(self.records, job_id)
 
     def batch_job(self, batch_id: str) -> BatchHandle[Any]:
-        return RecordedBatchHandle(self, batch_id)
+        return RecordedBatchHandle(self.records, batch_id)
 
     def _feed_rows(self, job_id: str, rows: Iterable[Any]) -> None:
         """Keep *rows*."""

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import threading
+import tracemalloc
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -169,6 +170,31 @@ def test_a_redis_that_dies_in_between_has_no_job_and_forgets_the_pieces(
         installation.redis.zadd(f"{client.records.prefix}staging", {name: 1})
     client.upload(b"x", TO).cancel()
     assert staged(installation) == set()
+
+
+def test_a_producers_memory_is_a_few_pieces(installation: Installation) -> None:
+    class Zeros:
+        left = 30
+
+        def read(self, size: int) -> bytes:
+            self.left -= 1
+            return bytes(size) if self.left >= 0 else b""
+
+    async def zeros() -> AsyncIterator[bytes]:
+        for _ in range(300):
+            yield bytes(100_000)
+
+    client = b2jobs.AsyncClient(client=installation.client)
+
+    async def upload() -> None:
+        await client.upload(zeros(), TO)
+
+    for act in (lambda: installation.client.upload(Zeros(), TO), lambda: asyncio.run(upload())):
+        tracemalloc.start()
+        act()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 8 * PIECE_BYTES
 
 
 def test_a_key_that_exists_keeps_the_first_bytes_only(installation: Installation) -> None:

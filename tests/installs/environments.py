@@ -15,9 +15,10 @@ PACKAGES = {
     "": ["b2jobs"],
     "worker": ["b2jobs", "b2jobs_worker"],
     "emulator": ["b2jobs", "b2emulator"],
+    "console": ["b2jobs", "b2jobs_console"],
     "tls": ["b2jobs", "b2emulator"],
     "worker,stores": ["b2jobs", "b2jobs_worker"],
-    "local": ["b2jobs", "b2jobs_worker", "b2emulator"],
+    "local": ["b2jobs", "b2jobs_worker", "b2emulator", "b2jobs_console"],
 }
 _IMPORT_ALL = """
 import importlib, pkgutil, sys

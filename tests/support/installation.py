@@ -150,7 +150,7 @@ class Installation:
             "celery-task-meta-",
             "_kombu.binding",
         )
-        named = {f"b2jobs:{name}" for name in ("succeeded", "failed", "cancelled")}
+        named = {f"b2jobs:{name}" for name in ("succeeded", "failed", "cancelled", "batches")}
         living = {f"b2jobs:{name}" for name in ("workers", "keeper", "retention", "events", "used")}
         return {
             key for key in self.keys() if not key.startswith(meant) and key not in named | living

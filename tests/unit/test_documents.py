@@ -39,8 +39,8 @@ def test_the_readme_lists_every_setting() -> None:
 @pytest.mark.parametrize(
     ("lock", "extras", "groups"),
     [
-        ("requirements.txt", ["worker", "emulator", "stores"], []),
-        ("requirements-dev.txt", ["worker", "emulator", "stores", "local"], ["dev"]),
+        ("requirements.txt", ["worker", "emulator", "stores", "console"], []),
+        ("requirements-dev.txt", ["worker", "emulator", "stores", "console", "local"], ["dev"]),
     ],
 )
 def test_the_lock_serves_what_the_project_asks_for(
@@ -83,7 +83,7 @@ def pins(lock: str) -> dict[str, Version]:
 
 def codes() -> Iterator[str]:
     """Every error code that the sources give to an error."""
-    for package in ("tasks/b2jobs", "worker/b2jobs_worker"):
+    for package in ("tasks/b2jobs", "worker/b2jobs_worker", "console/b2jobs_console"):
         for path in (HOME / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 for value in given(node):

@@ -25,6 +25,18 @@ GOOD = {"source": "data://.my/a.png", "destination": "b2://some-bucket/a.png"}
         ("upload", {**GOOD, "typo": 1}, "invalid_request", "typo"),
         ("upload", {**GOOD, "source": "b2://some-bucket/x"}, "invalid_location", "source"),
         ("upload", {**GOOD, "source": 7}, "invalid_request", "source"),
+        *(
+            (
+                "upload",
+                {"source": source, "destination": "b2://some-bucket/in/"},
+                "invalid_location",
+                "",
+            )
+            for source in (
+                *("https://host/a/..", "https://host/%2e%2E", "https://host/.?x=1", "s3://b/a/.."),
+                *("data://nas/a/.", "file:///srv/a/.."),
+            )
+        ),
         ("upload", {**GOOD, "destination": "b2://x/y"}, "bucket_name_refused", "destination"),
         ("upload", {**GOOD, "destination": "b2://some-bucket/a//b"}, "name_refused", "destination"),
         ("upload", {**GOOD, "destination": "s3://b/k"}, "invalid_location", "destination"),

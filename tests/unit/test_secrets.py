@@ -225,6 +225,19 @@ def test_unknown_account_names_the_known_ones(tmp_path: Path) -> None:
     assert "one, two" in error.hint
 
 
+def test_an_account_that_vanishes_while_the_file_is_edited_is_waited_for(tmp_path: Path) -> None:
+    # It cost every job of the account for good; a wrong key for as long cost none.
+    secrets = written(tmp_path, {"accounts": {"one": FLAT, "two": FLAT, "three": {"key_id": "a"}}})
+    assert secrets.account("one").key_id == FLAT["key_id"]
+    written(tmp_path, {"accounts": {"one": FLAT, "four": FLAT}})
+    for name in ("two", "three"):
+        error = refused(secrets, name)
+        assert (error.code, error.wait) == ("credentials_missing", Wait("credentials"))
+    assert refused(secrets, "five").code == "account_unknown"
+    written(tmp_path, {"accounts": {"one": FLAT, "two": FLAT}})
+    assert secrets.account("two").key_id == FLAT["key_id"]
+
+
 def test_missing_and_not_a_file(tmp_path: Path) -> None:
     assert refused(SecretsFile(tmp_path / "none")).code == "credentials_missing"
     assert refused(SecretsFile(tmp_path)).code == "credentials_unreadable"

@@ -235,7 +235,7 @@ def test_who_is_told_is_recorded_and_told_when_asked(b2jobs_client: RecordingCli
     assert told == [("mine", made.id, "succeeded", None)]
     [(url, about)] = posted
     assert url == "https://app.example/hook"
-    assert about["job"] == made.id
+    assert (about["type"], about["data"]["job"]) == ("job.succeeded", made.id)
 
 
 def test_redis_is_away_when_asked(b2jobs_client: RecordingClient) -> None:

@@ -48,7 +48,8 @@ class SecretsFile:
     Every question looks at the file's time, inode, size and mode (one `stat`) and reads it
     again when one has changed. A file that has become unusable is an error at once; what it
     held before is not used any more. One that does not parse is read again for as long as it
-    may still be being written. One entry that is wrong is an error for who needs it only.
+    may still be being written. One entry that is wrong is an error for who needs it only. An
+    account that this process has seen may be missing while the file is edited: that can heal.
 
     All its OperatorErrors can heal: a job waits for a change of the file, as `credentials`.
     """
@@ -58,6 +59,7 @@ class SecretsFile:
         self._writing_seconds = writing_seconds
         self._lock = threading.Lock()
         self._read: tuple[_Signature, Contents] | None = None
+        self._seen: set[str] = set()
 
     def account(self, name: str = DEFAULT_ACCOUNT) -> Credential:
         """The credential of the account *name*.
@@ -70,6 +72,13 @@ class SecretsFile:
         contents = self._contents()
         if name in contents.bad_accounts:
             raise self._unusable(contents.bad_accounts[name])
+        if name not in contents.accounts and name in self._seen:
+            raise OperatorError(
+                "credentials_missing",
+                f"The account {shown(name)!r} is not in the secrets file {self.path} any more.",
+                hint="Put it back, or cancel the jobs that wait for it.",
+                wait=_UNTIL_CHANGED,
+            )
         if name not in contents.accounts:
             known = sorted(map(shown, {*contents.accounts, *contents.bad_accounts}))
             raise CallerError(
@@ -148,6 +157,7 @@ class SecretsFile:
             if isinstance(contents, str):
                 raise self._unusable(contents)
             self._read = _signature(status), contents
+            self._seen |= {*contents.accounts, *contents.bad_accounts}
             return contents
 
     def _unusable(self, problem: str) -> OperatorError:

@@ -187,6 +187,14 @@ class Settings(BaseSettings):
         description="How long the handed-over bytes of a failed job are kept, so that it can be "
         "tried again (`b2jobs job retry`). They count as long.",
     )
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="How log lines look, on stderr: text for people, or one JSON object a line "
+        "(docs/operations.md).",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What is logged: this and what is worse. A job's end is one info line."
+    )
     keep_events: int = Field(
         100_000,
         ge=0,
@@ -400,7 +408,7 @@ def _check_file(path: Path) -> None:
             "can change what jobs may read and write.",
             hint="Run chmod go-w on it.",
         )
-    unknown = sorted(set(content) - set(Settings.model_fields))
+    unknown = sorted(set(content) - set(Settings.model_fields) - {"console"})  # it reads its own
     if unknown:
         told = [name + variables.meant(name, Settings.model_fields) for name in unknown]
         raise OperatorError(

@@ -13,6 +13,13 @@ PREFIX = "B2JOBS_"
 
 ELSEWHERE = {
     "B2JOBS_CONFIG": "the config file",
+    "B2JOBS_CONSOLE_TOKEN": "the console: who has it may look and act",
+    "B2JOBS_CONSOLE_READ_TOKEN": "the console: who has it may look",
+    "B2JOBS_CONSOLE_TOKEN_FILE": "the console",
+    "B2JOBS_CONSOLE_READ_TOKEN_FILE": "the console",
+    "B2JOBS_CONSOLE_HOSTS": "the console: names under which it is reached",
+    "B2JOBS_CONSOLE_HTTPS": "the console",
+    "B2JOBS_CONSOLE_METRICS_LOGIN": "the console",
     "B2JOBS_UID": "docker-compose.yml: whom containers run as",
     "B2JOBS_GID": "docker-compose.yml",
     "B2JOBS_REDIS_PORT": "docker-compose.yml: where Redis is reached on the host",

@@ -12,6 +12,7 @@ from b2jobs.cli.exits import CommandFailed
 _MODULES = {
     "worker": ("b2jobs_worker", "b2sdk", "celery", "packaging", "pydantic_settings"),
     "emulator": ("b2emulator", "aiohttp"),
+    "console": ("b2jobs_console", "aiohttp", "jinja2", "prometheus_client"),
 }
 
 

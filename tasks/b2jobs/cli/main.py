@@ -39,6 +39,7 @@ COMMANDS = {
     },
     "Run": {
         "worker": "b2jobs.cli.worker:worker",
+        "console": "b2jobs.cli.console:console",
         "up": "b2jobs.cli.up:up",
         "demo": "b2jobs.cli.demo:demo",
         "emulator": "b2jobs.cli.emulator:emulator",

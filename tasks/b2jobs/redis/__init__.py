@@ -12,6 +12,7 @@ Keys, behind the prefix and `b2jobs:`
     running           sorted set of ids by the end of their lease
     waiting           sorted set of ids by the time they are due
     succeeded, failed, cancelled   sorted sets of ids by the time they ended
+    batches           sorted set of the batches and syncs: open ones first, then by their expiry
     workers, keeper   who lives, by the time of its last sign; who leads
     retention         hash: how many seconds results and failures are kept, how many events, and
                       how many bytes producers may hand over

@@ -116,9 +116,10 @@ class Upload(Job):
         if not destination.is_prefix:
             return destination
         name = last_name(self.source_location)
-        if name is None:
+        if name in (None, ".", ".."):
             raise InvalidLocation(
-                f"The destination {self.destination!r} needs a file name.",
+                f"The destination {self.destination!r} needs a file name."
+                + (f" The source's last name is {name!r}, which is none." if name else ""),
                 hint="Add a name behind the last '/'.",
             )
         locations.check_b2_name(destination.name + name)

@@ -156,6 +156,25 @@ def test_what_ended_long_ago_leaves_the_lists_a_few_at_a_time(scripts: Scripts) 
     assert scripts.redis.zrange(scripts.key("succeeded"), 0, -1) == ["new"]
 
 
+def test_batches_are_listed_open_ones_first_and_forgotten_with_their_records(
+    scripts: Scripts,
+) -> None:
+    failure = '{"code": "x"}'
+    scripts.submit("old", kind="batch")
+    scripts.submit("single")
+    scripts.submit("new", kind="sync")
+    scripts.call("jobs/cancel", id="new", failure=failure, meta="{}")
+    scripts.submit("newest", kind="batch")
+    assert scripts.redis.zrange(scripts.key("batches"), 0, -1, desc=True) == [
+        *("newest", "old", "new"),
+    ]
+    scripts.call("jobs/retry", id="new")
+    assert scripts.redis.zrange(scripts.key("batches"), 0, 0, desc=True) == ["new"]
+    scripts.redis.zadd(scripts.key("batches"), {"expired": time.time() - 1})
+    scripts.call("keeper/forget", most=10, results=60, failures=60)
+    assert scripts.redis.zcard(scripts.key("batches")) == 3
+
+
 def test_one_round_of_a_keeper_rings_for_more_than_a_thousand_due_jobs(
     scripts: Scripts, redis_url: str
 ) -> None:

@@ -201,3 +201,10 @@ def test_csv_has_a_column_for_everything_but_options() -> None:
     assert header.split(",")[:5] == ["item", "line", "action", "source", "destination"]
     assert set(FIELDS) - set(header.split(",")) == {"millis", "options"}
     assert "b2://some-bucket/a" in row
+
+
+def test_the_content_of_a_data_location_stays_only_while_it_is_needed() -> None:
+    item = Item("upload", "data:text/plain,secret", "b2://bucket/a")
+    failure = Failure(code="disk_full", message="m", act="operator", attempts=1)
+    assert "secret" not in ledger_line(0, item, Outcome("transferred"))
+    assert "secret" in ledger_line(0, item, of_failure(item, failure))

@@ -7,9 +7,7 @@ id the key itself does not tell.
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -132,7 +130,7 @@ class Account:
 
 
 class Accounts:
-    """The accounts this process has used. Make one for the worker; it follows forks itself."""
+    """The accounts this process has used. Thread-safe."""
 
     def __init__(
         self,
@@ -140,14 +138,11 @@ class Accounts:
         *,
         governor: Governor | None = None,
         ca_file: Path | None = None,
-        getpid: Callable[[], int] = os.getpid,
     ) -> None:
         self.governor: Governor = governor or LocalGovernor()
         self._secrets = secrets
         self._ca_file = ca_file
-        self._getpid = getpid
         self._lock = threading.Lock()
-        self._pid = 0
         self._http: Session | None = None
         self._accounts: dict[str, Account] = {}
 
@@ -160,12 +155,9 @@ class Accounts:
         """
         credential = self._secrets.account(name)
         account = self._accounts.get(name)
-        if account is not None and account.credential == credential and self._is_ours():
+        if account is not None and account.credential == credential:
             return account
         with self._lock:
-            if not self._is_ours():
-                # What a fork has copied is left alone: its sockets are the parent's.
-                self._accounts, self._http, self._pid = {}, None, self._getpid()
             if self._http is None:
                 self._http = Session(ca_file=self._ca_file)
             account = self._accounts.get(name)
@@ -177,6 +169,3 @@ class Accounts:
     def concurrency(self) -> dict[str, int]:
         """How many requests may be under way at once now, of each account used so far."""
         return {name: account.concurrency.limit for name, account in list(self._accounts.items())}
-
-    def _is_ours(self) -> bool:
-        return self._pid == self._getpid()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -20,7 +19,6 @@ class Threads:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._pid = 0
         self._pool: ThreadPoolExecutor | None = None
 
     def lanes(self, width: int) -> Lanes:
@@ -39,9 +37,8 @@ class Threads:
 
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
-            if self._pool is None or self._pid != os.getpid():
+            if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._most, thread_name_prefix="b2jobs-transfer")
-                self._pid = os.getpid()
             return self._pool
 
 

@@ -6,6 +6,7 @@
 -- Answer: how many were looked at; as many as *most* means that there may be more.
 -- Full Redis: allows it, since it frees memory.
 -- include shared/job
+redis.call('ZREMRANGEBYSCORE', P .. 'batches', '-inf', seconds(NOW))
 local looked = 0
 local short = NOW - math.min(given.results, given.failures) - 2  -- records expire in whole seconds
 local long = NOW - math.max(given.results, given.failures) - 2

@@ -56,6 +56,13 @@ local function move(id, state, score, ...)
   return priority, kind
 end
 
+-- Where batches and syncs are found: those that are open stand first, the latest in front; then
+-- those that ended, by the time until which they are kept.
+local OPEN = 1e12
+local function list_batch(id, kind, score)
+  if kind == 'batch' or kind == 'sync' then redis.call('ZADD', P .. 'batches', seconds(score), id) end
+end
+
 -- Tell whoever follows what happens to jobs: one entry in a stream of which the latest are kept.
 -- Parts of a batch are not told one by one. An event is never in the way of what it tells: where
 -- the stream cannot be written (not permitted, another type) it is passed over.
@@ -93,6 +100,7 @@ local function create(id, job)
              'key', job.key or '', 'request', job.request, 'retry', job.retry,
              'expires', job.expires and seconds(NOW + job.expires) or '',
              'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0)
+  list_batch(id, job.kind, OPEN + NOW)
   if job.tell then redis.call('HSET', job_key(id), 'tell', job.tell) end
   if job.signature then redis.call('HSET', job_key(id), 'signature', job.signature) end
 end
@@ -225,6 +233,7 @@ local function finish(id, state, outcome, told)
   end
   if outcome.result then redis.call('HSET', job_key(id), 'result', outcome.result) end
   redis.call('EXPIRE', job_key(id), keep)
+  list_batch(id, kind, NOW + keep)
   use_up(id)
   redis.call('UNLINK', P .. 'journal:' .. id)
   end_staged(id, state)
@@ -249,6 +258,7 @@ local function reopen(id)
   if given.signature then redis.call('HSET', job_key(id), 'signature', given.signature) end
   redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
   let_go(id)
+  list_batch(id, field(id, 'kind'), OPEN + NOW)
   event(id, field(id, 'kind'), 'retried')
   enqueue(id, false)
 end

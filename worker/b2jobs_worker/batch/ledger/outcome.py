@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, cast
 from b2jobs.errors import Failure
 from b2jobs.items import Action, Item, Planned
 from b2jobs.ledger import LedgerLine, packed_line
+from b2jobs.locations import masked
 from b2jobs.results import DeleteResult, HideResult, Result, TransferResult
 
 Status = Literal["transferred", "unchanged", "deleted", "hidden", "failed", "cancelled"]
@@ -73,11 +74,14 @@ def ledger_line(position: int, planned: Planned, outcome: Outcome) -> str:
     """The line of the ledger for an item and its outcome.
 
     What is not done keeps all it needs to be planned again from the ledger; the action of a
-    line that never can be is `refused`.
+    line that never can be is `refused`. What is done keeps no content of a `data:` location.
     """
     item = planned if isinstance(planned, Item) else planned.item
     options = None
-    if item is not None and not outcome.is_done:
+    source = planned.source
+    if item is None or outcome.is_done:
+        source = masked(source)
+    else:
         options = dict(item.options) or None
         outcome = outcome._replace(
             size=item.size, sha1=item.sha1, message=outcome.message[:_LONGEST_MESSAGE]
@@ -85,7 +89,7 @@ def ledger_line(position: int, planned: Planned, outcome: Outcome) -> str:
     action = "refused" if item is None else item.action
     return packed_line(
         (
-            *(position, action, planned.source, planned.destination),
+            *(position, action, source, planned.destination),
             *outcome,
             *(planned.line, options),
         )

@@ -1,0 +1,1 @@
+"""The pages: each module reads for one page and takes what is pressed on it."""

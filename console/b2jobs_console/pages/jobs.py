@@ -1,0 +1,141 @@
+"""The list of jobs, and one job's page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from b2jobs import event_stream, listing
+from b2jobs.errors import InvalidJob, JobNotFound
+from b2jobs.records import Record, Records
+from b2jobs.requests import KINDS
+from b2jobs_console.site import SITE, back, page
+
+VIEWS = ("open", "running", "waiting", "queued", "ended", "failed", "succeeded", "cancelled")
+FIELDS = ("kind", "code", "account", "text")
+_BATCHES = ("batch", "sync")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a job's way."""
+
+    at: datetime
+    what: str
+    more: str = ""
+
+
+async def listed(request: web.Request) -> web.Response:
+    """`/jobs`: one page of them."""
+    site = request.app[SITE]
+    view: Any = request.query.get("view", "open")
+    if view not in VIEWS:
+        raise InvalidJob(f"There is no view {view!r}.", hint=f"Known are {', '.join(VIEWS)}.")
+    given = {name: request.query.get(name, "").strip()[:512] for name in FIELDS}
+    wanted = listing.Filter(**given)
+    records = site.client.client.records
+    run = site.client.threads.run
+    found = await run(
+        listing.page, records, view, after=request.query.get("after", ""), wanted=wanted
+    )
+    counts = await run(records.counts)
+    rows = [(record, await run(records.waiting_for, record)) for record in found.records]
+    kept = {name: value for name, value in given.items() if value}
+    return page(
+        request,
+        "jobs.html",
+        view=view,
+        views=VIEWS,
+        counts=_by_view(counts),
+        rows=rows,
+        given=given,
+        kinds=[kind for kind in KINDS if kind not in listing.INTERNAL],
+        looked_at=found.looked_at,
+        is_filtered=bool(wanted),
+        next=urlencode({"view": view, **kept, "after": found.after}) if found.after else "",
+        kept=urlencode(kept),
+        is_first="after" not in request.query,
+    )
+
+
+async def shown(request: web.Request) -> web.Response:
+    """`/jobs/ID`: all that is known of one job."""
+    site = request.app[SITE]
+    records = site.client.client.records
+    job_id = request.match_info["id"]
+    run = site.client.threads.run
+    record = await run(records.get, job_id)
+    if record.kind in _BATCHES:
+        raise web.HTTPSeeOther(f"/batches/{job_id}")
+    steps, is_complete = await run(way, records, record)
+    return page(
+        request,
+        "job.html",
+        record=record,
+        why=await run(records.waiting_for, record),
+        steps=steps,
+        is_complete=is_complete,
+        may_cancel=not record.has_ended,
+        may_retry=record.state in ("failed", "cancelled"),
+    )
+
+
+async def cancel(request: web.Request) -> web.Response:
+    site = request.app[SITE]
+    job_id = request.match_info["id"]
+    await site.client.threads.run(site.client.client.records.cancel, job_id)
+    raise back(f"/jobs/{job_id}", "cancelled")
+
+
+async def retry(request: web.Request) -> web.Response:
+    site = request.app[SITE]
+    job_id = request.match_info["id"]
+    record = await site.client.threads.run(site.client.client.records.get, job_id)
+    if record.kind in _BATCHES:
+        raise JobNotFound(f"The job {job_id!r} is a {record.kind}: try it again on its own page.")
+    await site.client.threads.run(site.client.client.records.retry, job_id)
+    raise back(f"/jobs/{job_id}", "retried")
+
+
+def way(records: Records, record: Record) -> tuple[list[Step], bool]:
+    """The job's way from being submitted on, and whether all of it is known."""
+    begin = record.created or datetime.now(UTC)
+    end = (record.ended or datetime.now(UTC)) + timedelta(seconds=2)
+    events, is_all = event_stream.history(records, record.id, begin - timedelta(seconds=1), end)
+    steps = [Step(event.at, event.event.replace("_", " "), _said(event)) for event in events]
+    has_begin = bool(events) and events[0].event in ("submitted", "refused")
+    if not has_begin:  # events are kept for a while, the record's own times as long as it is
+        steps.insert(0, Step(begin, "submitted"))
+        if record.started and not any(step.what == "started" for step in steps):
+            steps.append(Step(record.started, "started", "the first attempt"))
+        if record.ended and not any(step.what == "ended" for step in steps):
+            steps.append(Step(record.ended, "ended", record.state))
+    if record.progress and not record.has_ended:
+        done, total = record.progress.get("done"), record.progress.get("total")
+        steps.append(Step(datetime.now(UTC), str(record.progress.get("phase", "working")),
+                          f"{done:,} of {total:,} bytes" if done and total else ""))  # fmt: skip
+    if record.result and record.result.get("verified") and record.ended:
+        steps.insert(-1, Step(record.ended, "verified", "SHA-1 compared end to end"))
+    return sorted(steps, key=lambda step: step.at), is_all and has_begin
+
+
+def _said(event: event_stream.Event) -> str:
+    """What an event knows besides its name, the state first."""
+    told = {name: value for name, value in event.details.items() if value or name == "state"}
+    parts = [str(told.pop(name)) for name in ("state", "reason", "code") if name in told]
+    return ", ".join([*parts, *(f"{name} {value}" for name, value in sorted(told.items()))])
+
+
+def _by_view(counts: dict[Any, int]) -> dict[str, int]:
+    of = {
+        "open": ("running", "waiting", "queued"),
+        "ended": ("succeeded", "failed", "cancelled"),
+    }
+    return {view: sum(counts[state] for state in of.get(view, (view,))) for view in VIEWS}
+
+
+assert set(VIEWS) < set(get_args(listing.View))
