@@ -3,9 +3,10 @@
     make peers SUITES=DIR          DIR holds clones of Backblaze's two repositories
     make peers SUITES=DIR ARGS="-k sync"
 
-The suites are read where they are: a copy of their `test` folders runs, for a while,
-with the released b2 and b2sdk. The result is held against the list below, and a test
-of the list that passes is as much a difference as one that fails without being in it.
+The suites are read where they are: a copy of their `test` folders runs with the code
+beside them, on what the released b2 and b2sdk need. The result is held against the
+list below; a test of the list that passes is as much a difference as one that fails
+without being in it.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def run(suite: Path, python: Path, options: list[str]) -> dict[str, str]:
             **os.environ,
             "PATH": f"{python.parent}:{os.environ['PATH']}",
             "HOME": str(place),
-            "PYTHONPATH": str(place),
+            # The suite's own version of the code, as a later one expects what the released cannot.
+            "PYTHONPATH": os.pathsep.join((str(place), str(suite))),
             "REQUESTS_CA_BUNDLE": b2.ca_certificate or "",
             "B2_TEST_ENVIRONMENT": b2.realm,
             "B2_TEST_APPLICATION_KEY_ID": b2.key_id,
