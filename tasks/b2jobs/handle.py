@@ -99,7 +99,11 @@ class Handle(Generic[R]):
 
     def retry(self) -> State:
         """Queue a failed or cancelled job again, with its budget anew; returns its state after
-        the call. Others stay as they are."""
+        the call. Others stay as they are.
+
+        Raises:
+            InvalidJob: `staged_gone`: the bytes that came with it went when it ended.
+        """
         return self.records.retry(self.id)
 
     def share(self, seconds: int = 3600) -> str:

@@ -16,16 +16,18 @@ def silenced(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], 
     """Whether what could not be read as *path* takes no part, so that nobody need hear of it.
 
     A file takes part as `chosen` says. A folder, whose path ends in `/`, may hold anything: it
-    is silenced only where *exclude* takes whatever is in it.
+    is silenced only where *exclude* takes whatever is in it, or names it from the top (`/cache`).
     """
     is_chosen = chosen(include, exclude)
     unwanted = [compiled(pattern) for pattern in exclude]
+    named = [compiled(pattern) for pattern in exclude if pattern.startswith("/")]
 
     def is_silenced(path: str) -> bool:
         if not path.endswith("/"):
             return not is_chosen(path)
         inside = (f"{path}\0", f"{path}\0/\0")  # names that no pattern means
-        return any(all(pattern.search(each) for each in inside) for pattern in unwanted)
+        takes_all = any(all(pattern.search(each) for each in inside) for pattern in unwanted)
+        return takes_all or any(pattern.search(path.rstrip("/")) for pattern in named)
 
     return is_silenced
 

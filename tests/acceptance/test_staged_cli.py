@@ -95,3 +95,20 @@ def test_an_interrupted_upload_leaves_nothing(installation: Installation, tmp_pa
     assert process.returncode == 130
     assert b"Traceback" not in said
     assert installation.keys() == set()
+
+
+def test_a_retry_says_whose_bytes_are_gone_and_goes_on_with_the_others(
+    idle: Run, installation: Installation
+) -> None:
+    ids = [
+        installation.client.upload(source, "b2://some-bucket/x").id
+        for source in (b"handed over", "data://.my/file")
+    ]
+    assert idle("job", "cancel", *ids).status == 0
+
+    again = idle("job", "retry", *ids)
+
+    assert again.status == 2
+    assert f"{ids[0]}: The bytes" in again.err
+    assert "[staged_gone]" in again.err
+    assert again.out == f"{ids[1]}  queued\n"

@@ -297,3 +297,19 @@ def test_the_local_stack_ends_at_the_first_death_with_the_last_words(
     assert "broken on purpose" in done.stderr
     assert "[stack_failed]" in done.stderr
     assert time.monotonic() - began < 30
+
+
+def test_a_worker_logs_json_alone_and_says_each_end_once(
+    make_installation: Callable[..., Installation], local_b2: LocalB2
+) -> None:
+    """Five banners and lines of five formats, from processes all called MainProcess."""
+    installation = make_installation(account=local_b2.account)
+    worker = installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_LOG_FORMAT="json")
+    job = installation.client.check()
+    job.wait(120)
+    eventually(lambda: '"state": "succeeded"' in worker.output())
+    worker.stop()
+    lines = [json.loads(line) for line in worker.output().splitlines()]
+    [end] = [line for line in lines if line.get("job") == job.id]
+    assert (end["kind"], end["state"], end["process"]) == ("check", "succeeded", "w1")
+    assert {"parent", "w1"} <= {line["process"] for line in lines}

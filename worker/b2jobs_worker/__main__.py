@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from b2jobs.errors import OperatorError
+from b2jobs_worker import logs
 from b2jobs_worker.delivery.credentials_watch import CredentialsWatch
 from b2jobs_worker.settings import Settings, load
 from b2jobs_worker.start.check import before_processes, check, log, report
@@ -29,6 +30,7 @@ from b2jobs_worker.start.finding import finding
 RESTART_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 START_TRIES = 4
+PARENT = "parent"
 START_FAILED, CANNOT_START = 1, 2
 STOPPED = {-signal.SIGTERM, -signal.SIGQUIT, -signal.SIGKILL}
 """How a process ends that is told to stop before it knows signals, or is not waited for."""
@@ -171,9 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given.check:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: sys.exit(0))  # until there are processes to stop
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.set_up("json" if given.json else "text", "info", PARENT)
     try:
         settings = load()
     except OperatorError as error:
@@ -182,6 +182,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return report(refused, as_json=given.json)
         log(refused)
         return CANNOT_START
+    if given.json:  # for the processes too
+        os.environ["B2JOBS_LOG_FORMAT"] = "json"
+        settings = load()
+    logs.set_up(settings.log_format, settings.log_level, PARENT)
     if given.check:
         return check(settings, as_json=given.json)
     if not log(before_processes(settings)):
@@ -196,7 +200,7 @@ def _options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m b2jobs_worker")
     add = options.add_argument
     add("--check", action="store_true", help="say what is wrong and end: 0 nothing, 1, or 2")
-    add("--json", action="store_true", help="with --check: one JSON object a line")
+    add("--json", action="store_true", help="one JSON object a line: what --check says, or the log")
     tries = "give up when a process died N times in a row while starting (%(default)s)"
     add("--start-tries", type=int, default=START_TRIES, metavar="N", help=tries)
     return options

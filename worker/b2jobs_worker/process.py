@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 import json
-import logging
 import os
 import signal
 import sys
 from typing import Any
 
+from b2jobs_worker import logs
 from b2jobs_worker.b2.tally import used
 from b2jobs_worker.delivery import shutdown
 from b2jobs_worker.delivery.claims import Claim
@@ -32,22 +32,30 @@ def serve(name: str, slots: str, parent: str, ready: str) -> None:
     *parent*: the process id without which this one ends. *ready*: the descriptor of a pipe
     that is told when jobs are taken.
     """
-    from b2jobs_worker.celery.app import app, queue_names, when_ready  # an attempt has its own
+    from b2jobs_worker.celery.app import (  # an attempt has its own
+        app,
+        leave_logging_alone,
+        queue_names,
+        when_ready,
+    )
 
     shutdown.end_with_parent(int(parent))
     os.set_inheritable(int(ready), False)
     if name == FIRST:
         when_ready(say_what_b2_refuses)
     when_ready(lambda: _tell(int(ready)))
+    logs.set_up(current().log_format, current().log_level, name)
+    leave_logging_alone()
     app.worker_main(
         [
+            "--quiet",
             "worker",
             f"--concurrency={slots}",
             f"--queues={queue_names(current().priorities())}",
             f"--hostname={name}-{os.getpid()}@%h",
             "--without-gossip",
             "--without-mingle",
-            "--loglevel=INFO",
+            f"--loglevel={current().log_level.upper()}",
         ]
     )
 
@@ -57,9 +65,7 @@ def attempt(module: str, parent: str) -> None:
 
     It writes a line once it renews the lease.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.set_up(current().log_format, current().log_level, "own")
     signal.signal(signal.SIGTERM, lambda *_: shutdown.begin(current().grace_seconds))
     shutdown.end_with_parent(int(parent))
     app: Any = importlib.import_module(module).app

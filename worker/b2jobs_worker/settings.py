@@ -187,6 +187,14 @@ class Settings(BaseSettings):
         description="How long the handed-over bytes of a failed job are kept, so that it can be "
         "tried again (`b2jobs job retry`). They count as long.",
     )
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="How log lines look, on stderr: text for people, or one JSON object a line "
+        "(docs/operations.md).",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What is logged: this and what is worse. A job's end is one info line."
+    )
     keep_events: int = Field(
         100_000,
         ge=0,

@@ -8,7 +8,9 @@ from typing import get_args
 import click
 
 from b2jobs.cli import follow, show
+from b2jobs.cli.exits import USAGE, complain, sentence
 from b2jobs.cli.session import Duration, Session, common_options, pass_session
+from b2jobs.errors import InvalidJob
 from b2jobs.handle import outcome, until
 from b2jobs.records import Record
 from b2jobs.requests import State
@@ -147,7 +149,8 @@ def retry(session: Session, job_ids: tuple[str, ...], everything: bool, code: st
     """Queue failed or cancelled jobs again, with their time for retries anew.
 
     Name them, or take all that failed, or all that failed with one code. Prints each with
-    its state; jobs that did not fail are left alone.
+    its state; jobs that did not fail are left alone. Exits with 2 when the bytes that came with
+    one of them are gone; the others are queued.
     """
     if sum(map(bool, (job_ids, everything, code))) != 1:
         raise click.UsageError("Give job ids, or --all, or --code CODE.")
@@ -157,8 +160,15 @@ def retry(session: Session, job_ids: tuple[str, ...], everything: bool, code: st
         job_ids = tuple(
             record.id for record in failed if code is None or _failed_with(record, code)
         )
+    refused = 0
     for job_id in job_ids:
-        _say(session, job_id, records.retry(job_id))
+        try:
+            _say(session, job_id, records.retry(job_id))
+        except InvalidJob as error:  # its bytes are gone: the others have theirs
+            complain(f"{job_id}: {sentence(error)}")
+            refused += 1
+    if refused:
+        click.get_current_context().exit(USAGE)
 
 
 def _failed_with(record: Record, code: str) -> bool:

@@ -41,7 +41,7 @@ _REASONS = {
 @common_options
 @pass_session
 def status(session: Session, watch: bool, every: float) -> None:
-    """Show what goes on: workers, what waits and why, rates, failures, cost.
+    """Show what goes on, what waits and why, and what failed.
 
     Exit 1 when something needs a person: nobody works, credentials or a cap keep jobs waiting,
     jobs have failed for a reason that is not the caller's. With --json one object has all of it.

@@ -39,7 +39,7 @@ class Source(click.ParamType):  # type: ignore[type-arg]  # generic from click 8
         if value == "-":
             return sys.stdin.buffer
         is_file = value.startswith(("./", "../", "/", "~/")) or Path(value).exists()
-        return Path(value) if is_file and not _LOCATION.match(value) else value
+        return Path(value).expanduser() if is_file and not _LOCATION.match(value) else value
 
 
 _info_option = click.option(

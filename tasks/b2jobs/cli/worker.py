@@ -37,6 +37,16 @@ _ALIVE_SECONDS = 30.0
     help="The B2 credentials; $B2JOBS_SECRETS_FILE.  [default: /run/secrets/b2.json]",
 )
 @click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="How the log on stderr looks; --json is `json`; $B2JOBS_LOG_FORMAT.  [default: text]",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What is logged; $B2JOBS_LOG_LEVEL.  [default: info]",
+)
+@click.option(
     "--healthcheck",
     is_flag=True,
     help="Run nothing: exit 0 when a worker of this host has shown life in the last 30 s.",
@@ -65,7 +75,7 @@ def worker(
     for name, value in given.items():
         if value is not None:
             os.environ[f"B2JOBS_{name.upper()}"] = str(value)
-    words = ["--check", *(["--json"] if session.json else [])] if check else []
+    words = [*(["--check"] if check else []), *(["--json"] if session.json else [])]
     extras.become("b2jobs_worker", *words)
 
 

@@ -220,6 +220,7 @@ def test_patterns(pattern: str, yes: list[str], no: list[str]) -> None:
         (["*.png"], [], ["a.txt"], ["a.png", "x/"]),
         (["*.png"], ["a.*"], ["a.png", "b.txt"], ["b.png", "x/"]),
         ([], ["re:x/"], ["x/", "x/a"], ["y/x/"]),
+        ([], ["/x"], ["x/", "x"], ["y/x/", "x/a", "x/y/"]),
     ],
 )
 def test_what_cannot_be_read_is_silenced_only_where_nothing_of_it_takes_part(

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init, worker_ready, worker_shutting_down
+from celery.apps import worker as celery_worker
+from celery.signals import setup_logging, worker_init, worker_ready, worker_shutting_down
 
 from b2jobs.redis import QUEUES
 from b2jobs_worker.celery import broker, control
@@ -70,6 +71,13 @@ def make_app(settings: Settings) -> Celery:
 def when_ready(act: Callable[[], None]) -> None:
     """Call *act* when this process has its queues, before it takes the first job."""
     worker_ready.connect(lambda **_: act(), weak=False)
+
+
+def leave_logging_alone() -> None:
+    """Keep Celery from setting up logging, and from writing beside it: `logs` has done so."""
+    setup_logging.connect(lambda **_: None, weak=False)
+    # What it writes when it is told to stop; the parent has logged that already.
+    celery_worker.safe_say = lambda *_, **__: None
 
 
 def queue_names(priorities: list[str]) -> str:

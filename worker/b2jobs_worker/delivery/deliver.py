@@ -28,6 +28,7 @@ from b2jobs_worker.delivery.claims import (
     Outcome,
     until_redis_answers,
 )
+from b2jobs_worker.delivery.ends import log_end
 from b2jobs_worker.delivery.leases import Leases
 from b2jobs_worker.delivery.own_process import run_in_own_process
 from b2jobs_worker.work import Work
@@ -94,7 +95,7 @@ class Delivery:
             self._run()
 
     def _run(self) -> None:
-        logger.info("job %s: attempt %d starts", self.claim.job_id, self.claim.attempt)
+        logger.debug("job %s: attempt %d starts", self.claim.job_id, self.claim.attempt)
         try:
             self.signed = self.claims.check(self.claim)
             request = build(self.claim.kind, self.claim.arguments)
@@ -149,7 +150,7 @@ class Delivery:
         if strays is None:
             self._disown(request, made)
         else:
-            logger.info("job %s: succeeded", self.claim.job_id)
+            log_end(self.claim, "succeeded", self._seconds(), result=said)
             self.outcome = Outcome("succeeded")
             self._remove(request, [stray for stray in strays if stray not in kept])
 
@@ -159,13 +160,18 @@ class Delivery:
         if isinstance(decision, retry.Again):
             self._park(decision, failure)
         else:
-            self._give_up(request, failure)
+            hint = f"{failure.hint} {decision.because}".strip()
+            self._give_up(request, failure.model_copy(update={"hint": hint}))
+
+    def _seconds(self) -> float:
+        """Since the job's first attempt began."""
+        return self.claim.elapsed_seconds + self.attempt.seconds()
 
     def _decide(self, error: JobError) -> retry.Again | retry.End:
         return retry.decide(
             error,
             attempt=self.claim.attempt,
-            elapsed_seconds=self.claim.elapsed_seconds + self.attempt.seconds(),
+            elapsed_seconds=self._seconds(),
             budget_seconds=self.claim.retry_seconds,
         )
 
@@ -227,11 +233,12 @@ class Delivery:
         )
         if self._note(lambda: self.claims.cancelled(claim, failure)) is not None:
             self.outcome = Outcome("cancelled", failure)
+            log_end(self.claim, "cancelled", self._seconds())
 
     def _note_failure(self, failure: Failure) -> None:
-        logger.warning("job %s: failed: %s", self.claim.job_id, failure)
         if self._note(lambda: self.claims.fail(self.claim, failure)) is not None:
             self.outcome = Outcome("failed", failure)
+            log_end(self.claim, "failed", self._seconds(), failure=failure)
 
     def _note(self, act: Any) -> Any:
         """Write to the record, as long as Redis needs to answer; None: not ours any more."""

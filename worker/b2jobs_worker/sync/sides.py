@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from b2jobs.errors import CallerError, JobError
 from b2jobs.locations import B2File, LocalPath, Location, RootPath
-from b2jobs.patterns import chosen, compiled
+from b2jobs.patterns import chosen, silenced
 from b2jobs.requests import Sync
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.settings import Settings
@@ -66,7 +66,7 @@ def sides_of(request: Sync, client: B2Client, settings: Settings, digests: Diges
     """
     source, destination = request.source_location, request.destination_location
     is_chosen = chosen(request.include, request.exclude)
-    is_excluded = _excluded(request.exclude)
+    is_excluded = silenced(request.include, request.exclude)
     deletion: Deletion = "keep_days" if request.keep_days is not None else request.delete
 
     def filtered(listing: Listing) -> Listing:
@@ -132,17 +132,6 @@ def sides_of(request: Sync, client: B2Client, settings: Settings, digests: Diges
         digest,
         loose,
     )
-
-
-def _excluded(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a pattern takes out a name that could not be read, be it a file's or a folder's."""
-    unwanted = [compiled(pattern) for pattern in patterns]
-
-    def is_excluded(name: str) -> bool:
-        stem = name.rstrip("/")
-        return any(pattern.search(stem) or pattern.search(f"{stem}/") for pattern in unwanted)
-
-    return is_excluded
 
 
 def _judged(entry: Entry, trouble: Trouble, is_excluded: Callable[[str], bool]) -> Entry:

@@ -1,0 +1,64 @@
+"""How a worker's log looks: lines for people, or one JSON object a line; always on stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+FIELDS = "b2jobs_fields"
+"""The name in `extra` under which a line's own fields come: job, kind, code, bytes, ..."""
+
+
+def set_up(log_format: str, log_level: str, process: str) -> None:
+    """Log from now on in *log_format* (text, json), from *log_level* up, as *process*."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json(process) if log_format == "json" else _Text(process))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(log_level.upper())
+    logging.captureWarnings(True)  # they would be lines of another form
+
+
+class _Text(logging.Formatter):
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = f"{datetime.fromtimestamp(record.created).astimezone():%Y-%m-%dT%H:%M:%S%z}"
+        own = (when, record.levelname, self._process, record.name)
+        line = f"{' '.join(own)}: {printable(record.getMessage())}"
+        if record.exc_info:
+            trace = self.formatException(record.exc_info)
+            line += "".join(f"\n  {printable(each)}" for each in trace.split("\n"))
+        return line
+
+
+class _Json(logging.Formatter):
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        said: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "process": self._process,
+            "pid": record.process,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, FIELDS, {}),
+        }
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=True, default=str)
+
+
+def printable(text: str) -> str:
+    """*text* on one line, without what would move a terminal's cursor or colour it."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
