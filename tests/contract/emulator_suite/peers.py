@@ -30,7 +30,6 @@ PARALLEL = {"B2_Command_Line_Tool": 2, "b2-sdk-python": 1}
 CANNOT_PASS = {
     "test_account": "authorises a wrong key at the production service",
     "test_license": "reads the licences of the packages of a built program",
-    "test_replication_monitoring": "waits for a copy that B2 makes; here nothing is replicated",
 }
 """Tests that cannot pass without Backblaze, and why."""
 PLUGIN = '''
