@@ -35,6 +35,8 @@ class BatchStatus:
     moving_bytes: of files that are not finished.
     refused, samples: lines of the manifest that cannot be done, and the first of them.
     troubles: what the packs that have failed for now wait for, with the file's name.
+    failure: the code, message and hint of what a waiting batch waits for, where it has failed
+        for now: its plan, or the pack that goes on first.
     """
 
     job: str
@@ -55,6 +57,7 @@ class BatchStatus:
     refused: int = 0
     samples: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
+    failure: dict[str, Any] | None = None
     calls: dict[str, int] = field(default_factory=dict)
     dollars: float = 0.0
     ledger_bytes: int = 0
@@ -228,6 +231,7 @@ def status(records: Records, batch: str) -> BatchStatus:
         refused=int(found.get("refused") or 0),
         samples=json.loads(found.get("samples") or "[]"),
         troubles=_troubles(failure for *_, failure in packs),
+        failure=_awaited(record, packs) if state == "waiting" and reason != "paused" else None,
         calls={name: int(found.get(f"calls_{name}", 0)) for name in "abc"},
         dollars=round(float(found.get("dollars", 0)), 9),
         ledger_bytes=int(found.get("ledger_bytes", 0)),
@@ -269,6 +273,16 @@ def _standing(
         moment = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(float(due))) if due else None
         return "waiting", reason, moment
     return record.state, records.waiting_for(record), until
+
+
+def _awaited(record: Record, packs: list[Any]) -> dict[str, Any] | None:
+    waiting = [(due, text) for state, _, due, _, text in packs if state == "waiting" and text]
+    if waiting:
+        found: dict[str, Any] = json.loads(min(waiting, key=lambda each: float(each[0] or 0))[1])
+        return found
+    if record.state == "waiting" and record.reason != "window" and record.failure:
+        return record.failure.model_dump()
+    return None
 
 
 def _troubles(failures: Iterable[str | None]) -> list[str]:

@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from b2jobs.locations import masked
+
 
 class LedgerLine(NamedTuple):
     """One line. Empty values stand as None, "" or 0; `options` are those of what is not done."""
@@ -61,8 +63,9 @@ def lines_of(packed: bytes) -> Iterator[LedgerLine]:
 
 
 def report_line(line: LedgerLine) -> dict[str, Any]:
-    """One line as the report has it: no empty values, seconds instead of milliseconds."""
-    named = line._asdict()
+    """One line as the report has it: no empty values, seconds instead of milliseconds, and
+    URLs without what opens them."""
+    named = line._asdict() | {"source": masked(line.source)}
     named.pop("options")
     millis = named.pop("millis")
     if millis:

@@ -19,6 +19,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlencode, urlsplit
 
 INLINE_LIMIT_BYTES = 256 * 1024
@@ -370,13 +371,26 @@ def is_inline(text: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """*text* without the content of a `data:` location."""
+    """*text* for people: without the content of a `data:` location, or what opens a URL."""
     if not is_inline(text):
-        return text
+        return shown(text)
     header, _, payload = text.partition(",")
     return f"{header[:100]},... ({len(payload)} characters)" if payload else text[:100]
 
 
+def masked_all(value: Any) -> Any:
+    """*value*, of JSON, with every location in it as `masked` shows it."""
+    match value:
+        case str():
+            return masked(value)
+        case dict():
+            return {name: masked_all(each) for name, each in value.items()}
+        case list() | tuple():
+            return [masked_all(each) for each in value]
+        case _:
+            return value
+
+
 def _shown(text: str) -> str:
-    text = masked(shown(text))
+    text = masked(text)
     return repr(text if len(text) <= 120 else text[:117] + "...")

@@ -20,7 +20,7 @@ from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.ends import Ends
 from b2jobs.errors import Failure, InvalidJob, JobNotFound
-from b2jobs.locations import InlineData, StagedBytes
+from b2jobs.locations import InlineData, StagedBytes, masked_all
 from b2jobs.redis import Door, unavailable
 from b2jobs.redis.pieces import Pieces, gone
 from b2jobs.requests import ENDED, KINDS, Job, Priority, State, Upload
@@ -68,7 +68,10 @@ class Record:
         return self.state in ENDED
 
     def as_json(self) -> dict[str, Any]:
-        """The record as `b2jobs job show --json` prints it; absent fields are left out."""
+        """The record as `b2jobs job show --json` prints it; absent fields are left out.
+
+        What opens a URL of the request (a query is a signature) is left out too.
+        """
         found: dict[str, Any] = {}
         for name, value in self.__dict__.items():
             if isinstance(value, datetime):
@@ -76,7 +79,7 @@ class Record:
             elif isinstance(value, Failure):
                 found[name] = value.model_dump()
             elif value not in (None, "", {}) and name != "signature":
-                found[name] = value
+                found[name] = masked_all(value) if name == "request" else value
         return found
 
 

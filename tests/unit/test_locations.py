@@ -100,3 +100,25 @@ def test_any_text_is_a_location_or_refused(text: str) -> None:
     except InvalidLocation:
         return
     assert parse(str(location)) == location
+
+
+@pytest.mark.parametrize(
+    ("uri", "seen"),
+    [
+        ("https://host/a/b?X-Signature=geheim#geheim", "https://host/a/b"),
+        ("https://u:geheim@host:444/a@b", "https://host:444/a@b"),
+        ("https://host?geheim", "https://host"),
+        ("HTTP://u:geheim@host/x", "HTTP://host/x"),
+        ("ftp://u:geheim@host/x?y", "ftp://host/x"),
+        ("b2://bucket/what?.txt#1", "b2://bucket/what?.txt#1"),
+        ("s3://minio@bucket/a?b", "s3://minio@bucket/a?b"),
+        ("data://root/a@b?c", "data://root/a@b?c"),
+        ("plain ? text", "plain ? text"),
+    ],
+)
+def test_what_opens_a_url_is_not_shown(uri: str, seen: str) -> None:
+    assert locations.masked(uri) == seen
+    assert locations.masked_all({"a": [uri, 1], "b": None}) == {"a": [seen, 1], "b": None}
+    with pytest.raises(InvalidLocation) as caught:
+        parse(uri.replace("https", "nothing", 1) if uri.startswith("https") else "x-" + uri)
+    assert "geheim" not in str(caught.value)

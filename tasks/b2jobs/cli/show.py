@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from b2jobs.cli.session import Session
+from b2jobs.locations import masked
 from b2jobs.records import Record
 from b2jobs.results import BucketResult, Result, ShareResult, TransferResult
 
@@ -83,10 +84,10 @@ def what(record: Record) -> str:
     """What a job does, in a few words: where from and where to."""
     request = record.request
     if "destination" in request:
-        return f"{request.get('source', '')} -> {request['destination']}"
+        return f"{masked(str(request.get('source', '')))} -> {request['destination']}"
     for name in ("source", "target"):
         if name in request:
-            return str(request[name])
+            return masked(str(request[name]))
     return " ".join(str(request[name]) for name in ("action", "name") if name in request)
 
 

@@ -188,7 +188,8 @@ class Delivery:
         if isinstance(decision, retry.Again):
             self._park(decision, failure)
         else:
-            self._give_up(request, failure)
+            hint = f"{failure.hint} {decision.because}".strip()
+            self._give_up(request, failure.model_copy(update={"hint": hint}))
 
     def _seconds(self) -> float:
         """Since the job's first attempt began."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from b2jobs.errors import JobError, WaitReason
 
@@ -24,7 +24,9 @@ class Again:
 
 @dataclass(frozen=True)
 class End:
-    """The job fails."""
+    """The job fails. *because* says why not again, where it could have been."""
+
+    because: str = field(default="", compare=False)
 
 
 def decide(
@@ -53,5 +55,8 @@ def decide(
         ceiling = min(longest, FIRST_BACKOFF_SECONDS * 2 ** min(attempt - 1, 16))
         delay = ceiling * jitter()
     if elapsed_seconds + delay > budget_seconds:
-        return End()
+        return End(
+            f"It can be tried again in {delay:.0f} s, and the job's time for that, "
+            f"{budget_seconds:.0f} s (retry), ends before."
+        )
     return Again(delay, error.wait.reason)

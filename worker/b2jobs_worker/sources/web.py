@@ -51,8 +51,8 @@ class WebSource:
         resuming: bool = False,
         opening: Opening | None = None,
     ) -> None:
-        self.uri = location.url
-        self._shown = shown(location.url)
+        self._url = location.url
+        self.uri = self._shown = shown(location.url)
         self._settings = settings
         self._opening = opening
         self._lock = threading.Lock()
@@ -210,7 +210,7 @@ class WebSource:
             )
 
     def _ask(self, headers: dict[str, str], wanted: tuple[int, ...] = (200,)) -> BaseHTTPResponse:
-        response = request(self.uri, headers, self._settings, self._opening)
+        response = request(self._url, headers, self._settings, self._opening)
         coding = response.headers.get("Transfer-Encoding", "").strip().lower()
         if response.status in wanted and coding in ("", "chunked", "identity"):
             return response

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from b2jobs.errors import CallerError, JobError, Wait
+from b2jobs.locations import masked
 from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import Upload
 from b2jobs.results import TransferResult
@@ -52,7 +53,7 @@ def upload(request: Upload, attempt: Attempt, context: Context) -> TransferResul
         if error.code != "source_changed":
             raise
         if changes >= len(_PAUSES_SECONDS):
-            raise _keeps_changing(request.source, changes + 1) from error
+            raise _keeps_changing(masked(request.source), changes + 1) from error
         attempt.journal.record({_CHANGED: str(changes + 1)})
         error.wait = Wait("backoff", _PAUSES_SECONDS[changes])
         raise

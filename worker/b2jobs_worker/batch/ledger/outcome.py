@@ -74,7 +74,8 @@ def ledger_line(position: int, planned: Planned, outcome: Outcome) -> str:
     """The line of the ledger for an item and its outcome.
 
     What is not done keeps all it needs to be planned again from the ledger; the action of a
-    line that never can be is `refused`. What is done keeps no content of a `data:` location.
+    line that never can be is `refused`. What is done keeps neither the content of a
+    `data:` location nor what opens a URL.
     """
     item = planned if isinstance(planned, Item) else planned.item
     options = None

@@ -163,9 +163,22 @@ class Store:
             packs=packs,
         )
 
-    def rest(self, attempt: Attempt, reason: str, delay_seconds: float, low: int) -> None:
-        """Let the planner wait for *reason*, or until at most *low* packs are under way."""
-        self._fenced(attempt, "batches/rest", reason=reason, delay=delay_seconds, low=low)
+    def rest(
+        self,
+        attempt: Attempt,
+        reason: str,
+        delay_seconds: float,
+        low: int,
+        failure: Failure | None = None,
+    ) -> None:
+        """Let the planner wait for *reason*, or until at most *low* packs are under way.
+
+        *failure*: what it has met, shown meanwhile.
+        """
+        told = failure.model_dump_json() if failure else ""
+        self._fenced(
+            attempt, "batches/rest", reason=reason, delay=delay_seconds, low=low, failure=told
+        )
 
     def wake_packs(self, attempt: Attempt, reason: str | None = None, *, after: str = "-1") -> None:
         """Ring for every pack behind *after* that waits, for *reason* or whatever for."""

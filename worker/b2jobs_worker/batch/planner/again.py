@@ -17,7 +17,7 @@ from b2jobs_worker.batch.ledger.outcome import planned_again
 from b2jobs_worker.batch.ledger.store import MOST_NEW_PACKS, Change, Entry, NewPack
 from b2jobs_worker.batch.plan.packing import groups
 from b2jobs_worker.batch.planner.desk import Desk
-from b2jobs_worker.batch.planner.spilling import spilled
+from b2jobs_worker.batch.planner.spilling import no_longer_withheld, spilled
 
 
 def plan_again(desk: Desk, state: dict[str, str], has_room: Callable[[], bool]) -> bool:
@@ -33,10 +33,12 @@ def plan_again(desk: Desk, state: dict[str, str], has_room: Callable[[], bool]) 
         if not has_room():
             return False
         asked["spilled_at"] = at
-        change, is_all = _step(desk.archive.read(uri), asked, at, number)
+        # What was withheld of its first pack goes along: both are replaced together.
+        together = desk.archive.read(uri) + (desk.store.segment(desk.batch, at) or b"")
+        change, is_all = _step(together, asked, at, number)
         if change.packs:
             # What is kept of the file goes back into Redis, under its first pack's number.
-            change.fields[f"spill:{at}"] = ""
+            change.fields |= {f"spill:{at}": "", **no_longer_withheld(state, at)}
             if is_all:  # else the rest of it is found there
                 asked["back"] = [*asked.get("back", []), at]
             change.fields["again"] = json.dumps(asked)

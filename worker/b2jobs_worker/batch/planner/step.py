@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import NoReturn
 
-from b2jobs.errors import InternalError, JobError
+from b2jobs.errors import Failure, InternalError, JobError
 from b2jobs_worker.attempt import Interrupted, Settled
 from b2jobs_worker.batch.ledger.store import Change, Entry, NewPack
 from b2jobs_worker.batch.plan.packing import Group
@@ -162,7 +162,7 @@ class Step:
             logger.info("batch %s: %s; again in %.1f s", self._desk.batch, error.code, pause)
             self._desk.note(stumbles=stumbles, stumbled_at=since, stumble=error.code)
             assert error.wait is not None
-            self._rest(error.wait.reason, pause, low=-1)
+            self._rest(error.wait.reason, pause, low=-1, failure=error.failure(stumbles))
         if state.get("planned_all"):
             return
         failure = error.failure(stumbles)
@@ -194,8 +194,10 @@ class Step:
         ending.end(self._desk, self._desk.state(), cancelled=cancelled)
         raise Settled
 
-    def _rest(self, reason: str, delay_seconds: float, *, low: int) -> NoReturn:
-        self._desk.store.rest(self._desk.attempt, reason, delay_seconds, low)
+    def _rest(
+        self, reason: str, delay_seconds: float, *, low: int, failure: Failure | None = None
+    ) -> NoReturn:
+        self._desk.store.rest(self._desk.attempt, reason, delay_seconds, low, failure)
         raise Settled
 
 
