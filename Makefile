@@ -78,7 +78,7 @@ PEERS := build/peers
 peers: setup
 	@test -n "$(SUITES)" || { echo "make peers SUITES=DIR: clones of github.com/Backblaze/B2_Command_Line_Tool and /b2-sdk-python in DIR" >&2; exit 2; }
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(PEERS)
-	$(BIN)/uv pip install --quiet --python $(PEERS) --constraint requirements-dev.txt b2 b2sdk \
+	$(BIN)/uv pip install --quiet --python $(PEERS) --constraint requirements-dev.txt "b2[license]" b2sdk \
 		--group $(SUITES)/B2_Command_Line_Tool/pyproject.toml:test \
 		--group $(SUITES)/b2-sdk-python/pyproject.toml:test
 	$(BIN)/python -m tests.contract.emulator_suite.peers $(SUITES) $(PEERS)/bin/python $(ARGS)

@@ -38,7 +38,9 @@ def moving(
     tmp_path_factory: pytest.TempPathFactory, redis_url: str, b2: LocalB2
 ) -> Iterator[Installation]:
     installation = Installation(tmp_path_factory.mktemp("moving"), redis_url, account=b2.account)
-    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_RESERVED_SLOTS="0")
+    installation.start_worker(
+        B2JOBS_PROCESSES="1", B2JOBS_RESERVED_SLOTS="0", B2JOBS_PART_SIZE_BYTES="5000000"
+    )
     yield installation
     installation.close()
 

@@ -25,6 +25,7 @@ from b2jobs import redis_url, schedules
 from b2jobs.errors import OperatorError
 from b2jobs.signing import Ring, ring
 from b2jobs_worker import variables
+from b2jobs_worker.policy import Policy
 
 CONFIG_VARIABLE = "B2JOBS_CONFIG"
 
@@ -81,6 +82,11 @@ class Settings(BaseSettings):
         False,
         description="Obey all of Celery's remote control. Off, only `revoke` is heard, which "
         "cancels jobs; with `B2JOBS_REQUIRE_SIGNATURE` not even that.",
+    )
+    policy: Policy = Field(
+        default_factory=Policy,
+        description="What producers, queues and this worker may do (docs/security.md); only in "
+        "the config file. Without it, everything.",
     )
     roots: dict[str, Root] = Field(
         default_factory=dict,

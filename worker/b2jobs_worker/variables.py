@@ -23,6 +23,12 @@ ELSEWHERE = {
     "B2JOBS_UID": "docker-compose.yml: whom containers run as",
     "B2JOBS_GID": "docker-compose.yml",
     "B2JOBS_REDIS_PORT": "docker-compose.yml: where Redis is reached on the host",
+    "B2JOBS_REDIS_PASSWORD_FILE": "docker-compose.yml, and the image's entry point",
+    "B2JOBS_REDIS_IMAGE": "docker-compose.yml",
+    "B2JOBS_REDIS_MEMORY": "docker-compose.yml",
+    "B2JOBS_REDIS_MAXMEMORY": "docker-compose.yml",
+    "B2JOBS_PYTHON_IMAGE": "docker-compose.yml",
+    "B2JOBS_MEMORY": "docker-compose.yml: most of a container",
     "B2JOBS_BATCH_ITEMS": "tests: how many items a batch has",
     "B2JOBS_COMPLETE": "completion of shells, as _B2JOBS_COMPLETE",
 }
