@@ -383,6 +383,7 @@ def test_google_is_asked_with_a_token(
             "private_key": pem.decode(),
             "token_uri": f"http://127.0.0.1:{server.server_port}/token",
         }
+        between, _ = way
         entry = {"service_account_key": json.dumps(key)}
         entry["endpoint"] = f"http://127.0.0.1:{between.port}"
         running.more_stores = {"gs://": entry}
