@@ -64,7 +64,7 @@ def shown(
     installation = Installation(
         tmp_path_factory.mktemp("shown"), redis_url, account=local_b2.account
     )
-    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_SLOTS="8", B2JOBS_RESERVED_SLOTS="0")
+    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_SLOTS="8", B2JOBS_QUEUES="normal,low")
     bucket = "console-browser"
     installation.client.bucket("create", bucket).wait(120)
     yield Shown(installation, bucket)

@@ -234,6 +234,17 @@ class Settings(BaseSettings):
         description="Where syncs by SHA-1 remember the digests of local files, about 120 bytes "
         "each. Without it every process reads the files once more after its start.",
     )
+    health_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Where the worker answers `/healthz` and `/readyz`, for Kubernetes and its "
+        "like: 200 while its processes run, and once all of them take jobs.",
+    )
+    health_host: str = Field(
+        "127.0.0.1",
+        description="On which address that is; 0.0.0.0 for probes that come from elsewhere.",
+    )
     private_hosts: str = Field(
         "",
         description="Hosts, comma separated, that https:// sources may name although they are "
