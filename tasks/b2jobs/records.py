@@ -369,7 +369,7 @@ def record_of(values: dict[str, str]) -> Record:
         priority=cast("Priority", values["priority"]),
         key=values.get("key", ""),
         signature=values.get("signature", ""),
-        request=json.loads(values["request"]),
+        request=_object(values["request"]),
         staged_bytes=int(values["staged_bytes"]) if "staged_bytes" in values else None,
         retry_seconds=float(values["retry"]),
         attempts=int(values["attempts"]),
@@ -378,10 +378,19 @@ def record_of(values: dict[str, str]) -> Record:
         created=_moment(values.get("created")),
         started=_moment(values.get("started")),
         ended=_moment(values.get("ended")),
-        progress=json.loads(values.get("progress") or "{}"),
+        progress=_object(values.get("progress") or "{}"),
         result=json.loads(values["result"]) if "result" in values else None,
         failure=Failure(**json.loads(values["failure"])) if values.get("failure") else None,
     )
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A JSON object; an empty one for what somebody else has written there."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _moment(seconds: str | None) -> datetime | None:
