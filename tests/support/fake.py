@@ -32,7 +32,7 @@ class Fake:
     def submit(self, *, priority: str = "normal", **script: object) -> Handle:
         options = {name: script.pop(name) for name in ("key", "retry", "expires") if name in script}
         return self.installation.client.upload(
-            "data:,x",
+            "data://.my/x",
             "b2://some-bucket/x",
             priority=priority,
             info={name: str(value) for name, value in script.items()},
