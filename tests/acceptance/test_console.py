@@ -152,6 +152,20 @@ def test_what_cannot_be_is_a_page_that_says_so(console: Browser) -> None:
     assert console.post("/schedules/none/run", {"csrf": csrf}).status == 400
 
 
+def test_a_word_that_waits_is_shown_and_sent_again(
+    console: Browser, unserved: Installation
+) -> None:
+    job = unserved.client.upload("data:,x", "b2://some-bucket/x", on_done="app.tasks.stored")
+    job.cancel()
+    console.log_in()
+    page = console.get("/words").text
+    assert "app.tasks.stored" in page
+    (place,) = re.findall(r'action="(/words/\S+/resend)"', page)
+    assert console.post(place, {"csrf": console.csrf()}).headers["location"] == "/words?said=sent"
+    gone = console.post("/words/none/resend", {"csrf": console.csrf()})
+    assert (gone.status, "There is no word" in gone.text) == (404, True)
+
+
 def test_machines_read_the_fleets_numbers_without_a_log_in(
     console: Browser, unserved: Installation
 ) -> None:

@@ -169,6 +169,19 @@ def test_a_batch_is_paused_resumed_and_what_failed_retried(page: Page, shown: Sh
     assert batch.status().outcomes == {"transferred": 2}
 
 
+def test_a_dry_run_shows_its_plan(page: Page, shown: Shown) -> None:
+    folder = shown.installation.data / "dry"
+    folder.mkdir()
+    for name in ("a", "b\nc"):
+        (folder / name).write_text("x")
+    dry = shown.client.sync("data://.my/dry/", f"b2://{shown.bucket}/dry/", dry_run=True)
+    eventually(dry.ended)
+    page.goto(f"/batches/{dry.id}")
+    shows(page, "nothing was moved")
+    planned = page.locator("main pre").first.inner_text().splitlines()
+    assert len(planned) == 2, planned
+
+
 def test_a_batch_under_way_is_held_and_let_go(page: Page, shown: Shown) -> None:
     def slowly() -> Iterator[dict[str, str]]:
         yield {"source": "data:,1", "destination": f"b2://{shown.bucket}/slow/1"}

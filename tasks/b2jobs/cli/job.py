@@ -14,7 +14,7 @@ from b2jobs.cli.session import Duration, Session, common_options, pass_session
 from b2jobs.errors import InvalidJob
 from b2jobs.handle import outcome, until
 from b2jobs.records import Record
-from b2jobs.requests import PUBLIC_KINDS, State
+from b2jobs.requests import ENDED, PUBLIC_KINDS, State
 from b2jobs.requests.kinds import INTERNAL
 
 _ORDER: tuple[State, ...] = ("running", "waiting", "queued", "failed", "succeeded", "cancelled")
@@ -154,7 +154,11 @@ def cancel(session: Session, job_ids: tuple[str, ...]) -> None:
     what it has begun. One that has ended stays as it is.
     """
     for job_id in job_ids:
-        _say(session, job_id, session.client.records.cancel(job_id))
+        state = session.client.records.cancel(job_id)
+        if session.json or state in ENDED:
+            _say(session, job_id, state)
+        else:
+            click.echo(f"{job_id}  {state}, will be cancelled")
 
 
 @job.command()
