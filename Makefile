@@ -9,6 +9,8 @@
 #   make bench           speed, next to other tools
 #   make peers SUITES=DIR  the b2 tool's and b2sdk's own tests, cloned into DIR, on the local B2
 #   make docs            write the README's table of settings anew
+#   make audit           known holes in what is locked (asks pypi.org)
+#   make sbom            build/sbom.json: what the image's packages are, from the lock
 #   make lock            resolve the dependencies anew
 #
 # With another Python, beside the first: make test PYTHON=python3.13 VENV=.venv-3.13
@@ -29,7 +31,7 @@ DEPTRY = $(BIN)/deptry --no-ansi --optional-dependencies-dev-groups
 
 
 SUITES ?=
-.PHONY: setup check test installs test-lowest peers demo bench docs lock clean
+.PHONY: setup check test installs test-lowest peers demo bench docs audit sbom lock clean
 
 setup: $(VENV)/ready
 
@@ -78,7 +80,7 @@ PEERS := build/peers
 peers: setup
 	@test -n "$(SUITES)" || { echo "make peers SUITES=DIR: clones of github.com/Backblaze/B2_Command_Line_Tool and /b2-sdk-python in DIR" >&2; exit 2; }
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(PEERS)
-	$(BIN)/uv pip install --quiet --python $(PEERS) --constraint requirements-dev.txt b2 b2sdk \
+	$(BIN)/uv pip install --quiet --python $(PEERS) --constraint requirements-dev.txt "b2[license]" b2sdk \
 		--group $(SUITES)/B2_Command_Line_Tool/pyproject.toml:test \
 		--group $(SUITES)/b2-sdk-python/pyproject.toml:test
 	$(BIN)/python -m tests.contract.emulator_suite.peers $(SUITES) $(PEERS)/bin/python $(ARGS)
@@ -91,6 +93,15 @@ bench: setup
 
 docs: setup
 	PYTHONPATH=tests $(BIN)/python -m support.settings_table
+
+audit: setup
+	$(BIN)/uv tool run pip-audit==2.10.1 --strict --require-hashes --disable-pip --requirement requirements.txt \
+		|| { echo "There is a known hole, or pypi.org could not be reached: see above." >&2; exit 1; }
+
+sbom: setup
+	mkdir -p build
+	$(BIN)/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements \
+		--output-reproducible --output-file build/sbom.json requirements.txt
 
 lock: setup
 	$(COMPILE) --upgrade --extra worker --extra emulator --extra stores --extra console --output-file requirements.txt

@@ -38,7 +38,7 @@ class Stage:
         self.folder, self.peers, self.files = folder, peers, files
         secrets = folder / "secrets.json"
         self.emulator = subprocess.Popen(
-            [sys.executable, "-m", "b2emulator", "--data", str(folder / "b2")]
+            [sys.executable, "-m", "b2emulator", "--no-md5", "--data", str(folder / "b2")]
             + ["--bucket", BUCKET, "--secrets-file", str(secrets)],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -182,7 +182,7 @@ def main() -> None:
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="b2emulator-bench-") as temporary:
         data = given.data or Path(temporary) / "data"
-        command = [sys.executable, "-m", "b2emulator", "--data", str(data)]
+        command = [sys.executable, "-m", "b2emulator", "--no-md5", "--data", str(data)]
         command += ["--bucket", "bench-bucket"]
         server = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

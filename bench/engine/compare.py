@@ -81,7 +81,7 @@ class Stage:
         self.scale = scale
         self.secrets = folder / "b2.json"
         self.emulator = subprocess.Popen(
-            [sys.executable, "-m", "b2emulator", "--data", str(folder / "b2"),
+            [sys.executable, "-m", "b2emulator", "--no-md5", "--data", str(folder / "b2"),
              "--bucket", BUCKET, "--secrets-file", str(self.secrets)],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip

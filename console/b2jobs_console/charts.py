@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from b2jobs_console import words
 
 WIDTH, HEIGHT, FLOOR = 720, 180, 150
-_LEFT, _TOP = 56, 12
-_MOST_LABELS = 6
+_LEFT, _TOP = 96, 12
+_MOST_LABELS, _LABEL_WIDTH, _DAY = 6, 60, 86400
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,24 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """What the template draws. *moments*: the beginning of each bar, and the end of the last."""
+    """What the template draws. *moments*: the beginning of each bar. *is_level*: values are how
+    much there is at that moment, so that their sum means nothing."""
 
     title: str
     moments: Sequence[float]
     series: Sequence[Series]
     unit: str = ""
+    is_level: bool = False
 
     @property
     def highest(self) -> float:
-        return nice(max((sum(column) for column in self._columns()), default=0))
+        value = max((sum(column) for column in self._columns()), default=0)
+        if self.unit != "bytes":
+            return nice(value)
+        power = 1
+        while power * 1024 <= value:
+            power *= 1024
+        return nice(value / power) * power
 
     @property
     def total(self) -> float:
@@ -85,12 +93,16 @@ class Chart:
         ]
 
     def labels(self) -> list[tuple[float, str]]:
-        """Place and text of the times below."""
+        """Place and text of the times below: the time of day, or the date where bars are days."""
         count = len(self._columns())
         step = (WIDTH - _LEFT) / max(1, count)
         every = max(1, -(-count // _MOST_LABELS))
+        form = "%d %b" if self._are_days() else "%H:%M"
+        found = [(round(_LEFT + n * step, 1), n) for n in range(0, count, every)]
         return [
-            (round(_LEFT + n * step, 1), _hour(self.moments[n])) for n in range(0, count, every)
+            (x, datetime.fromtimestamp(self.moments[n], UTC).strftime(form))
+            for x, n in found
+            if x < WIDTH - _LABEL_WIDTH
         ]
 
     def rows(self) -> list[tuple[str, list[str]]]:
@@ -100,6 +112,13 @@ class Chart:
             for n, column in enumerate(self._columns())
             if any(column)
         ]
+
+    def summary(self, series: Series) -> str:
+        """What the legend says of a series: its last value, or the sum."""
+        return self.said(series.values[-1] if self.is_level else sum(series.values))
+
+    def _are_days(self) -> bool:
+        return len(self.moments) > 1 and self.moments[1] - self.moments[0] >= _DAY
 
     def said(self, value: float) -> str:
         if self.unit == "bytes":

@@ -14,7 +14,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from b2jobs.async_client import AsyncClient
-from b2jobs.errors import B2JobsError, InvalidJob, JobNotFound, QueueUnavailable
+from b2jobs.errors import B2JobsError, InvalidJob, JobNotFound, QueueUnavailable, WordNotFound
 from b2jobs_console import words
 from b2jobs_console.gate import COOKIE, Gate, Session
 from b2jobs_console.settings import Settings
@@ -131,7 +131,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _wrong(request, error.status, text or error.reason)
     except B2JobsError as error:
         status = 500
-        if isinstance(error, JobNotFound):
+        if isinstance(error, JobNotFound | WordNotFound):
             status = 404
         elif isinstance(error, InvalidJob):
             status = 400

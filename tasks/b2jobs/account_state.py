@@ -5,11 +5,11 @@ Credentials are the workers' alone: what a key may do is asked of them, as a job
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
+from b2jobs import fleet
 from b2jobs.errors import JobNotFound
 from b2jobs.records import Record, Records
 from b2jobs.redis import unavailable
@@ -17,15 +17,11 @@ from b2jobs.redis import unavailable
 
 @dataclass(frozen=True)
 class AccountState:
-    """One account. *check*: the last check that was asked for with `remember`, if it is kept.
-
-    pause_code, pause_reason, pause_seconds: why all workers leave it alone now, for how long.
-    """
+    """One account. *cap*: why all workers leave it alone now. *check*: the last check that was
+    asked for with `remember`, if it is kept."""
 
     name: str
-    pause_code: str = ""
-    pause_reason: str = ""
-    pause_seconds: float = 0.0
+    cap: fleet.Cap | None = None
     check: Record | None = None
 
 
@@ -43,27 +39,11 @@ def states(records: Records, seen: Iterable[str] = ()) -> list[AccountState]:
     """
     with unavailable(records.url):
         checks = cast("dict[str, str]", records.redis.hgetall(f"{records.prefix}checks"))
-        names = sorted({*seen, *checks})
-        pipe = records.redis.pipeline(transaction=False)
-        for name in names:
-            key = f"{records.root}governor:{name}:pause"
-            pipe.get(key)
-            pipe.pttl(key)
-        answers = iter(pipe.execute())
-    found = []
-    for name in names:
-        told, milliseconds = next(answers), next(answers)
-        pause: dict[str, Any] = json.loads(told) if told and milliseconds > 0 else {}
-        found.append(
-            AccountState(
-                name,
-                pause.get("code", ""),
-                pause.get("reason", ""),
-                milliseconds / 1000 if pause else 0.0,
-                _record(records, checks.get(name)),
-            )
-        )
-    return found
+    names = sorted({*seen, *checks})
+    caps = {cap.account: cap for cap in fleet.caps(records, names)}
+    return [
+        AccountState(name, caps.get(name), _record(records, checks.get(name))) for name in names
+    ]
 
 
 def _record(records: Records, job_id: str | None) -> Record | None:

@@ -18,6 +18,7 @@ from b2jobs.records import Record, Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
 from b2jobs.results import BatchResult
+from b2jobs.signed import unsealed
 from b2jobs.threads import Threads
 
 B = TypeVar("B", bound=BatchResult, default=BatchResult)
@@ -248,7 +249,7 @@ def lines(records: Records, batch: str) -> Iterator[dict[str, Any]]:
             packed = records.redis.execute_command(  # type: ignore[no-untyped-call]  # untyped
                 "HGET", key, number, NEVER_DECODE=True
             )
-        for line in lines_of(packed or b""):
+        for line in lines_of(unsealed(packed or b"")):
             yield report_line(line)
 
 

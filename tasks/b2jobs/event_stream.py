@@ -12,7 +12,7 @@ from typing import Any, Literal, cast, get_args
 from b2jobs.errors import InvalidJob
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
-from b2jobs.requests import KINDS
+from b2jobs.requests import KINDS, PUBLIC_KINDS
 
 EventName = Literal[
     "submitted",
@@ -84,7 +84,7 @@ class EventReader:
                 raise InvalidJob(
                     f"There is no kind of job named {kind!r}.",
                     code="unknown_kind",
-                    hint=f"Known are {', '.join(KINDS)}.",
+                    hint=f"Known are {', '.join(PUBLIC_KINDS)}.",
                     field="kinds",
                 )
         if after not in (FIRST, NOW) and not _ID.match(after):

@@ -11,6 +11,7 @@ from b2jobs.handle import Handle, outcome
 from b2jobs.ledger import packed_rows
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.signed import unsealed
 
 CHUNK_ITEMS = 1000
 CHUNK_SECONDS = 1.0  # a slow producer is heard, and its items begin
@@ -112,6 +113,8 @@ def _hand_over(records: Records, job_id: str, number: int, chunk: bytes | None) 
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
+            if chunk is not None:
+                chunk = records.ring.seal(unsealed(chunk), "feed", job_id, number)
             if chunk is None:
                 said = records.door.call("batches/feed_end", id=job_id, number=number)
             else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,6 +41,8 @@ FIELDS = LedgerLine._fields
 DONE = ("transferred", "unchanged", "deleted", "hidden")
 UNDONE = ("failed", "cancelled")
 _MODULUS = 1 << 256
+MOST_UNPACKED_BYTES = 256 * 1024 * 1024
+"""More than any pack, chunk or file of a ledger has when it is unpacked."""
 
 
 def packed_line(values: Sequence[Any]) -> str:
@@ -101,7 +104,9 @@ class Digest:
 
 def _text(packed: bytes) -> str:
     # Several gzip members one behind the other are one gzip file.
-    return gzip.decompress(packed).decode() if packed else ""
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        text = file.read(MOST_UNPACKED_BYTES + 1)
+    return _bounded(text).decode()
 
 
 def packed_rows(rows: Iterable[Any]) -> bytes:
@@ -112,5 +117,17 @@ def packed_rows(rows: Iterable[Any]) -> bytes:
 
 def rows_of(packed: bytes) -> list[Any]:
     """What `packed_rows` packed."""
-    found: list[Any] = json.loads(zlib.decompress(packed))
+    text = zlib.decompressobj().decompress(packed, MOST_UNPACKED_BYTES + 1)
+    found: list[Any] = json.loads(_bounded(text))
     return found
+
+
+def _bounded(text: bytes) -> bytes:
+    """Refuse what nobody of ours packed: a few bytes in Redis must not fill a worker's memory.
+
+    Raises:
+        ValueError
+    """
+    if len(text) > MOST_UNPACKED_BYTES:
+        raise ValueError(f"What was packed has more than {MOST_UNPACKED_BYTES} bytes.")
+    return text

@@ -10,10 +10,12 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from b2jobs.errors import InvalidJob
+from b2jobs.errors import Failure, InvalidJob
 from b2jobs.records import Record, Records, record_of
 from b2jobs.redis import unavailable
 from b2jobs.requests import Priority, State
@@ -170,6 +172,41 @@ def open_batches(records: Records) -> int:
     """How many batches and syncs have not ended."""
     with unavailable(records.url):
         return int(records.redis.zcount(f"{records.prefix}batches", _OPEN, "+inf"))
+
+
+def latest_failures(records: Records, most: int) -> Iterator[tuple[str, datetime, Failure]]:
+    """The last *most* jobs that failed, the latest first: id, when, why. Cheaper than records."""
+    key = f"{records.prefix}failed"
+    with unavailable(records.url):
+        ids = cast("list[str]", records.redis.zrange(key, 0, most - 1, desc=True))
+        pipe = records.redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.hmget(f"{records.prefix}job:{job_id}", "ended", "failure")
+        found = pipe.execute()
+    for job_id, (ended, failure) in zip(ids, found, strict=True):
+        values = _parsed(failure) if ended else None
+        if values is not None:
+            yield job_id, datetime.fromtimestamp(float(ended), UTC), values
+
+
+@lru_cache(1000)
+def _parsed(failure: str) -> Failure | None:
+    """Many jobs fail alike."""
+    try:
+        return Failure.model_validate_json(failure)
+    except ValueError:  # not written by us
+        return None
+
+
+def jobs_open(records: Records) -> int:
+    """How many jobs are queued, waiting or running, without the parts of the latest batches."""
+    batches = page(records, "batches", limit=50).records
+    with unavailable(records.url):
+        pipe = records.redis.pipeline(transaction=False)
+        for batch in batches:
+            pipe.zcard(f"{records.prefix}batch:{batch.id}:packs")
+        parts: int = sum(pipe.execute())
+    return max(0, count(records, "open") - parts)
 
 
 def _groups(records: Records, view: View) -> list[list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -133,7 +133,7 @@ class Records:
             InvalidJob: `staged_gone`, `request_too_long`
             QueueUnavailable: `staged_full` too.
         """
-        tell = to_tell(job_id, job.on_done, canvas)
+        tell = to_tell(job_id, job.on_done, canvas, self._seal_of_words(job_id))
         if not isinstance(job, Upload):
             return self._submit(job_id, job, delay_seconds, tell, asked)
         source = job.source_location
@@ -178,7 +178,15 @@ class Records:
             tell=tell,
             staged=staged.id if staged else None,
             staged_bytes=staged.size if staged else None,
+            producer=(asked.producer if asked else self.ring.name) or None,
         )
+        if isinstance(first, list):
+            _, whose, most = first
+            raise InvalidJob(
+                f"{most} jobs of {whose} wait already, as many as may. Nothing was queued.",
+                code="limit_reached",
+                hint="Try again when some have ended; the workers' policy sets max_waiting.",
+            )
         if not first:
             raise gone()
         return str(first)
@@ -199,12 +207,15 @@ class Records:
             request=json.dumps(arguments),
             failure=failure.model_dump_json(),
             meta=failed_meta(failure),
-            tell=to_tell(job_id, (), canvas),
+            tell=to_tell(job_id, (), canvas, self._seal_of_words(job_id)),
         )
+
+    def _seal_of_words(self, job_id: str) -> Callable[[str], str]:
+        return lambda to: self.ring.seal(to, "word", job_id)
 
     def follow(self, first_id: str, task_id: str, canvas: Mapping[str, Any] | None = None) -> None:
         """Give the Celery task *task_id* the result of the job that has its key already."""
-        tell = to_tell(task_id, (), canvas)
+        tell = to_tell(task_id, (), canvas, self._seal_of_words(task_id))
         found = self.door.call("jobs/follow", first=first_id, id=task_id, tell=tell)
         if found:
             meta, keep = found
@@ -358,7 +369,7 @@ def record_of(values: dict[str, str]) -> Record:
         priority=cast("Priority", values["priority"]),
         key=values.get("key", ""),
         signature=values.get("signature", ""),
-        request=json.loads(values["request"]),
+        request=_object(values["request"]),
         staged_bytes=int(values["staged_bytes"]) if "staged_bytes" in values else None,
         retry_seconds=float(values["retry"]),
         attempts=int(values["attempts"]),
@@ -367,10 +378,19 @@ def record_of(values: dict[str, str]) -> Record:
         created=_moment(values.get("created")),
         started=_moment(values.get("started")),
         ended=_moment(values.get("ended")),
-        progress=json.loads(values.get("progress") or "{}"),
+        progress=_object(values.get("progress") or "{}"),
         result=json.loads(values["result"]) if "result" in values else None,
         failure=Failure(**json.loads(values["failure"])) if values.get("failure") else None,
     )
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A JSON object; an empty one for what somebody else has written there."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _moment(seconds: str | None) -> datetime | None:

@@ -49,6 +49,7 @@ _MAC_DIGITS = 32
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Ring:
@@ -367,7 +368,18 @@ def _plain(said: object) -> str:
     return json.dumps(said, default=str)
 
 
-def believed(opened: Callable[[], T], otherwise: T) -> T:
+def unsealed_fields(
+    keys: Ring, found: Mapping[str, str], what: str, *place: object
+) -> dict[str, str]:
+    """Those fields of a hash whose seals, each bound to its name, are believed."""
+    opened = {
+        name: believed(lambda: keys.unseal(text, what, *place, name), None)  # noqa: B023 - at once
+        for name, text in found.items()
+    }
+    return {name: text for name, text in opened.items() if text is not None}
+
+
+def believed(opened: Callable[[], T], otherwise: U) -> T | U:
     """What *opened* returns; *otherwise*, and a word in the log, where its seal is refused."""
     try:
         return opened()

@@ -11,6 +11,7 @@ from redis.exceptions import NoPermissionError
 
 from b2jobs.errors import QueueUnavailable
 from b2jobs.fleet import MOST_LOOKED_AT, Upcoming, Waiting, Worker
+from b2jobs.listing import latest_failures
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import Priority
@@ -89,13 +90,13 @@ def _failed(records: Records) -> Iterator[Trouble]:
     now = datetime.now(UTC)
     codes: Counter[tuple[str, str]] = Counter()
     latest: dict[tuple[str, str], str] = {}
-    for record in records.listed("failed", limit=MOST_LOOKED_AT):
-        if record.ended is None or (now - record.ended).total_seconds() > _FRESH_SECONDS:
+    for job, ended, failure in latest_failures(records, MOST_LOOKED_AT):
+        if (now - ended).total_seconds() > _FRESH_SECONDS:
             break
-        if record.failure is not None and record.failure.act in ("operator", "us"):
-            what = (record.failure.code, record.failure.hint)
+        if failure.act in ("operator", "us"):
+            what = (failure.code, failure.hint)
             codes[what] += 1
-            latest.setdefault(what, record.id)
+            latest.setdefault(what, job)
     for (code, hint), count in codes.most_common(_MOST_CODES):
         job = latest[code, hint]
         jobs = "job has" if count == 1 else "jobs have"
@@ -116,11 +117,11 @@ def _unwell(
             f"Workers run different versions: {', '.join(versions)}.",
             "Restart those that were left out of the update.",
         )
-    if words.get("failed"):
+    if words.get("undelivered"):
         yield Trouble(
             "words_undelivered",
-            f"{words['failed']:,} words about ended jobs could not be delivered.",
-            "See `b2jobs words list --standing failed`; `b2jobs words resend` sends them again.",
+            f"{words['undelivered']:,} words about ended jobs could not be delivered.",
+            "`b2jobs words list --standing undelivered` names them, `b2jobs words resend` helps.",
         )
     for schedule in schedules:
         if schedule.last_state == "failed":

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 from b2jobs.errors import WordNotFound
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.signed import unsealed
 
 WordState = Literal["waiting", "undelivered"]
 
@@ -86,7 +87,7 @@ def word_of(word_id: str, fields: Mapping[str, str], due: datetime | None = None
         job=fields["job"],
         kind=fields["kind"],
         state=fields["state"],
-        to=json.loads(fields["to"]),
+        to=json.loads(unsealed(fields["to"])),
         result=json.loads(result) if result else None,
         failure=json.loads(failure) if failure else None,
         lane=fields.get("lane", ""),

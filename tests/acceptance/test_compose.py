@@ -111,7 +111,7 @@ def test_what_is_written_lies_on_a_volume_that_anybody_may_write() -> None:
     mounted = {
         volume.split(":")[1]
         for service in SERVICES.values()
-        for volume in service["volumes"]
+        for volume in service.get("volumes", [])
         if not volume.startswith("./") and not volume.startswith("redis:")
     }
     assert mounted == set(folders.split())
@@ -293,3 +293,24 @@ def test_what_is_waited_for_can_become_healthy() -> None:
         for needed, how in service.get("depends_on", {}).items():
             assert how == {"condition": "service_healthy"}, name
             assert "healthcheck" in SERVICES[needed]
+
+
+def test_the_console_wants_a_token_and_listens_with_one(host: Host, tmp_path: Path) -> None:
+    service = SERVICES["console"]
+    assert service["secrets"] == ["console-token", "redis-password"]
+    named = service["environment"]["B2JOBS_CONSOLE_TOKEN_FILE"]
+    assert named == "/run/secrets/console-token"
+    token = tmp_path / "token"
+    token.write_text("")
+    options = [*entrypoint(), *service["command"], "--port=0"]
+    here = {"B2JOBS_CONSOLE_TOKEN_FILE": str(token)}
+    # Containers listen on all addresses; here that would be 127.0.0.1, where none is needed.
+    beyond = [word.replace("0.0.0.0", "192.0.2.1") for word in options]
+    host.replaced.pop("--host=0.0.0.0")
+    assert host.start("console", beyond, **here).wait(60) == 2
+    token.write_text("0123456789abcdef\n")
+    token.chmod(0o600)
+    host.replaced["--host=0.0.0.0"] = "--host=127.0.0.1"
+    console = host.start("console", options, **here)
+    eventually(lambda: "The console is at" in console.output(), what=console.output)
+    assert "login?token" not in console.output()

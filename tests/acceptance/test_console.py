@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from b2jobs.redis import QUEUES
@@ -17,6 +18,7 @@ from support.console import READ_TOKEN, TOKEN, TOKENS, Browser, start
 from support.installation import Installation
 from support.redis_server import RedisServer
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = [
     "/",
     "/jobs",
@@ -150,6 +152,20 @@ def test_what_cannot_be_is_a_page_that_says_so(console: Browser) -> None:
     assert console.post("/schedules/none/run", {"csrf": csrf}).status == 400
 
 
+def test_a_word_that_waits_is_shown_and_sent_again(
+    console: Browser, unserved: Installation
+) -> None:
+    job = unserved.client.upload("data:,x", "b2://some-bucket/x", on_done="app.tasks.stored")
+    job.cancel()
+    console.log_in()
+    page = console.get("/words").text
+    assert "app.tasks.stored" in page
+    (place,) = re.findall(r'action="(/words/\S+/resend)"', page)
+    assert console.post(place, {"csrf": console.csrf()}).headers["location"] == "/words?said=sent"
+    gone = console.post("/words/none/resend", {"csrf": console.csrf()})
+    assert (gone.status, "There is no word" in gone.text) == (404, True)
+
+
 def test_machines_read_the_fleets_numbers_without_a_log_in(
     console: Browser, unserved: Installation
 ) -> None:
@@ -169,6 +185,25 @@ def test_machines_read_the_fleets_numbers_without_a_log_in(
     assert {name[1] for name in found if name[0] == "b2jobs_queued_jobs"} == set(QUEUES)
     assert found["b2jobs_workers", "high"] == 0
     assert all(name.startswith("b2jobs_") for name, *_ in found)
+
+
+def test_the_dashboard_and_the_alerts_use_names_that_are_printed(console: Browser) -> None:
+    printed = {
+        sample.name
+        for family in text_string_to_metric_families(console.get("/metrics").text)
+        for sample in family.samples
+    }
+    text = console.get("/metrics").text
+    printed |= set(re.findall(r"^# TYPE (b2jobs_\w+)", text, re.MULTILINE))
+    printed |= {f"{name}_bucket" for name in printed if name.endswith("_seconds")}
+    dashboard = json.loads((DOCS / "grafana.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    rules = yaml.safe_load((DOCS / "alerts.yml").read_text())["groups"][0]["rules"]
+    asked += [rule["expr"] for rule in rules]
+    assert len(asked) > 20
+    assert all(rule["annotations"]["summary"] and rule["labels"]["severity"] for rule in rules)
+    names = {name for expr in asked for name in re.findall(r"b2jobs_\w+", expr)}
+    assert names - printed == set()
 
 
 def test_a_setting_asks_machines_for_the_token_too(installation: Installation) -> None:

@@ -64,7 +64,7 @@ def shown(
     installation = Installation(
         tmp_path_factory.mktemp("shown"), redis_url, account=local_b2.account
     )
-    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_SLOTS="8", B2JOBS_RESERVED_SLOTS="0")
+    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_SLOTS="8", B2JOBS_QUEUES="normal,low")
     bucket = "console-browser"
     installation.client.bucket("create", bucket).wait(120)
     yield Shown(installation, bucket)
@@ -167,6 +167,19 @@ def test_a_batch_is_paused_resumed_and_what_failed_retried(page: Page, shown: Sh
     shows(page, "It is queued again.")
     expect(page.locator("main .lead")).to_contain_text("succeeded", timeout=PATIENCE_MS)
     assert batch.status().outcomes == {"transferred": 2}
+
+
+def test_a_dry_run_shows_its_plan(page: Page, shown: Shown) -> None:
+    folder = shown.installation.data / "dry"
+    folder.mkdir()
+    for name in ("a", "b\nc"):
+        (folder / name).write_text("x")
+    dry = shown.client.sync("data://.my/dry/", f"b2://{shown.bucket}/dry/", dry_run=True)
+    eventually(dry.ended)
+    page.goto(f"/batches/{dry.id}")
+    shows(page, "nothing was moved")
+    planned = page.locator("main pre").first.inner_text().splitlines()
+    assert len(planned) == 2, planned
 
 
 def test_a_batch_under_way_is_held_and_let_go(page: Page, shown: Shown) -> None:

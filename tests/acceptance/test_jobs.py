@@ -14,11 +14,12 @@ def test_what_is_listed(idle: Run) -> None:
     everything = idle("job", "list")
     queued = idle("job", "list", "--state", "queued", "--json")
 
-    rows = [line.split() for line in everything.out.splitlines()]
+    head, *rows = [line.split() for line in everything.out.splitlines()]
+    assert head[:4] == ["ID", "KIND", "STATE", "AGE"]
     assert [row[0] for row in rows] == [second, first]
-    assert rows[0][1:3] == ["queued", "delete"]
+    assert rows[0][1:3] == ["delete", "queued"]
     assert rows[0][-2:] == ["no_worker", "b2://some-bucket/y"]
-    assert "data:,x -> b2://some-bucket/x" in everything.out
+    assert "-> b2://some-bucket/x" in everything.out
     assert [record["id"] for record in queued.lines] == [second]
 
 

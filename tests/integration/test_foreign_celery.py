@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from celery import Celery, chain
+from celery import Celery
 
 import b2jobs
 from support.fake import Fake
@@ -99,12 +99,6 @@ def test_bad_arguments_are_a_failure_with_a_name(fake: Fake, foreign: Celery) ->
         "bucket_name_refused": send(
             "b2jobs.upload", kwargs={**KWARGS, "destination": "b2://x/y"}, queue="b2jobs"
         ),
-        "canvas_unsupported": send(
-            "b2jobs.upload",
-            kwargs=KWARGS,
-            queue="b2jobs",
-            link=foreign.signature("theirs.work"),
-        ),
     }
     cases["positional"] = send("b2jobs.upload", args=["data:,x"], queue="b2jobs")
     for code, sent in cases.items():
@@ -112,15 +106,6 @@ def test_bad_arguments_are_a_failure_with_a_name(fake: Fake, foreign: Celery) ->
             sent.get(timeout=120)
         assert caught.value.code == code.replace("positional", "invalid_request")
         assert fake.installation.client.job(sent.id).state() == "failed"
-
-
-def test_a_chain_is_refused(fake: Fake, foreign: Celery) -> None:
-    fake.installation.start_celery()
-    first = foreign.signature("b2jobs.upload", kwargs=KWARGS, queue="b2jobs", immutable=True)
-    sent = chain(first, foreign.signature("theirs.work")).apply_async()
-    with pytest.raises(b2jobs.JobFailed) as caught:
-        sent.parent.get(timeout=120)
-    assert caught.value.code == "canvas_unsupported"
 
 
 def test_the_same_key_gives_both_tasks_the_same_result(fake: Fake, foreign: Celery) -> None:

@@ -151,7 +151,10 @@ class Installation:
             "_kombu.binding",
         )
         named = {f"b2jobs:{name}" for name in ("succeeded", "failed", "cancelled", "batches")}
-        living = {f"b2jobs:{name}" for name in ("workers", "keeper", "retention", "events", "used")}
+        living = {
+            f"b2jobs:{name}"
+            for name in ("workers", "keeper", "retention", "events", "used", "limits")
+        }
         return {
             key for key in self.keys() if not key.startswith(meant) and key not in named | living
         }

@@ -19,7 +19,7 @@ class Proxy:
 
     cut: end each answer behind so many bytes, by a clean FIN or a reset (*how*), *cuts* times.
     pause: seconds before each piece of *piece* bytes. change: what becomes of each piece.
-    requests: the first line of everything that was asked (where it can be read).
+    requests, heads: the first line, and all, of what was asked (where it can be read).
     """
 
     def __init__(self, upstream: tuple[str, int], context: ssl.SSLContext | None = None) -> None:
@@ -32,6 +32,7 @@ class Proxy:
         self.piece = _PIECE
         self.change: Callable[[bytes], bytes] = lambda piece: piece
         self.requests: list[str] = []
+        self.heads: list[str] = []
         self.passed = 0
         self.port = 0
 
@@ -51,6 +52,7 @@ class Proxy:
                 line = piece.partition(b"\r\n")[0]
                 if line.endswith(b"HTTP/1.1"):
                     self.requests.append(line.decode("latin-1").removesuffix(" HTTP/1.1"))
+                    self.heads.append(piece.decode("latin-1"))
                 server.sendall(piece)
         with suppress(OSError):
             server.shutdown(socket.SHUT_WR)

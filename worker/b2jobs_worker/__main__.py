@@ -17,12 +17,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 
 from b2jobs.errors import OperatorError
 from b2jobs_worker import logs
 from b2jobs_worker.delivery.credentials_watch import CredentialsWatch
+from b2jobs_worker.health import Health
 from b2jobs_worker.settings import Settings, load
 from b2jobs_worker.start.check import before_processes, check, log, report
 from b2jobs_worker.start.finding import finding
@@ -111,14 +113,24 @@ class Child:
         if self.process.poll() is None:
             self.process.send_signal(number)
 
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def takes_jobs(self) -> bool:
+        """Whether it runs and has said that it is ready."""
+        if not self._is_noted:
+            self._hear()
+        return self._ready and self.is_running()
+
+    def _hear(self) -> None:
+        with suppress(BlockingIOError):  # it has not said it, or one of its own holds the other end
+            self._ready = self._ready or os.read(self._pipe, 1) == b"1"
+
     def _note_death(self, now: float) -> None:
         if self._is_noted:
             return
         self._is_noted = True
-        try:
-            self._ready = os.read(self._pipe, 1) == b"1"
-        except BlockingIOError:  # a process of its own still holds the other end
-            self._ready = False
+        self._hear()
         os.close(self._pipe)
         self.failed_starts = 0 if self._ready else self.failed_starts + 1
         if now - self.started > LONGEST_PAUSE_SECONDS:
@@ -128,8 +140,11 @@ class Child:
 class Parent:
     """Starts the processes, passes signals on, and waits for all of them."""
 
-    def __init__(self, plans: list[Plan], start_tries: int = START_TRIES) -> None:
+    def __init__(
+        self, plans: list[Plan], start_tries: int = START_TRIES, health: Health | None = None
+    ) -> None:
         self.stopping = 0
+        self._health = health
         self._start_tries = start_tries
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
@@ -142,6 +157,11 @@ class Parent:
             if failed is None:
                 for child in self.children:
                     child.revive()
+                if self._health is not None:
+                    self._health.tell(
+                        running=all(child.is_running() for child in self.children),
+                        ready=all(child.takes_jobs() for child in self.children),
+                    )
                 time.sleep(0.2)
         for child in self.children:
             child.signal(signal.SIGTERM)
@@ -190,8 +210,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return check(settings, as_json=given.json)
     if not log(before_processes(settings)):
         return CANNOT_START
+    try:
+        told = settings.health_port is not None
+        health = Health(settings.health_host, settings.health_port or 0) if told else None
+    except OperatorError as error:
+        log([finding(error, heals=False)])
+        return CANNOT_START
     watch = CredentialsWatch(settings)
-    parent = Parent(plan(settings), given.start_tries)
+    parent = Parent(plan(settings), given.start_tries, health)
     watch.start()
     return parent.run()
 

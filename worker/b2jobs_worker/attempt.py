@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
+from b2jobs.locations import Location
+from b2jobs.requests import Job
+
 logger = logging.getLogger(__name__)
 
 
@@ -54,8 +57,55 @@ class Journal(Protocol):
         """Forget everything: the transfer starts anew or is over."""
 
 
+class Permit(Protocol):
+    """What a job may do, by the policy for who asked for it (docs/security.md).
+
+    All methods raise `CallerError` where a rule does not allow it: `policy_refused`, with the
+    rule's name, or `limit_reached`.
+    """
+
+    @property
+    def producer(self) -> str:
+        """Who has signed the job; empty for nobody."""
+
+    def request(self, job: Job) -> None:
+        """Whether *job*, or an item of it, may be done, as far as its text says."""
+
+    def place(self, location: Location, *, is_written: bool) -> None:
+        """Whether what is at *location* may be read, or changed."""
+
+    def tell(self, task: str, url: str) -> None:
+        """Whether the Celery task, or the webhook, may be told."""
+
+    def size(self, size_bytes: int | None) -> None:
+        """Whether a file of this size may be moved."""
+
+    def items(self, count: int, size_bytes: int) -> None:
+        """Whether one batch may have so many items and bytes."""
+
+
+class Anything:
+    """The permit of whoever no policy speaks of: everything."""
+
+    producer = ""
+
+    def request(self, job: Job) -> None: ...
+
+    def place(self, location: Location, *, is_written: bool) -> None: ...
+
+    def tell(self, task: str, url: str) -> None: ...
+
+    def size(self, size_bytes: int | None) -> None: ...
+
+    def items(self, count: int, size_bytes: int) -> None: ...
+
+
 class Attempt(Protocol):
     """One try of a job by one worker. All methods may be called from any thread."""
+
+    @property
+    def permit(self) -> Permit:
+        """What its job may do."""
 
     @property
     def job_id(self) -> str:
@@ -87,6 +137,9 @@ class Attempt(Protocol):
         """Tell how far the transfer is. Cheap; published at most four times a second.
 
         Phases: hashing, sending, receiving, copying, finishing, verifying.
+
+        Raises:
+            CallerError: `limit_reached`, when it is more than the job may move.
         """
 
     def on_interrupt(self, act: Callable[[], None]) -> AbstractContextManager[None]:
@@ -102,6 +155,7 @@ class InterruptibleAttempt:
     job_id: str
 
     def __init__(self) -> None:
+        self.permit: Permit = Anything()
         self._interrupted: Interrupted | None = None
         self._acts: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -146,6 +200,7 @@ class Uninterrupted:
 
     def __init__(self, attempt: Attempt) -> None:
         self.job_id = attempt.job_id
+        self.permit = attempt.permit
         self.number = attempt.number
         self.fence = attempt.fence
         self.journal = attempt.journal

@@ -25,6 +25,7 @@ from b2jobs import redis_url, schedules
 from b2jobs.errors import OperatorError
 from b2jobs.signing import Ring, ring
 from b2jobs_worker import variables
+from b2jobs_worker.policy import Policy
 
 CONFIG_VARIABLE = "B2JOBS_CONFIG"
 
@@ -81,6 +82,11 @@ class Settings(BaseSettings):
         False,
         description="Obey all of Celery's remote control. Off, only `revoke` is heard, which "
         "cancels jobs; with `B2JOBS_REQUIRE_SIGNATURE` not even that.",
+    )
+    policy: Policy = Field(
+        default_factory=Policy,
+        description="What producers, queues and this worker may do (docs/security.md); only in "
+        "the config file. Without it, everything.",
     )
     roots: dict[str, Root] = Field(
         default_factory=dict,
@@ -227,6 +233,17 @@ class Settings(BaseSettings):
         Path("~/.cache/b2jobs"),
         description="Where syncs by SHA-1 remember the digests of local files, about 120 bytes "
         "each. Without it every process reads the files once more after its start.",
+    )
+    health_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Where the worker answers `/healthz` and `/readyz`, for Kubernetes and its "
+        "like: 200 while its processes run, and once all of them take jobs.",
+    )
+    health_host: str = Field(
+        "127.0.0.1",
+        description="On which address that is; 0.0.0.0 for probes that come from elsewhere.",
     )
     private_hosts: str = Field(
         "",

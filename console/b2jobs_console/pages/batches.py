@@ -52,6 +52,7 @@ async def shown(request: web.Request) -> web.Response:
         rate=rate(status),
         has_ended=record.has_ended,
         is_paused=status.reason == "paused",
+        is_dry=(record.result or {}).get("status") == "dry_run",
     )
 
 

@@ -2,54 +2,35 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-
 from aiohttp import web
 
-from b2jobs import account_state, listing
-from b2jobs.records import WORKER_LIFE_SECONDS, Records
+from b2jobs import account_state, fleet, listing, numbers
+from b2jobs.records import Records
 from b2jobs_console.site import SITE, back, page
 
-_SEEN_SECONDS = 120.0
-_LOOKED_AT = 200
-
-
-@dataclass(frozen=True)
-class Worker:
-    """One process. *silent*: it showed life within two minutes, and not lately."""
-
-    name: str
-    host: str
-    priorities: list[str]
-    silent: bool
+_LOOKED_AT = 50
 
 
 async def workers(request: web.Request) -> web.Response:
     """`/workers`."""
     site = request.app[SITE]
-    found = await site.client.threads.run(living, site.client.client.records)
-    return page(request, "workers.html", workers=found)
-
-
-def living(records: Records) -> list[Worker]:
-    """The processes that showed life in the last two minutes."""
-    alive = set(records.workers(within_seconds=WORKER_LIFE_SECONDS))
-    found = []
-    for text in sorted(records.workers(within_seconds=_SEEN_SECONDS)):
-        told, _, priorities = text.rpartition("|")
-        name, _, host = told.partition("@")
-        found.append(Worker(name, host, priorities.split(","), text not in alive))
-    return found
+    found = await site.client.threads.run(fleet.workers, site.client.client.records)
+    versions = {worker.version for worker in found if worker.version}
+    return page(request, "workers.html", workers=found, versions=sorted(versions))
 
 
 async def accounts(request: web.Request) -> web.Response:
     """`/accounts`."""
     site = request.app[SITE]
     records, run = site.client.client.records, site.client.threads.run
-    seen = await run(accounts_seen, records)
+    days = await run(numbers.days, records, 31)
+    month = numbers.summed(day for day in days if day.since.month == days[-1].since.month)
+    seen = await run(accounts_seen, records) | set(month.accounts())
     states = await run(account_state.states, records, seen)
-    return page(request, "accounts.html", accounts=states, today=time.time())
+    workers = await run(fleet.workers, records)
+    return page(
+        request, "accounts.html", accounts=states, today=days[-1], month=month, workers=workers
+    )
 
 
 async def check(request: web.Request) -> web.Response:

@@ -42,12 +42,17 @@ def file_json(
         shown["size"] = version.size
     elif version.action != HIDE:
         shown |= locks.shown(version, grant)
-        shown["replicationStatus"] = (
-            "pending" if bucket is not None and bucket.replicates(version.name) else None
-        )
+        shown["replicationStatus"] = _replication_status(version, bucket)
         shown["serverSideEncryption"] = encryption.as_json(version.encryption)
     shown["uploadTimestamp"] = version.millis
     return shown
+
+
+def _replication_status(version: Version, bucket: Bucket | None) -> str | None:
+    """`pending` for ever where a rule asks for a copy; B2 makes none of SSE-C files."""
+    is_secret = version.encryption is not None and version.encryption.mode == encryption.SSE_C
+    wanted = bucket is not None and bucket.replicates(version.name) and not is_secret
+    return "pending" if wanted else None
 
 
 def folder_json(name: str, bucket_id: str, account_id: str, api_version: int) -> Json:

@@ -10,6 +10,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,10 +24,12 @@ from b2jobs.cli.session import Duration, Session, common_options, pass_session, 
 from b2jobs.duplicates import DuplicateFinder
 from b2jobs.errors import Failure, InvalidJob, JobFailed
 from b2jobs.items import Item, Planned, Refusal
+from b2jobs.ledger import report_text
 from b2jobs.reports import csv_lines
-from b2jobs.requests import State
+from b2jobs.requests import ENDED, State
 
 _SHOWN_PROBLEMS = 20
+_LOOKED_AT = 10_000
 
 
 @click.group()
@@ -46,7 +49,7 @@ def batch() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Count files, bytes, calls and dollars; then exit.")
 @click.option("--strict", is_flag=True, help="Move nothing when any line cannot be done.")
-@submit_options()
+@submit_options(priority="low")
 @pass_session
 def submit(
     session: Session,
@@ -86,6 +89,35 @@ def submit(
         batch_follow.finish(session, handle, timeout)
     else:
         show.queued(session, handle.id)
+
+
+@batch.command(name="list")
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Of each state at most."
+)
+@common_options
+@pass_session
+def list_(session: Session, limit: int) -> None:
+    """Print batches and syncs, those under way first."""
+    client = session.client
+    kinds = ("batch", "sync")
+    states: tuple[State, ...] = ("running", "waiting", "queued", "failed", "succeeded", "cancelled")
+    rows = [("ID", "KIND", "STATE", "AGE", "ITEMS", "FAILED", "WHAT")]
+    for state in states:
+        listed = (
+            each for each in client.records.listed(state, limit=_LOOKED_AT) if each.kind in kinds
+        )
+        for record in islice(listed, limit):
+            found = client.batch_job(record.id).status()
+            if session.json:
+                show.line(found.as_json())
+                continue
+            items = f"{found.finished_items:,} of {found.items:,}"
+            what, age = show.what(record), show.age(record.created)
+            own = (record.id, record.kind, found.state, age)
+            rows.append((*own, items, f"{found.failed_items:,}", what))
+    if not session.json and len(rows) > 1:
+        show.table(rows)
 
 
 @batch.command(name="show")
@@ -160,16 +192,27 @@ def retry(session: Session, batch_id: str, failed: bool, code: tuple[str, ...]) 
 @batch.command()
 @click.argument("batch_id", metavar="ID")
 @click.option("--csv", "as_csv", is_flag=True, help="CSV instead of JSON lines; no summary.")
+@click.option("--failed", is_flag=True, help="Only what failed; no summary.")
 @common_options
 @pass_session
-def report(session: Session, batch_id: str, as_csv: bool) -> None:
+def report(session: Session, batch_id: str, as_csv: bool, failed: bool) -> None:
     """Write one line an item to stdout, and a summary with a digest over all lines.
 
     \b
       b2jobs batch report ID > report.jsonl
     """
     handle = session.client.batch_job(batch_id)
-    for text in csv_lines(handle.lines()) if as_csv else handle.report():
+    state = handle.status().state
+    if state not in ENDED:
+        complain(f"The batch is {state}: this report is not complete.")
+    lines = handle.lines()
+    if failed:
+        lines = (line for line in lines if line.get("status") == "failed")
+    if as_csv:
+        texts = csv_lines(lines)
+    else:
+        texts = (report_text(line) for line in lines) if failed else handle.report()
+    for text in texts:
         click.echo(text)
 
 

@@ -33,8 +33,8 @@ def submit(
         show.queued(session, handle.id)
 
 
-def finish(session: Session, handle: Handle, timeout: float | None) -> None:
-    """Follow the job to its end and print its result.
+def finish(session: Session, handle: Handle, timeout: float | None) -> Result:
+    """Follow the job to its end, print its result and return it. Ctrl-C leaves its id.
 
     Raises:
         JobFailed, JobCancelled: with --json the end is printed first.
@@ -46,7 +46,11 @@ def finish(session: Session, handle: Handle, timeout: float | None) -> None:
         if session.json:
             show.ended(handle.record())
         raise
+    except KeyboardInterrupt:
+        complain(f"The job goes on: b2jobs job wait {handle.id}")
+        raise
     show.answer(session, result)
+    return result
 
 
 def follow(

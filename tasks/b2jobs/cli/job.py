@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from typing import get_args
 
 import click
@@ -13,7 +14,8 @@ from b2jobs.cli.session import Duration, Session, common_options, pass_session
 from b2jobs.errors import InvalidJob
 from b2jobs.handle import outcome, until
 from b2jobs.records import Record
-from b2jobs.requests import State
+from b2jobs.requests import ENDED, PUBLIC_KINDS, State
+from b2jobs.requests.kinds import INTERNAL
 
 _ORDER: tuple[State, ...] = ("running", "waiting", "queued", "failed", "succeeded", "cancelled")
 _EVERYTHING = 10_000_000
@@ -31,39 +33,55 @@ def job() -> None:
     multiple=True,
     help="Only these; may be repeated.",
 )
+@click.option("--kind", type=click.Choice(PUBLIC_KINDS), help="Only jobs of this kind.")
 @click.option("--code", metavar="CODE", help="Only jobs that failed with this code.")
 @click.option(
     "--limit", type=click.IntRange(1), default=20, show_default=True, help="Of each state at most."
 )
 @common_options
 @pass_session
-def list_(session: Session, state: tuple[State, ...], code: str | None, limit: int) -> None:
+def list_(
+    session: Session, state: tuple[State, ...], kind: str | None, code: str | None, limit: int
+) -> None:
     """Print jobs, the latest of each state first.
 
     Ended jobs are listed as long as their records are kept: a day, failed ones a week.
     """
     records = session.client.records
-    found = [
-        record
-        for shelf in (state or (("failed",) if code else _ORDER))
-        for record in records.listed(shelf, limit=_EVERYTHING if code else limit)
-        if code is None or _failed_with(record, code)
-    ][: limit if code else None]
+    found: list[Record] = []
+    for shelf in state or (("failed",) if code else _ORDER):
+        listed = records.listed(shelf, limit=_EVERYTHING if code or kind else limit)
+        wanted = (
+            record
+            for record in listed
+            if record.kind not in INTERNAL
+            and kind in (None, record.kind)
+            and (code is None or _failed_with(record, code))
+        )
+        found += islice(wanted, limit)
     if session.json:
         for record in found:
             show.line(record.as_json())
         return
-    show.table(
+    rows = [
         (
             record.id,
-            record.state,
             record.kind,
-            show.moment(record.ended or record.started or record.created),
+            record.state,
+            show.age(record.ended or record.started or record.created),
             show.why(record) if record.state != "queued" else records.waiting_for(record),
+            _share(record),
             show.what(record),
         )
         for record in found
-    )
+    ]
+    if rows:
+        show.table([("ID", "KIND", "STATE", "AGE", "WHY", "DONE", "WHAT"), *rows])
+
+
+def _share(record: Record) -> str:
+    done, total = record.progress.get("done"), record.progress.get("total")
+    return f"{done / total:.0%}" if record.state == "running" and done and total else ""
 
 
 @job.command(name="show")
@@ -136,7 +154,11 @@ def cancel(session: Session, job_ids: tuple[str, ...]) -> None:
     what it has begun. One that has ended stays as it is.
     """
     for job_id in job_ids:
-        _say(session, job_id, session.client.records.cancel(job_id))
+        state = session.client.records.cancel(job_id)
+        if session.json or state in ENDED:
+            _say(session, job_id, state)
+        else:
+            click.echo(f"{job_id}  {state}, will be cancelled")
 
 
 @job.command()

@@ -114,7 +114,7 @@ def _told(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) ->
     return (told[0] if len(told) == 1 else told) or None
 
 
-def submit_options(*, wait: bool = False) -> Callable[[F], F]:
+def submit_options(*, wait: bool = False, priority: str = "normal") -> Callable[[F], F]:
     """What every command that submits a job takes; *wait* is whether it follows by default."""
 
     def decorate(command: F) -> F:
@@ -139,7 +139,7 @@ def submit_options(*, wait: bool = False) -> Callable[[F], F]:
             click.option(
                 "--priority",
                 type=click.Choice(["high", "normal", "low"]),
-                help="Which queue it waits in.  [default: normal]",
+                help=f"Which queue it waits in.  [default: {priority}]",
             ),
             click.option(
                 "--key",

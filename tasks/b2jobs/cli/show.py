@@ -15,10 +15,11 @@ import click
 from b2jobs.cli.session import Session
 from b2jobs.locations import masked
 from b2jobs.records import Record
-from b2jobs.results import BucketResult, Result, ShareResult, TransferResult
+from b2jobs.results import BucketResult, CheckResult, Result, ShareResult, TransferResult
 
 _QUIET = {"job", "kind", "attempts", "calls", "encoding"}
 _LAST = {"seconds", "dollars"}
+_CHECKED = ("upload", "download", "copy", "delete", "share", "sync", "bucket")
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
@@ -45,6 +46,8 @@ def answer(session: Session, outcome: Result) -> None:
             sys.stdout.buffer.write(base64.b64decode(content))
         case TransferResult(content=str() as content):
             click.echo(content, nl=False)
+        case CheckResult():
+            _checked(outcome)
         case ShareResult():
             click.echo(outcome.url)
         case BucketResult(action="list"):
@@ -57,6 +60,25 @@ def answer(session: Session, outcome: Result) -> None:
             )
 
 
+def _checked(found: CheckResult) -> None:
+    about = {"account": found.account, "key": found.key_id, "realm": found.realm}
+    buckets = ", ".join(found.buckets) if found.buckets is not None else "all"
+    fields({**about, "buckets": buckets, "prefix": found.name_prefix or "none"})
+    click.echo()
+    kinds = sorted({*_CHECKED, *found.cannot})
+    rows = [
+        (kind, "no" if kind in found.cannot else "yes", ", ".join(found.cannot.get(kind, [])))
+        for kind in kinds
+    ]
+    table([("JOB", "CAN", "LACKS"), *rows])
+    if "writeKeys" in found.capabilities and found.buckets is None:
+        click.echo(
+            "Warning: this key can make other keys, as a master key can. Give the workers one "
+            "that is restricted to what they do.",
+            err=True,
+        )
+
+
 def ended(record: Record) -> None:
     """A job that did not succeed, as JSON."""
     failure = record.failure.model_dump() if record.failure else None
@@ -67,8 +89,22 @@ def fields(data: dict[str, Any]) -> None:
     """Name and value a line, aligned; what is nested is written as JSON."""
     width = max((len(name) for name in data), default=0)
     for name, value in data.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        click.echo(f"{name.ljust(width)}  {text}")
+        click.echo(f"{name.ljust(width)}  {printable(_said(name, value))}")
+
+
+def _said(name: str, value: Any) -> str:
+    """A value for people: money and bytes as such, lists by their members."""
+    if isinstance(value, str):
+        return value
+    if name == "dollars" and isinstance(value, int | float):
+        return dollars(value)
+    if (name == "size" or name.endswith("_bytes")) and isinstance(value, int):
+        return size(value)
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    if isinstance(value, dict) and all(isinstance(each, int | float) for each in value.values()):
+        return ", ".join(f"{each} {count:,}" for each, count in value.items())
+    return json.dumps(value, ensure_ascii=False)
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> None:
@@ -77,7 +113,7 @@ def table(rows: Iterable[tuple[str, ...]]) -> None:
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
-        click.echo("  ".join([*cells, row[-1]]).rstrip())
+        click.echo("  ".join(map(printable, [*cells, row[-1]])).rstrip())
 
 
 def what(record: Record) -> str:

@@ -16,6 +16,8 @@ Keys, behind the prefix and `b2jobs:`
     workers, keeper   who lives, by the time of its last sign; who leads
     retention         hash: how many seconds results and failures are kept, how many events, and
                       how many bytes producers may hand over
+    limits, open      hashes: how many jobs of a producer or in a queue may wait; how many of a
+                      producer have not ended
     used              sorted set of the tokens of signatures whose job has ended, by how long they
                       would be good
     events            stream: what happened to jobs, the latest (docs/events.md)

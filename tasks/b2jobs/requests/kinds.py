@@ -63,7 +63,7 @@ def build(kind: str, arguments: dict[str, Any]) -> Job:
         raise InvalidJob(
             f"There is no kind of job named {kind!r}.",
             code="unknown_kind",
-            hint=f"Known are {', '.join(KINDS)}.",
+            hint=f"Known are {', '.join(PUBLIC_KINDS)}.",
         )
     try:
         return model(**arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zlib import crc32
@@ -160,15 +160,21 @@ AskedOnDone = (
 
 
 def to_tell(
-    job_id: str, on_done: Iterable[TaskCall | Webhook], canvas: Mapping[str, Any] | None = None
+    job_id: str,
+    on_done: Iterable[TaskCall | Webhook],
+    canvas: Mapping[str, Any] | None = None,
+    seal: Callable[[str], str] = str,
 ) -> str | None:
-    """What the record keeps of who is told, None for nobody: `[[lane, to]]` as JSON."""
+    """What the record keeps of who is told, None for nobody: `[[lane, to]]` as JSON.
+
+    *seal* is put on each *to*, so that nobody else has something told in this job's name.
+    """
     entries = [_lane_and_entry(job_id, each) for each in on_done]
     if canvas is not None:
         entries.append((f"celery#{crc32(job_id.encode()) % CELERY_LANES}", {"canvas": canvas}))
     if not entries:
         return None
-    return json.dumps([[lane, json.dumps(to)] for lane, to in entries])
+    return json.dumps([[lane, seal(json.dumps(to))] for lane, to in entries])
 
 
 def _lane_and_entry(job_id: str, to: TaskCall | Webhook) -> tuple[str, dict[str, Any]]:

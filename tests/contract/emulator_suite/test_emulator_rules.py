@@ -278,3 +278,33 @@ def test_the_test_mode_header(client: RawClient, bucket: b2sdk.Bucket) -> None:
         client.request("POST", "/b2api/v4/b2_get_upload_url", sent, body).code for _ in range(200)
     }
     assert codes == {None, "expired_auth_token"}
+
+
+def test_what_waits_to_be_replicated(client: RawClient, bucket: b2sdk.Bucket) -> None:
+    """A file under a rule, unless it is encrypted with its owner's key."""
+    rule = {
+        "destinationBucketId": bucket.id_,
+        "fileNamePrefix": "one/",
+        "includeExistingFiles": False,
+        "isEnabled": True,
+        "priority": 1,
+        "replicationRuleName": "rule-one",
+    }
+    source = {"replicationRules": [rule], "sourceApplicationKeyId": "a-key"}
+    fields = {"accountId": client.account, "bucketId": bucket.id_}
+    update = {**fields, "replicationConfiguration": {"asReplicationSource": source}}
+    assert client.call("b2_update_bucket", update).status == 200
+    own = b2sdk.EncryptionSetting(
+        b2sdk.EncryptionMode.SSE_C,
+        b2sdk.EncryptionAlgorithm.AES256,
+        b2sdk.EncryptionKey(bytes(32), "the-key"),
+    )
+    bucket.upload_bytes(b"x", "one/a")
+    bucket.upload_bytes(b"x", "one/b", encryption=own)
+    bucket.upload_bytes(b"x", "two/a")
+    files = client.call("b2_list_file_names", {"bucketId": bucket.id_}).json["files"]
+    found = {file["fileName"]: file["replicationStatus"] for file in files}
+    assert found == {"one/a": "pending", "one/b": None, "two/a": None}
+    none = {"asReplicationSource": None, "asReplicationDestination": None}
+    cleared = client.call("b2_update_bucket", {**fields, "replicationConfiguration": none}).json
+    assert cleared["replicationConfiguration"]["value"] is None

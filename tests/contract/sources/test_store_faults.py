@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import ssl
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import trustme
 from azure.storage.blob import ContentSettings, StandardBlobTier
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from b2jobs.errors import JobError
 from b2jobs.locations import parse
@@ -284,3 +288,113 @@ def test_a_signature_does_not_travel_with_an_error(tmp_path: Path) -> None:
     error = caught.value
     assert (error.code, error.__cause__, error.__context__) == ("source_unreachable", None, None)
     assert "geheim" not in error.message + error.hint
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments: object) -> None:
+        """Quiet."""
+
+    def do_GET(self) -> None:
+        status, code, more = self.server.answer  # type: ignore[attr-defined]
+        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>x</Message></Error>"
+        self.send_response(status)
+        for name, text in {"x-ms-error-code": code, **more}.items():
+            self.send_header(name, text)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "expected", "seconds"),
+    [
+        (503, "ServerBusy", "source_busy", 17),
+        (500, "OperationTimedOut", "source_busy", 17),
+        (500, "InternalError", "source_unavailable", 17),
+        (400, "InvalidUri", "source_refused", None),
+        (409, "AccountIsDisabled", "source_forbidden", None),
+        (409, "BlobBeingRehydrated", "source_archived", None),
+        (401, "InvalidAuthenticationInfo", "source_forbidden", None),
+    ],
+)
+def test_permanent_is_permanent_and_retry_after_is_heeded(
+    tmp_path: Path, status: int, said: str, expected: str, seconds: float | None
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        server.answer = (status, said, {"Retry-After": "17"})  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.server_port}/devstoreaccount1"
+        key = {"account_name": "devstoreaccount1", "account_key": KEY, "endpoint": endpoint}
+        settings = azure_settings(tmp_path, key)
+
+        def listed() -> object:
+            return list(list_root(parse("azure://box"), settings, report=print))
+
+        for ask in (lambda: open_source("azure://box/file", settings), listed):
+            with pytest.raises(JobError) as caught:
+                ask()
+            assert caught.value.code == expected
+            wait = caught.value.wait
+            assert (wait.seconds if wait else None) == seconds
+        server.shutdown()
+
+
+class _Tokens(BaseHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        """Quiet."""
+
+    def do_POST(self) -> None:
+        status, body = self.server.answer  # type: ignore[attr-defined]
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, {"access_token": "a-token", "expires_in": 3600}, ""),
+        (400, {"error": "invalid_grant", "error_description": "geheim"}, "source_forbidden"),
+        (400, {"error": "invalid_grant", "error_description": "Check your iat and exp values"},
+         "store_clock_wrong"),
+    ],
+)  # fmt: skip
+def test_google_is_asked_with_a_token(
+    running: StoreServer, tmp_path: Path, status: int, body: dict[str, object], expected: str
+) -> None:
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = made.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), _Tokens) as server,
+        through(running, tmp_path) as way,
+    ):
+        server.answer = (status, body)  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        key = {
+            "type": "service_account",
+            "client_email": "me@project",
+            "private_key": pem.decode(),
+            "token_uri": f"http://127.0.0.1:{server.server_port}/token",
+        }
+        between, _ = way
+        entry = {"service_account_key": json.dumps(key)}
+        entry["endpoint"] = f"http://127.0.0.1:{between.port}"
+        running.more_stores = {"gs://": entry}
+        try:
+            settings = running.settings()
+        finally:
+            running.more_stores = {}
+        if expected:
+            assert code("gs://box/file", settings) == expected
+        else:
+            between.heads.clear()
+            assert content(open_source("gs://box/file", settings)) == CONTENT
+            assert "Authorization: Bearer a-token" in between.heads[0]
+        server.shutdown()

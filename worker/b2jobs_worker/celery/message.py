@@ -24,10 +24,10 @@ from b2jobs.records import Records
 from b2jobs.requests import Job, build
 from b2jobs.requests.job import check_job_id
 from b2jobs.signed import Signed
+from b2jobs_worker.celery.canvas import canvas_of, check_supported, with_first
 from b2jobs_worker.delivery.deliver import invalid
 
 PREFIX = "b2jobs."
-_LINKS = ("callbacks", "errbacks", "chain", "chord")
 _LONGEST_DELAY_SECONDS = 10 * 366 * 86_400.0
 _LONGEST_ID = 4096
 _MOST_ARGUMENTS = 16_384
@@ -92,10 +92,10 @@ def register(records: Records, message: Any, task: str, job_id: str) -> None:
     """
     sent = Sent(task.removeprefix(PREFIX), job_id, message.headers)
     try:
-        check_job_id(job_id)
         sent = _read(message, sent)
+        check_job_id(job_id)
         asked = _signed(records, message, sent)
-        job = _requested(sent)
+        job, canvas = _requested(sent), canvas_of(sent.links, sent.headers)
         delay = max(0.0, _seconds_until(sent.headers.get("eta")) or 0.0)
         if delay > _LONGEST_DELAY_SECONDS:
             raise InvalidJob("The job's eta is more than ten years away.")
@@ -109,12 +109,14 @@ def register(records: Records, message: Any, task: str, job_id: str) -> None:
         refuse(records, sent, unreadable(f"{type(error).__name__}: {error}"))
         return
     try:
-        first = records.submit(job_id, job, delay_seconds=delay, asked=asked, from_message=True)
+        first = records.submit(
+            job_id, job, delay_seconds=delay, asked=asked, from_message=True, canvas=canvas
+        )
     except InvalidJob as error:
         refuse(records, sent, error)
         return
     if first != job_id:
-        records.follow(first, job_id)
+        records.follow(first, job_id, canvas)
     elif records.is_revoked(job_id):
         cancel(records, job_id)
 
@@ -133,7 +135,12 @@ def refuse(records: Records, sent: Sent, error: InvalidJob) -> None:
     said = Failure(
         code=failure.code, message=_plain(failure.message), hint=_plain(failure.hint), act="caller"
     )
-    records.refuse(sent.job_id, _plain(sent.kind)[:100], _shortened(masked(sent.named)), said)
+    try:
+        canvas = canvas_of(sent.links, sent.headers)
+    except InvalidJob:  # then that is why it is refused
+        canvas = None
+    named = _shortened(masked(sent.named))
+    records.refuse(sent.job_id, _plain(sent.kind)[:100], named, said, canvas)
 
 
 def cancel(records: Records, job_id: str) -> bool:
@@ -179,20 +186,9 @@ def _signed(records: Records, message: Any, sent: Sent) -> Signed:
 
 
 def _requested(sent: Sent) -> Job:
-    if sent.positional:
-        raise InvalidJob(
-            f"{sent.kind} takes its arguments by name; {len(sent.positional)} came without one.",
-            hint="Send kwargs={...}.",
-        )
-    linked = [name for name in _LINKS if sent.links.get(name)]
-    if linked or sent.headers.get("group"):
-        raise InvalidJob(
-            f"{sent.kind} cannot be part of a Celery canvas ({', '.join(linked) or 'group'}).",
-            code="canvas_unsupported",
-            hint="Send the job by itself and wait for its result.",
-        )
+    check_supported(sent.kind, sent.headers)
+    named = with_first(sent.kind, sent.positional, sent.named)
     expires = _seconds_until(sent.headers.get("expires"))
-    named = sent.named
     if expires is not None and "expires" not in named:
         named = {**named, "expires": max(expires, 0.001)}
     return build(sent.kind, named)

@@ -10,6 +10,7 @@ from celery import bootsteps
 from b2jobs_worker.celery.telling import Teller
 from b2jobs_worker.delivery.outbox import LOOK_SECONDS, Outbox
 from b2jobs_worker.delivery.webhooks import Webhooks
+from b2jobs_worker.resources import resources
 from b2jobs_worker.secrets import secrets_file
 from b2jobs_worker.settings import current
 
@@ -25,9 +26,10 @@ class OutboxStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publi
     def start(self, parent: Any) -> None:
         del parent
         settings = current()
-        teller = Teller(settings)
+        teller = Teller(settings, resources().records)
         webhooks = Webhooks(settings, secrets_file(settings.secrets_file))
-        self._outbox = Outbox(settings, {"task": teller.task, "url": webhooks.tell})
+        senders = {"task": teller.task, "url": webhooks.tell, "canvas": teller.canvas}
+        self._outbox = Outbox(settings, senders)
         self._thread = threading.Thread(
             target=self._outbox.serve, name="b2jobs-outbox", daemon=True
         )

@@ -54,6 +54,7 @@ class JobAttempt(InterruptibleAttempt):
                 self.interrupt("record_lost", keep=False)
 
     def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
+        self.permit.size(total_bytes or done_bytes)
         self._progress = (phase, done_bytes, total_bytes)
 
     def seconds(self) -> float:

@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -18,7 +18,10 @@ from b2jobs.records import MOST_REQUEST_BYTES, Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
 from b2jobs.signed import SignatureRefused, Signed, Submission
+from b2jobs.signing import believed, unsealed_fields
+from b2jobs_worker.attempt import Permit
 from b2jobs_worker.delivery.used import used_signatures
+from b2jobs_worker.permits import permit
 from b2jobs_worker.settings import Settings
 
 LOSSES_THAT_FAIL = 3
@@ -162,22 +165,31 @@ class Claims:
             )
         return signed
 
+    def permit(self, producer: str, claim: Claim) -> Permit:
+        """What a job of *producer* may do."""
+        return permit(self._settings, producer, claim.priority)
+
     def still_holds(self, claim: Claim) -> str:
         """Ask Redis now, and renew: `ok`, `cancel`, `lost` or `gone`."""
         return self.renew([{"id": claim.job_id, "fence": claim.fence, "progress": ""}])[0]
 
     def journal(self, claim: Claim, fields: dict[str, str] | None) -> bool:
         """Add *fields* to the journal, or clear it with None. False: not ours any more."""
+        ring, job_id = self.records.ring, claim.job_id
+        fields = fields and {
+            name: ring.seal(text, "journal", job_id, name) for name, text in fields.items()
+        }
         return bool(
             self._call("jobs/journal", id=claim.job_id, fence=claim.fence, fields=fields or None)
         )
 
     def read_journal(self, job_id: str) -> dict[str, str]:
         with unavailable(self._settings.redis_url):
-            return cast(
+            found = cast(
                 "dict[str, str]",
                 self.records.redis.hgetall(f"{self.records.prefix}journal:{job_id}"),
             )
+        return unsealed_fields(self.records.ring, found, "journal", job_id)
 
     def outcome(self, job_id: str) -> Outcome:
         """What became of the job, as its record says."""
@@ -192,7 +204,7 @@ class Claims:
         """What outdated owners of the job made and nobody has removed yet."""
         with unavailable(self._settings.redis_url):
             found = self.records.redis.smembers(f"{self.records.prefix}strays:{job_id}")
-        return sorted(str(stray) for stray in found)
+        return self._believed_strays(job_id, found)
 
     def succeed(self, claim: Claim, result: dict[str, Any]) -> list[str] | None:
         """End the job with *result*: the strays to remove, or None where it is ours no more."""
@@ -250,6 +262,7 @@ class Claims:
 
     def disown(self, job_id: str, made: str) -> tuple[str, dict[str, Any] | None]:
         """Leave *made* to whoever ends the job; its state and, where it has ended, its result."""
+        made = self.records.ring.seal(made, "stray", job_id)
         state, result = self._call("jobs/disown", id=job_id, made=made)
         return str(state), json.loads(result) if result else None
 
@@ -260,7 +273,16 @@ class Claims:
         if answer == "lost":
             return None
         self.used.add(claim.signature)
-        return [str(stray) for stray in strays]
+        return self._believed_strays(claim.job_id, strays)
+
+    def _believed_strays(self, job_id: str, found: Iterable[object]) -> list[str]:
+        ring = self.records.ring
+        sealed = sorted(str(stray) for stray in found)
+        opened = (
+            believed(lambda: ring.unseal(stray, "stray", job_id), None)  # noqa: B023 - called at once
+            for stray in sealed
+        )
+        return [made for made in opened if made is not None]
 
     def renew(self, held: list[dict[str, str]]) -> list[str]:
         """Renew leases, each with its progress; the answer for each as in `still_holds`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from b2jobs.errors import (
@@ -33,6 +34,7 @@ from b2jobs_worker.delivery.leases import Leases
 from b2jobs_worker.delivery.own_process import run_in_own_process
 from b2jobs_worker.work import Work
 
+_OPEN = ("queued", "running", "waiting")
 logger = logging.getLogger(__name__)
 
 
@@ -97,9 +99,14 @@ class Delivery:
     def _run(self) -> None:
         logger.debug("job %s: attempt %d starts", self.claim.job_id, self.claim.attempt)
         try:
-            self.signed = self.claims.check(self.claim)
+            self._admit()
             request = build(self.claim.kind, self.claim.arguments)
-            if self.claim.is_poison:
+            refused = self._refusal(request)
+            if refused is not None and self.claim.attempt == 1:
+                self._note_failure(refused)  # nothing was begun
+            elif refused is not None:
+                self._give_up(request, refused)
+            elif self.claim.is_poison:
                 self._give_up(request, _worker_lost(self.claim))
             elif self.claim.is_cancelled:
                 self._cancelled(request)
@@ -107,11 +114,32 @@ class Delivery:
                 self._try(request)
         except Settled:
             logger.debug("job %s: settled by its own work", self.claim.job_id)
+            if self.signed.token and self.claims.outcome(self.claim.job_id).state not in _OPEN:
+                self.claims.used.add(self.claim.signature)
         except InvalidJob as error:
             self._note_failure(invalid(error, self.claim.attempt))
         except QueueUnavailable as error:
             # The worker is stopping and Redis does not answer: the lease will run out.
             logger.warning("job %s: its outcome is not noted: %s", self.claim.job_id, error)
+
+    def _admit(self) -> None:
+        """Find out who asked, before anything is touched, and what the job may do.
+
+        Raises:
+            SignatureRefused
+        """
+        self.signed = self.claims.check(self.claim)
+        if self.signed.token:
+            self.claim = replace(self.claim, retry_seconds=self.signed.retry)
+        self.attempt.permit = self.claims.permit(self.signed.producer, self.claim)
+
+    def _refusal(self, request: Job) -> Failure | None:
+        """Why the policy does not let the job be done, if it does not."""
+        try:
+            self.attempt.permit.request(request)
+        except JobError as error:
+            return error.failure(self.claim.attempt)
+        return None
 
     def _try(self, request: Job) -> None:
         try:
@@ -200,6 +228,7 @@ class Delivery:
         """Remove what attempts left unfinished and outdated owners made; why it could not be."""
         # An attempt of its own, which the cancellation that led here does not interrupt.
         remover = JobAttempt(self.claim, self.claims, heeds_cancel=False)
+        remover.permit = self.attempt.permit
         try:
             self.work.abandon(request, remover)
             self._remove_strays(request, set())

@@ -121,6 +121,7 @@ class Keeper:
                 "keeper/lead",
                 token=self._token,
                 lead=LEAD_SECONDS,
+                limits=self.settings.policy.limits(),
                 worker=self.worker,
                 about=json.dumps(self._about()),
                 amounts=amounts or None,

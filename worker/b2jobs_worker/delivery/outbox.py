@@ -8,16 +8,20 @@ way is told again, under the same id.
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
 
-from b2jobs.errors import QueueUnavailable
+from b2jobs.errors import CallerError, QueueUnavailable
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.signed import SealRefused, unsealed
+from b2jobs.signing import ANYONE
 from b2jobs.words import Word, word_of
+from b2jobs_worker.permits import permit
 from b2jobs_worker.settings import Settings
 
 THREADS = 24
@@ -60,7 +64,10 @@ class Outbox:
 
     def __init__(self, settings: Settings, senders: Mapping[str, Sender]) -> None:
         self._records = Records(
-            settings.redis_url, settings.key_prefix, settings.redis_timeout_seconds
+            settings.redis_url,
+            settings.key_prefix,
+            settings.redis_timeout_seconds,
+            settings.ring(),
         )
         self._call = self._records.door.call
         self._settings = settings
@@ -134,6 +141,7 @@ class Outbox:
     def _tell(self, word_id: str, lane: str, fields: dict[str, str]) -> bool:
         """Tell one word and note what became of it; whether to go on with its lane."""
         try:
+            self._admit(fields)
             word = word_of(word_id, fields)
             self._told(word, lane, self._sender(word)(word))
         except NotTold as error:
@@ -145,6 +153,22 @@ class Outbox:
             return self._failed(word_id, lane, fields, NotTold(f"{type(error).__name__}: {error}"))
         logger.debug("outbox: word %s of job %s is told", word_id, word.job)
         return True
+
+    def _admit(self, fields: Mapping[str, str]) -> None:
+        """Whether who asked for the job may have this told.
+
+        Raises:
+            NotTold
+        """
+        ring, sealed, job = self._records.ring, fields["to"], fields["job"]
+        try:
+            ring.unseal(sealed, "word", job, by=ANYONE)
+            producer = ring.sealed_by(sealed, "word", job) if ring.is_workers else ""
+            to = json.loads(unsealed(sealed))
+            asked = permit(self._settings, producer, "")
+            asked.tell(str(to.get("task", "")), str(to.get("url", "")))
+        except (SealRefused, CallerError) as error:
+            raise NotTold(str(error), heals=False) from error
 
     def _sender(self, word: Word) -> Sender:
         for name, sender in self._senders.items():

@@ -9,6 +9,7 @@ from b2jobs_worker import transfer
 from b2jobs_worker.attempt import Attempt, DetachedAttempt
 from b2jobs_worker.resources import context
 from b2jobs_worker.transfer.hide import hide
+from b2jobs_worker.transfer.permitted import look_up
 from b2jobs_worker.work import Work
 
 
@@ -16,6 +17,7 @@ class TransferWork(Work[Job]):
     """The engine's functions."""
 
     def run(self, request: Job, attempt: Attempt) -> Result:
+        look_up(request, attempt, context())
         return transfer.RUN[request.kind](request, attempt, context())
 
     def abandon(self, request: Job, attempt: Attempt) -> None:

@@ -75,6 +75,7 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
     bucket = client.bucket(file.bucket)
     resuming = attempt.number > 1 and checkpoint.load(attempt.journal) is not None
     with context.source(request.source_location, attempt, resuming=resuming) as source:
+        attempt.permit.size(source.size)
         large = LargeUpload(client, attempt, context, source)
         handed_over = source.sha1 if isinstance(source, Digested) else None
         new, not_carried = _new(request, client, attempt, source, bucket, file.name)

@@ -4,7 +4,7 @@
 --   ({name: amount}: what it used since it last said so), results and failures (seconds they are
 --   kept), events (how many are kept), numbers (seconds those of a minute are kept), staged (seconds that the
 --   bytes of failed jobs are kept), staged_most and staged_all (bytes that producers may hand
---   over, with one job and with all).
+--   over, with one job and with all), limits ({whose: how many jobs may wait}).
 -- Answer: 1 for who leads, else 0.
 -- Full Redis: allows it.
 -- include shared/job
@@ -22,4 +22,6 @@ if given.staged then
   redis.call('HSET', P .. 'retention', 'staged', given.staged, 'staged_most', given.staged_most,
              'staged_all', given.staged_all)
 end
+redis.call('DEL', P .. 'limits')
+for name, most in pairs(given.limits or {}) do redis.call('HSET', P .. 'limits', name, most) end
 return 1

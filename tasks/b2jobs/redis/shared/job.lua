@@ -103,6 +103,7 @@ local function create(id, job)
   list_batch(id, job.kind, OPEN + NOW)
   if job.tell then redis.call('HSET', job_key(id), 'tell', job.tell) end
   if job.signature then redis.call('HSET', job_key(id), 'signature', job.signature) end
+  if job.producer then redis.call('HSET', job_key(id), 'producer', job.producer) end
 end
 
 -- A signature is good for one end of a job: its token is remembered for as long as it is good.
@@ -111,6 +112,31 @@ local function token_of(id) return string.match(field(id, 'signature'), '^(%x+) 
 local function use_up(id)
   local token, good_until = token_of(id)
   if token then redis.call('ZADD', P .. 'used', good_until, token) end
+end
+
+-- How many jobs that have not ended each producer has, where one is named.
+local function count_open(id, by)
+  local producer = field(id, 'producer')
+  if producer ~= '' and redis.call('HINCRBY', P .. 'open', producer, by) <= 0 then
+    redis.call('HDEL', P .. 'open', producer)
+  end
+end
+
+-- The limit of waiting jobs that a new one would go beyond, and its size; nil for none. The
+-- leading keeper writes them down as the policy has them (keeper/lead).
+local function limit_of(priority, producer)
+  local limits = P .. 'limits'
+  local function most(name) return tonumber(redis.call('HGET', limits, name) or '') end
+  local queue = most('queue:' .. priority)
+  if queue and redis.call('ZCARD', P .. 'queued:' .. priority) >= queue then
+    return 'queue:' .. priority, queue
+  end
+  local name = 'producer:' .. (producer or '*')
+  local own = most(name) or most('producer:*')
+  if own and tonumber(redis.call('HGET', P .. 'open', producer or '') or 0) >= own then
+    return name, own
+  end
+  return nil
 end
 
 -- The owner leaves the job, which is sound: nothing it says later counts.
@@ -235,6 +261,7 @@ local function finish(id, state, outcome, told)
   redis.call('EXPIRE', job_key(id), keep)
   list_batch(id, kind, NOW + keep)
   use_up(id)
+  count_open(id, -1)
   redis.call('UNLINK', P .. 'journal:' .. id)
   end_staged(id, state)
   local found = redis.call('HMGET', job_key(id), 'key', 'tell')
@@ -258,6 +285,7 @@ local function reopen(id)
   if given.signature then redis.call('HSET', job_key(id), 'signature', given.signature) end
   redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
   let_go(id)
+  count_open(id, 1)
   list_batch(id, field(id, 'kind'), OPEN + NOW)
   event(id, field(id, 'kind'), 'retried')
   enqueue(id, false)

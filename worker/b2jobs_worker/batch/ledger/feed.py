@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
+from b2jobs.errors import CallerError
 from b2jobs.feed import BROKEN
 from b2jobs.ledger import rows_of
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.signed import SealRefused
 
 SILENCE_SECONDS = 600.0
 
@@ -52,8 +54,11 @@ class Look:
 class Feed:
     """The chunks of one job. Any call may raise `QueueUnavailable`."""
 
-    def __init__(self, records: Records, job_id: str) -> None:
+    def __init__(self, records: Records, job_id: str, producer: str = "") -> None:
+        """*producer*: whose seal the chunks must have, where seals are required."""
         self._records = records
+        self._id = job_id
+        self._producer = producer
         self._job = f"{records.prefix}job:{job_id}"
         self._batch = f"{records.prefix}batch:{job_id}"
         self._chunks = f"{self._batch}:feed"
@@ -70,6 +75,13 @@ class Feed:
         with unavailable(self._records.url):
             (seconds, micros), (created, again), (end, heard, cursor), packed = pipe.execute()
         heard = float(heard or created or seconds)
+        ring = self._records.ring
+        try:
+            if packed is not None:
+                packed = ring.unseal(packed, "feed", self._id, number, by=self._producer)
+            cursor = cursor and ring.unseal(cursor, "batch", self._id, "cursor")
+        except SealRefused as error:
+            raise CallerError(error.code, str(error), hint=error.hint) from error
         rows = None if packed is None else rows_of(packed)
         broke = ""
         if rows and rows[-1][0] == BROKEN:

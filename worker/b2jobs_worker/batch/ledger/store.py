@@ -15,6 +15,8 @@ from b2jobs.ledger import packed_line, packed_rows, rows_of
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
+from b2jobs.signed import Submission
+from b2jobs.signing import unsealed_fields
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.ledger.outcome import Again, Outcome
 
@@ -89,9 +91,10 @@ class Store:
     def state(self, attempt: Attempt) -> dict[str, str]:
         """The batch's hash: cursor, counters, flags."""
         key = self.key("batch", attempt.job_id)
-        return self._patiently(
+        found = self._patiently(
             attempt, lambda: cast("dict[str, str]", self.records.redis.hgetall(key))
         )
+        return self._opened_state(attempt.job_id, found)
 
     def packs(self, attempt: Attempt) -> dict[str, tuple[str, Failure | None]]:
         """The packs under way: the state of each and, where it failed, why.
@@ -116,7 +119,7 @@ class Store:
     def note(self, attempt: Attempt, **fields: object) -> None:
         """Write into the batch's hash. Raises `Interrupted` where it is not ours any more."""
         texts = {name: str(value) for name, value in fields.items()}
-        self._fenced(attempt, "batches/note", fields=texts)
+        self._fenced(attempt, "batches/note", fields=self._sealed_state(attempt.job_id, texts))
 
     def add_cost(self, attempt: Attempt, calls: Mapping[str, int], dollars: float) -> None:
         """Add to what the batch has used. Raises `Interrupted` where it is not ours any more."""
@@ -125,25 +128,35 @@ class Store:
 
     def write(self, attempt: Attempt, change: Change, *, priority: str, orders: Orders) -> None:
         """Carry out a step of the plan. Raises `Interrupted` where it is not ours any more."""
+        ring, batch = self.records.ring, attempt.job_id
         packs, items = [], []
         for pack in change.packs:
-            request = {"batch": attempt.job_id, "number": pack.number}
+            request = json.dumps({"batch": attempt.job_id, "number": pack.number})
+            name = pack_name(attempt.job_id, pack.number)
+            signature = ring.sign(
+                Submission(name, "pack", priority, "", request),
+                retry=_FOR_EVER_SECONDS,
+                asked=ring.asked(attempt.permit.producer),
+            )
             job = {
                 "kind": "pack",
                 "priority": priority,
-                "request": json.dumps(request),
+                "request": request,
                 "retry": _FOR_EVER_SECONDS,
+                **({"signature": signature} if signature else {}),
             }
-            name = pack_name(attempt.job_id, pack.number)
             packs.append({"number": pack.number, "id": name, "job": job})
             rows = [[e.position, e.earlier, e.planned.packed()] for e in pack.entries]
-            items.append(packed_rows([astuple(orders), *rows]))
+            items.append(ring.seal(packed_rows([astuple(orders), *rows]), "pack", name))
         self._fenced(
             attempt,
             "batches/plan",
-            *change.segments.values(),
+            *(
+                segment and ring.seal(segment, "segment", batch, number)
+                for number, segment in change.segments.items()
+            ),
             *items,
-            fields=change.fields,
+            fields=self._sealed_state(batch, change.fields),
             counts={name: str(amount) for name, amount in change.counts.items()},
             segments=list(change.segments),
             closed=change.closed,
@@ -186,6 +199,7 @@ class Store:
         result: dict[str, Any],
     ) -> None:
         """End the batch with its counters."""
+        result = self.records.ring.seal_result(result, attempt.permit.producer)
         if failure is None:
             meta = succeeded_meta(result)
         else:
@@ -203,7 +217,11 @@ class Store:
     # -- the pack's side ------------------------------------------------------------------
 
     def open_pack(self, attempt: Attempt, pack: str) -> OpenPack | None:
-        """What is in the pack; None when its batch has been forgotten."""
+        """What is in the pack; None when its batch has been forgotten.
+
+        Raises:
+            SealRefused: no planner has written it.
+        """
 
         def look() -> tuple[bytes | None, dict[str, str]]:
             redis = self.records.redis
@@ -213,7 +231,9 @@ class Store:
         packed, found = self._patiently(attempt, look)
         if packed is None:
             return None
-        orders, *rows = rows_of(packed)
+        ring = self.records.ring
+        orders, *rows = rows_of(ring.unseal(packed, "pack", pack))
+        found = unsealed_fields(ring, found, "outcome", pack)
         return OpenPack(
             orders=Orders(*orders),
             entries=[Entry(at, earlier, unpacked(row)) for at, earlier, row in rows],
@@ -235,7 +255,11 @@ class Store:
         actions: Mapping[int, str],
     ) -> str:
         """Record outcomes; each counts once. Answers `ok`, `paused`, `cancel` or `lost`."""
+        ring, pack = self.records.ring, attempt.job_id
         found = [[*_recorded(at, each), actions.get(at, "")] for at, each in outcomes]
+        for outcome in found:
+            at = f"t{outcome[0]}" if outcome[2] == "again" else str(outcome[0])
+            outcome[1] = ring.seal(outcome[1], "outcome", pack, at)
         standing = self._call(
             attempt,
             "packs/record",
@@ -251,6 +275,7 @@ class Store:
     def seal(self, attempt: Attempt, batch: str, number: int, segment: bytes) -> list[str] | None:
         """End the pack with its segment; the strays to remove, or None: not ours any more."""
         pack, fence = attempt.job_id, attempt.fence
+        segment = self.records.ring.seal(segment, "segment", batch, number)
         answer, strays = self._call(
             attempt, "packs/seal", segment, pack=pack, fence=fence, batch=batch, number=number
         )
@@ -263,8 +288,16 @@ class Store:
 
     def disown(self, pack: str, made: Mapping[int, str]) -> dict[int, str]:
         """Ask what became of positions at which an outdated owner made something."""
-        answers = self.records.door.call("packs/disown", pack=pack, made=list(made.items()))
-        return dict(zip(made, (str(answer) for answer in answers), strict=True))
+        ring = self.records.ring
+        sealed = [[at, ring.seal(what, "stray", pack, at)] for at, what in made.items()]
+        answers = self.records.door.call("packs/disown", pack=pack, made=sealed)
+        opened = (
+            answer
+            if answer in ("left", "sealed")
+            else ring.unseal(str(answer), "outcome", pack, at)
+            for at, answer in zip(made, answers, strict=True)
+        )
+        return dict(zip(made, opened, strict=True))
 
     # -- the ledger -----------------------------------------------------------------------
 
@@ -279,12 +312,29 @@ class Store:
     def segment(self, batch: str, number: int) -> bytes | None:
         """One segment of the ledger, where it is still in Redis."""
         with unavailable(self.records.url):
-            return self._binary("HGET", self.key("batch", batch) + ":ledger", number)
+            found = self._binary("HGET", self.key("batch", batch) + ":ledger", number)
+        return found and self.records.ring.unseal(found, "segment", batch, number)
 
     def batch_state(self, batch: str) -> dict[str, str]:
         """The hash of any batch."""
         with unavailable(self.records.url):
-            return cast("dict[str, str]", self.records.redis.hgetall(self.key("batch", batch)))
+            found = cast("dict[str, str]", self.records.redis.hgetall(self.key("batch", batch)))
+        return self._opened_state(batch, found)
+
+    def _sealed_state(self, batch: str, fields: Mapping[str, str]) -> dict[str, str]:
+        """Fields of a batch's hash, those sealed that decide what is done."""
+        ring = self.records.ring
+        return {
+            name: ring.seal(text, "batch", batch, name) if text and _is_sealed(name) else text
+            for name, text in fields.items()
+        }
+
+    def _opened_state(self, batch: str, found: Mapping[str, str]) -> dict[str, str]:
+        sealed = {name: text for name, text in found.items() if text and _is_sealed(name)}
+        opened = unsealed_fields(self.records.ring, sealed, "batch", batch)
+        if "cursor" in sealed and "cursor" not in opened:
+            opened["broken"] = _NOT_OURS
+        return {name: text for name, text in found.items() if name not in sealed} | opened
 
     def hand_over(self, attempt: Attempt, number: int, chunk: bytes, most: int) -> bool:
         """Offer a chunk to whoever reads what this job hands over; False: *most* lie there."""
@@ -332,6 +382,18 @@ def _recorded(position: int, found: Outcome | Again) -> list[Any]:
     if isinstance(found, Again):
         return [position, line, "again", found.code, "0"]
     return [position, line, found.status, found.code, str(found.moved_bytes)]
+
+
+def _is_sealed(name: str) -> bool:
+    return name == "cursor" or name.startswith("spill:")
+
+
+_NOT_OURS = Failure(
+    code="seal_refused",
+    message="Somebody else than a worker has written down how far the batch is.",
+    hint="Submit it again; docs/security.md says what is sealed.",
+    act="operator",
+).model_dump_json()
 
 
 def pack_name(batch: str, number: int) -> str:

@@ -33,6 +33,7 @@ class ItemAttempt(InterruptibleAttempt):
 
     def __init__(self, pack: PackAttempt, tag: str, number: int, position: int) -> None:
         super().__init__()
+        self.permit = pack.attempt.permit
         self.job_id = tag
         self.number = number
         self.fence = pack.attempt.fence
@@ -52,6 +53,7 @@ class ItemAttempt(InterruptibleAttempt):
         self.checkpoint()
 
     def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
+        self.permit.size(total_bytes or done_bytes)
         self.phase, self.done_bytes, self.total_bytes = phase, done_bytes, total_bytes
         self._pack.moved()
 

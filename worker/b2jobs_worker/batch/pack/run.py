@@ -54,7 +54,7 @@ class PackRun:
         self._number = request.number
         self._store = store
         self._trying = Trying(movers, opened.orders)
-        self._strays = Strays(opened, movers)
+        self._strays = Strays(attempt.job_id, opened, movers, store.records.ring)
         self._outcomes = dict(opened.outcomes)
         self._actions = {
             entry.position: "none" if isinstance(entry.planned, Refusal) else entry.planned.action

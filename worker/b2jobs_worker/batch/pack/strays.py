@@ -10,6 +10,8 @@ from typing import Any
 from b2jobs.errors import InvalidJob, JobError, QueueUnavailable
 from b2jobs.items import Item
 from b2jobs.ledger import lines_of
+from b2jobs.signed import SealRefused
+from b2jobs.signing import Ring, believed
 from b2jobs_worker.batch.ledger.outcome import Outcome
 from b2jobs_worker.batch.ledger.store import OpenPack, Store, pack_name
 from b2jobs_worker.batch.pack.request import request_of
@@ -21,7 +23,11 @@ logger = logging.getLogger(__name__)
 class Strays:
     """The versions of one pack that its owner does not know of. In doubt nothing is removed."""
 
-    def __init__(self, opened: OpenPack, movers: Mapping[str, Work[Any]]) -> None:
+    def __init__(
+        self, pack: str, opened: OpenPack, movers: Mapping[str, Work[Any]], ring: Ring
+    ) -> None:
+        self._pack = pack
+        self._ring = ring
         self._opened = opened
         self._movers = movers
 
@@ -35,7 +41,7 @@ class Strays:
         try:
             answers = store.disown(pack_name(batch, number), made)
             sealed = store.segment(batch, number) if "sealed" in answers.values() else None
-        except QueueUnavailable as error:
+        except (QueueUnavailable, SealRefused) as error:
             logger.warning("%s: strays not told: %s", pack_name(batch, number), error)
             return
         kept = {line.item: line.file_id for line in lines_of(sealed or b"")}
@@ -53,9 +59,14 @@ class Strays:
     def remove(self, told: Iterable[str], outcomes: Mapping[int, Outcome]) -> None:
         """Remove what outdated owners have told of, unless it is what the pack counts on."""
         for stray in told:
-            position, _, made = stray.partition(" ")
-            if outcomes[int(position)].file_id != made:
+            position, _, sealed = stray.partition(" ")
+            made = self._believed(position, sealed)
+            if made is not None and outcomes[int(position)].file_id != made:
                 self._undo(int(position), made)
+
+    def _believed(self, position: str, sealed: str) -> str | None:
+        place = ("stray", self._pack, position)
+        return believed(lambda: self._ring.unseal(sealed, *place), None)
 
     def _undo(self, position: int, made: str) -> None:
         item = next(each.planned for each in self._opened.entries if each.position == position)

@@ -63,6 +63,8 @@ class Trying:
         tried = Tried(None)
         try:
             request = request_of(item, self._orders)
+            attempt.permit.request(request)
+            attempt.permit.size(item.size)
             mover = self._movers[item.action]
             result = mover.run(request, attempt)
             made = mover.traces(result)

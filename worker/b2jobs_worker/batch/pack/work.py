@@ -10,6 +10,7 @@ from b2jobs.errors import CallerError, JobError
 from b2jobs.items import Item
 from b2jobs.requests import Pack
 from b2jobs.results import Result
+from b2jobs.signed import SealRefused
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
@@ -54,7 +55,10 @@ class PackWork(Work[Pack]):
 
     def _opened(self, request: Pack, attempt: Attempt) -> PackRun:
         store = self._store()
-        opened = store.open_pack(attempt, attempt.job_id)
+        try:
+            opened = store.open_pack(attempt, attempt.job_id)
+        except SealRefused as error:
+            raise CallerError(error.code, str(error), hint=error.hint) from error
         if opened is None:
             raise CallerError(
                 "batch_gone",

@@ -21,7 +21,7 @@ def make_plans(context: Callable[[], Context], store: Callable[[], Store]) -> Ma
     def make(request: Job, attempt: Attempt) -> PlanSource:
         assert isinstance(request, Batch)
         if request.stream:
-            return FeedPlan(Feed(store().records, attempt.job_id))
+            return FeedPlan(Feed(store().records, attempt.job_id, attempt.permit.producer))
         if request.manifest is not None:
             return ManifestPlan(request, attempt, context())
         return PrefixPlan(request, attempt, context())

@@ -12,8 +12,9 @@ import logging
 import math
 from collections import Counter
 
-from b2jobs.errors import Failure
+from b2jobs.errors import CallerError, Failure
 from b2jobs.ledger import segment
+from b2jobs.signed import SealRefused
 from b2jobs_worker.batch.ledger.outcome import ledger_line, of_failure
 from b2jobs_worker.batch.ledger.store import MOST_NEW_PACKS, Change, Entry, NewPack
 from b2jobs_worker.batch.planner.desk import Desk
@@ -35,8 +36,14 @@ def mend(desk: Desk, state: dict[str, str]) -> None:
 
 
 def _mend(desk: Desk, state: dict[str, str], pack: str, failure: Failure) -> None:
-    opened = desk.store.open_pack(desk.attempt, pack)
     change = Change(closed=[pack])
+    try:
+        opened = desk.store.open_pack(desk.attempt, pack)
+    except SealRefused as error:
+        logger.error("pack %s: %s %s", pack, error, error.hint)
+        opened = None
+        refused = CallerError(error.code, f"{pack}: {error}", hint=error.hint)
+        change.fields["broken"] = refused.failure(1).model_dump_json()
     if opened is not None:
         first = int(state.get("packs", 0))
         rest = [entry for entry in opened.entries if entry.position not in opened.outcomes]

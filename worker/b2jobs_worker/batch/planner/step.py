@@ -108,6 +108,8 @@ class Step:
         if getattr(self._desk.request, "dry_run", False):
             ending.end_dry_run(self._desk, dry_run(self._desk, source, forecast, state))
             raise Settled
+        if forecast.items is not None:
+            self._desk.attempt.permit.items(forecast.items, forecast.size_bytes or 0)
         if forecast.refused and getattr(self._desk.request, "strict", False):
             raise ending.refused(forecast)
         self._desk.note(
@@ -122,9 +124,12 @@ class Step:
     def _plan(self, stream: PlanStream, state: dict[str, str], window: Window) -> float:
         """Queue packs from *stream* until there are enough or it ends."""
         planned = int(state.get("planned", 0))
+        size_bytes = int(state.get("planned_bytes", 0))
         number = int(state.get("packs", 0))
         began = time.monotonic()
         for group in stream:
+            size_bytes += group.size_bytes()
+            self._desk.attempt.permit.items(planned + group.items(), size_bytes)
             change = Change(
                 fields={"cursor": group.cursor, "stumbles": "0"},
                 counts={

@@ -1,0 +1,143 @@
+"""Holding jobs to the policy: asked before anything is touched, and for each item of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
+
+from b2jobs import locations
+from b2jobs.errors import CallerError
+from b2jobs.keyfile import WORKERS
+from b2jobs.locations import B2Version, InlineData, LocalPath, Location, StagedBytes
+from b2jobs.requests import Bucket, Job
+from b2jobs_worker.attempt import Anything, Permit
+from b2jobs_worker.policy import Rules
+from b2jobs_worker.settings import Settings
+from b2jobs_worker.sources.roots import LocalPlace, place
+
+_READ = ("source", "manifest", "prefix")
+_WRITTEN = ("destination", "target", "ledger")
+_INTERNAL = {"pack": "batch", "hide": "sync", "remove": "sync"}
+"""Kinds that workers make, by the kind that makes them."""
+_NOTHING = Rules(kinds=(), accounts=(), read=(), write=(), on_done=())
+
+
+def permit(settings: Settings, producer: str, priority: str) -> Permit:
+    """What a job of *producer* in the queue of *priority* may do."""
+    tables = settings.policy
+    found: list[tuple[str, Rules]] = [("policy.worker", tables.worker)]
+    if producer != WORKERS:
+        named = producer if producer in tables.producers else "*"
+        if named in tables.producers:
+            found.append((f"policy.producers.{named}", tables.producers[named]))
+        elif tables.producers:
+            found.append((f"policy.producers (which has no {producer or 'unsigned'})", _NOTHING))
+    for queue, rules in tables.queues.items():
+        if queue == priority:
+            found.append((f"policy.queues.{queue}", rules))
+    if all(rules == Rules() for _, rules in found):
+        made = Anything()
+        made.producer = producer
+        return made
+    return _Permit(settings, producer, found)
+
+
+class _Permit:
+    """Implements `Permit`: every table that applies must allow it."""
+
+    def __init__(self, settings: Settings, producer: str, tables: list[tuple[str, Rules]]) -> None:
+        self.producer = producer
+        self._settings = settings
+        self._tables = tables
+
+    def request(self, job: Job) -> None:
+        for name, rules in self._tables:
+            if rules.kinds is not None and _INTERNAL.get(job.kind, job.kind) not in rules.kinds:
+                raise _refused(f"a job of kind {job.kind}", f"{name}.kinds")
+            if rules.read is not None and isinstance(job, Bucket) and job.action == "list":
+                raise _refused("the names of all buckets", f"{name}.read")
+            account = getattr(job, "account", None)
+            if rules.accounts is not None and account not in (None, *rules.accounts):
+                raise _refused(f"the account {account!r}", f"{name}.accounts")
+        for entry in getattr(job, "on_done", None) or ():
+            self.tell(getattr(entry, "task", ""), getattr(entry, "url", ""))
+        for location, is_written in _places_of(job):
+            self.place(location, is_written=is_written)
+
+    def place(self, location: Location, *, is_written: bool) -> None:
+        if isinstance(location, InlineData | StagedBytes | B2Version):
+            return  # a version's bucket and name are looked up first, and then asked for here
+        self._uri(self._named(location), is_written=is_written)
+
+    def tell(self, task: str, url: str) -> None:
+        """Whether *task* may be called, or *url*."""
+        for name, rules in self._tables:
+            if rules.on_done is None:
+                continue
+            if task and any(fnmatchcase(task, pattern) for pattern in rules.on_done):
+                continue
+            if url and any(_is_below(url, each) for each in rules.on_done if "://" in each):
+                continue
+            if task or url:
+                raise _refused(f"to tell {task or urlsplit(url).hostname}", f"{name}.on_done")
+
+    def size(self, size_bytes: int | None) -> None:
+        for name, rules in self._tables:
+            if rules.max_bytes is not None and (size_bytes or 0) > rules.max_bytes:
+                raise _over(f"{size_bytes} bytes", rules.max_bytes, f"{name}.max_bytes")
+
+    def items(self, count: int, size_bytes: int) -> None:
+        for name, rules in self._tables:
+            if rules.max_items is not None and count > rules.max_items:
+                raise _over(f"{count} items", rules.max_items, f"{name}.max_items")
+            if rules.max_batch_bytes is not None and size_bytes > rules.max_batch_bytes:
+                raise _over(f"{size_bytes} bytes", rules.max_batch_bytes, f"{name}.max_batch_bytes")
+
+    def _uri(self, uri: str, *, is_written: bool) -> None:
+        for name, rules in self._tables:
+            allowed = rules.write if is_written else rules.read
+            if allowed is not None and not any(_is_below(uri, each) for each in allowed):
+                act = "write" if is_written else "read"
+                raise _refused(f"to {act} {uri[:200]}", f"{name}.{act}")
+
+    def _named(self, location: Location) -> str:
+        """The location as rules name it: a path by its root."""
+        if isinstance(location, LocalPath):
+            found = place(location, self._settings)
+            if isinstance(found, LocalPlace):
+                return f"data://{found.root.name}/{found.path}"
+        return str(location)
+
+
+def _places_of(job: Job) -> Iterator[tuple[Location, bool]]:
+    """The places that *job* names, and whether it changes what is there."""
+    if isinstance(job, Bucket):
+        if job.name is not None:
+            yield locations.parse(f"b2://{job.name}/"), True
+        return
+    for names, is_written in ((_READ, False), (_WRITTEN, True)):
+        for name in names:
+            uri = getattr(job, name, None)
+            if isinstance(uri, str):
+                yield locations.parse(uri), is_written
+
+
+def _is_below(uri: str, rule: str) -> bool:
+    return uri == rule or (rule.endswith("/") and uri.startswith(rule))
+
+
+def _refused(what: str, rule: str) -> CallerError:
+    return CallerError(
+        "policy_refused",
+        f"This producer may not have {what}, says the rule {rule}.",
+        hint="Ask for something else, or let whoever runs the workers change the rule.",
+    )
+
+
+def _over(what: str, most: int, rule: str) -> CallerError:
+    return CallerError(
+        "limit_reached",
+        f"{what} are more than the {most} that the rule {rule} allows.",
+        hint="Ask for less, or let whoever runs the workers change the rule.",
+    )
