@@ -95,7 +95,7 @@ docs: setup
 	PYTHONPATH=tests $(BIN)/python -m support.settings_table
 
 audit: setup
-	$(BIN)/uv tool run pip-audit==2.10.1 --require-hashes --disable-pip --requirement requirements.txt \
+	$(BIN)/uv tool run pip-audit==2.10.1 --strict --require-hashes --disable-pip --requirement requirements.txt \
 		|| { echo "There is a known hole, or pypi.org could not be reached: see above." >&2; exit 1; }
 
 sbom: setup

@@ -275,12 +275,7 @@ class Schedules:
         """
         existing = self._definition(name, vouched=True)
         if existing is None:
-            raise InvalidJob(
-                f"There is no schedule {name!r}.",
-                code="unknown_schedule",
-                hint="`b2jobs schedule list` shows those there are.",
-                field="name",
-            )
+            raise unknown(name)
         now = time.time()
         schedule, _, producer = existing
         ring = self.records.ring
@@ -392,6 +387,16 @@ def _parsed(text: str) -> tuple[Schedule, Literal["config", "added"]]:
 
 def _is_over(run: Run) -> bool:
     return run.state in ("succeeded", "failed", "cancelled", "forgotten")
+
+
+def unknown(name: str) -> InvalidJob:
+    """There is no schedule of this name."""
+    return InvalidJob(
+        f"There is no schedule {name!r}.",
+        code="unknown_schedule",
+        hint="`b2jobs schedule list` shows those there are.",
+        field="name",
+    )
 
 
 def _in_config(name: str) -> InvalidJob:

@@ -71,7 +71,7 @@ def test_schedules(cli: Run, pair: Pair, name: str) -> None:
     assert "succeeded, 1 transferred" in shown
 
     assert cli("schedule", "remove", name).status == 0
-    assert cli("schedule", "remove", name).status == 1
+    assert cli("schedule", "remove", name).status == 2
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,7 @@ def test_schedules(cli: Run, pair: Pair, name: str) -> None:
         (["add", "x", "check"], "invalid_schedule"),
         (["add", "x", "nothing", "--every", "1h"], "invalid_schedule"),
         (["run", "nobody"], "unknown_schedule"),
+        (["remove", "nobody"], "unknown_schedule"),
     ],
 )
 def test_what_cannot_be_scheduled_is_said(cli: Run, words: list[str], code: str) -> None:

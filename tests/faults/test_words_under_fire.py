@@ -22,6 +22,7 @@ from support.receiver import SECRET, Receiver, receiver
 from support.waiting import eventually
 
 JOBS = int(os.environ.get("B2JOBS_WORDS_JOBS", "200"))
+KILLS = 6
 ENV = {"B2JOBS_WEBHOOK_HOSTS": "localhost", "B2JOBS_WEBHOOK_PRIVATE_HOSTS": "localhost"}
 
 pytestmark = pytest.mark.timeout(900)
@@ -43,18 +44,18 @@ class Fleet:
         self._random = random.Random(7)
         self._workers = [self._start(0), self._start(1)]
         self._number = 2
-        self.kills = 0
 
     def _start(self, number: int) -> Process:
         return self._installation.start_celery(f"w{number}", slots=8, **ENV)
 
-    def kill_one(self) -> None:
-        at = self._random.randrange(2)
-        self._workers[at].kill()
-        self._workers[at] = self._start(self._number)
-        self._number += 1
-        self.kills += 1
-        time.sleep(self._random.uniform(0.5, 2.0))  # somewhere in the work of the others
+    def kill(self, times: int) -> None:
+        """One of the two at a time, somewhere in its work; another takes its place."""
+        for _ in range(times):
+            time.sleep(self._random.uniform(1.0, 3.0))
+            at = self._random.randrange(2)
+            self._workers[at].kill()
+            self._workers[at] = self._start(self._number)
+            self._number += 1
 
 
 def test_every_word_arrives_whoever_dies(fake: Fake, hook: Receiver) -> None:
@@ -69,8 +70,7 @@ def test_every_word_arrives_whoever_dies(fake: Fake, hook: Receiver) -> None:
     }
     words, counts = Words(installation.client.records), installation.client.records.counts
 
-    while counts()["succeeded"] < JOBS or fleet.kills < 4:
-        fleet.kill_one()
+    fleet.kill(KILLS)
 
     def all_told() -> bool:
         return counts()["succeeded"] == JOBS and not words.counts()["waiting"]
@@ -95,10 +95,8 @@ def test_a_chord_ends_once_whoever_dies(fake: Fake, hook: Receiver) -> None:
     sent = chord([upload.clone() for _ in range(100)], body, app=app).apply_async()
     key = f"{installation.key_prefix}bodies"
 
-    while not installation.redis.llen(key) or fleet.kills < 3:
-        fleet.kill_one()
-        assert fleet.kills < 100
-
+    fleet.kill(KILLS)
+    eventually(lambda: installation.redis.llen(key), timeout=300)
     words = Words(installation.client.records)
     eventually(lambda: not words.counts()["waiting"], timeout=120)
     [message] = [json.loads(str(text)) for text in installation.redis.lrange(key, 0, -1)]

@@ -7,6 +7,7 @@ else, and they meet as they would in production: at a Redis, over HTTP. `make in
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from contract.sources.storeserver import store_server
 from installs.environments import PACKAGES, Environment, build, clean, extras, run
+from support.console import Browser
 from support.installation import Installation
 from support.processes import Process, kill_tree
 from support.waiting import eventually
@@ -188,3 +190,26 @@ def test_the_demo(environment: Make, tmp_path: Path) -> None:
     finally:
         if demo.status is None:
             kill_tree(demo)
+
+
+def test_the_console_has_every_file_it_needs(
+    environment: Make, installation: Installation, tmp_path: Path
+) -> None:
+    command = (environment("console").command, "console", "--port", "0")
+    variables = {
+        **clean(),
+        "B2JOBS_REDIS_URL": installation.redis_url,
+        "B2JOBS_CONSOLE_TOKEN": "0123456789abcdef",
+    }
+    console = Process(command, log=tmp_path / "log", env=variables, cwd=tmp_path)
+    try:
+        found = eventually(
+            lambda: re.search(r"is at (http://\S+)/\n", console.output()), what=console.output
+        )
+        browser = Browser(found[1]).log_in("0123456789abcdef")
+        page = browser.get("/").text
+        for place in re.findall(r'(?:src|href)="(/static/[^"]+)"', page):
+            assert browser.get(place).status == 200, place
+        assert "b2jobs_up 1.0" in browser.get("/metrics").text
+    finally:
+        assert console.stop() == 0

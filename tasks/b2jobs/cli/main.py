@@ -77,6 +77,12 @@ def cli(traceback: bool) -> None:
     del traceback
 
 
+def _one_sentence(error: click.UsageError) -> str:
+    """What Click says, which for choices takes several lines, on one line with one full stop."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    return said if said.endswith("?") else f"{said}."
+
+
 def main() -> NoReturn:
     """Run the command line and exit. A failure is a sentence and a code, never a traceback."""
     sys.exit(_run(sys.argv[1:]))
@@ -92,7 +98,7 @@ def _run(arguments: list[str]) -> int:
         return exits.USAGE
     except click.UsageError as error:
         place = error.ctx.command_path if error.ctx else "b2jobs"
-        exits.complain(f"{error.format_message().rstrip('.')}. Try `{place} --help`. [usage]")
+        exits.complain(f"{_one_sentence(error)} Try `{place} --help`. [usage]")
         return exits.USAGE
     except click.ClickException as error:
         exits.complain(f"{error.format_message()} [usage]")

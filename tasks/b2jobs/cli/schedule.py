@@ -9,14 +9,13 @@ from typing import Any
 import click
 
 from b2jobs.cli import follow, show
-from b2jobs.cli.exits import CommandFailed
 from b2jobs.cli.session import (
     Duration,
     Session,
     common_options,
     pass_session,
 )
-from b2jobs.schedules import Schedules, define
+from b2jobs.schedules import Schedules, define, unknown
 
 
 @click.group()
@@ -100,7 +99,7 @@ def add(
 def remove(session: Session, name: str) -> None:
     """Forget the schedule NAME; a run under way goes on."""
     if not Schedules(session.client.records).remove(name):
-        raise CommandFailed(f"There is no schedule {name!r}.", code="unknown_schedule")
+        raise unknown(name)
     if session.json:
         show.line({"name": name, "removed": True})
 

@@ -156,6 +156,11 @@ class Download(Job):
     @field_validator("destination")
     @classmethod
     def _destination(cls, uri: str | None) -> str | None:
+        if uri is not None and ":" not in uri:
+            raise InvalidLocation(
+                f"{uri[:120]!r} is not a location.",
+                hint="A worker writes the file, so name a place of the workers: data://ROOT/path.",
+            )
         return uri if uri is None else one_of(uri, RootPath, LocalPath)
 
     @field_validator("range")

@@ -186,6 +186,19 @@ def test_a_bucket_that_is_not_there(bench: Bench) -> None:
     assert caught.value.code == "bucket_not_found"
 
 
+@pytest.mark.parametrize("destination", [None, "data://out/copy"], ids=["inline", "file"])
+@pytest.mark.parametrize("source", ["nothing/here", "b2id"])
+def test_a_download_that_finds_nothing_says_what_it_looked_for(
+    bench: Bench, source: str, destination: str | None
+) -> None:
+    gone = f"4_z{'0' * 24}_f1{'0' * 15}_d20260101_m000000_c001_v0001000_t0000_u01767225600000"
+    wanted = f"b2id://{gone}" if source == "b2id" else bench.b2(source)
+    with pytest.raises(CallerError) as caught:
+        bench.run("download", source=wanted, destination=destination)
+    assert caught.value.code == "file_not_found"
+    assert str(caught.value) == f"There is no file {wanted}."
+
+
 def test_a_wrong_key_and_a_corrected_one(bench: Bench) -> None:
     good = bench.secrets.read_text()
     bench.secrets.write_text(good.replace('"application_key": "', '"application_key": "x'))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from b2jobs import errors
 from b2jobs.cli import exits, extras, follow, show
-from b2jobs.cli.main import COMMANDS, cli
+from b2jobs.cli.main import COMMANDS, cli, main
 from b2jobs.cli.session import Duration, Session
 from b2jobs.errors import Failure
 from b2jobs.records import Record
@@ -114,6 +114,40 @@ def test_an_error_is_a_sentence_a_hint_and_a_code() -> None:
 
     assert exits.sentence(errors.JobFailed(failure)) == "No room. Make some. [disk_full]"
     assert exits.sentence(errors.InvalidJob("Bad.", code="c")) == "Bad. [c]"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["uplod", "a", "b"],
+            "No such command 'uplod'. Did you mean 'upload'? Try `b2jobs --help`.",
+        ),
+        (["zzz"], "No such command 'zzz'. Try `b2jobs --help`."),
+        (["events", "--folow"], "Did you mean '--follow'? Try `b2jobs events --help`."),
+        (["completion"], "Choose from: bash, zsh, fish. Try `b2jobs completion --help`."),
+        (["job", "shw"], "No such command 'shw'. Did you mean 'show'? Try `b2jobs job --help`."),
+        (
+            ["download", "b2://bucket/name", "./copy"],
+            "destination: './copy' is not a location. A worker writes the file, so name a place "
+            "of the workers: data://ROOT/path. [invalid_location]",
+        ),
+    ],
+)
+def test_wrong_usage_is_one_line_that_leads_on(
+    words: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["b2jobs", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == exits.USAGE
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
 
 
 def test_a_missing_extra_names_the_command_that_installs_it(

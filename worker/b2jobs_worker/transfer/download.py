@@ -14,7 +14,7 @@ from b2jobs.requests import Download
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.errors import customer_key_needed
+from b2jobs_worker.b2.errors import customer_key_needed, file_not_found
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import destination_changed
 from b2jobs_worker.sources.port import Sink
@@ -56,6 +56,11 @@ def download(request: Download, attempt: Attempt, context: Context) -> TransferR
     window = Window(*(request.byte_range() or (0, None)))
     try:
         return _download(request, attempt, context, client, usage, location, url, window)
+    except CallerError as error:
+        # B2's answer does not say which.
+        if error.code == "file_not_found":
+            raise file_not_found(request.source) from error
+        raise
     except OperatorError as error:
         if error.code == "access_denied" and _has_customer_key(client, location):
             raise customer_key_needed(request.source) from error
