@@ -107,18 +107,19 @@ def test_a_cancelled_job_is_5(idle: Run) -> None:
     assert code(done.err) == "cancelled"
 
 
-def test_ctrl_c_is_130_and_silent(installation: Installation) -> None:
+def test_ctrl_c_is_130_and_says_how_to_follow_the_job(installation: Installation) -> None:
     waiting = subprocess.Popen(
         [*COMMAND, "upload", "data:,x", "b2://some-bucket/x", "--wait"],
         env=installation.env(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    eventually(lambda: list(installation.client.records.listed("queued")))
+    (job,) = eventually(lambda: list(installation.client.records.listed("queued")))
     waiting.send_signal(signal.SIGINT)
 
     out, err = waiting.communicate(timeout=30)
-    assert (out, err.strip()) == (b"", b"")
+    assert out == b""
+    assert err.decode().strip().splitlines()[-1].endswith(f"b2jobs job wait {job.id}")
     assert waiting.returncode == 130
 
 
