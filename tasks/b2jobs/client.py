@@ -22,7 +22,7 @@ from b2jobs.handle import Handle
 from b2jobs.items import Planned
 from b2jobs.records import Record, Records
 from b2jobs.reports import ReportReader
-from b2jobs.requests import KINDS, Job, State, build
+from b2jobs.requests import KINDS, PUBLIC_KINDS, Job, State, build
 from b2jobs.requests.options import (
     AccountOptions,
     BatchOptions,
@@ -117,11 +117,13 @@ class Client:
             QueueUnavailable
         """
         states = get_args(State)
-        for name, given, known in (("state", state, states), ("kind", kind, list(KINDS))):
+        for name, given, known, told in (
+            ("state", state, states, states),
+            ("kind", kind, KINDS, PUBLIC_KINDS),
+        ):
             if given is not None and given not in known:
-                raise InvalidJob(
-                    f"{name} is {given!r}.", hint=f"Known are {', '.join(known)}.", field=name
-                )
+                hint = f"Known are {', '.join(told)}."
+                raise InvalidJob(f"{name} is {given!r}.", hint=hint, field=name)
         if limit < 1:
             raise InvalidJob(f"limit is {limit!r}.", hint="Give 1 or more.", field="limit")
         found: list[Record] = []

@@ -6,11 +6,16 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from celery import Celery, chain, chord, group
+from celery.signals import before_task_publish
 
 import b2jobs
 from b2jobs.items import Item
 from b2jobs.ledger import packed_rows
 from b2jobs.schedules import Schedules, define
+from b2jobs.signing import sign_message
+from b2jobs.words import Words
+from b2jobs_worker.celery.canvas import tasks_of
 from support.emulator import BucketView, LocalB2
 from support.installation import Installation
 from support.waiting import eventually
@@ -35,7 +40,7 @@ class Fleet:
     def __init__(self, installation: Installation, b2: LocalB2) -> None:
         self.installation = installation
         self.attacker = installation.client
-        installation.require_signatures()
+        self.keys = installation.require_signatures()
         installation.config.write_text(installation.config.read_text() + POLICY)
         self.shop = installation.client
         self.redis = installation.redis
@@ -223,3 +228,49 @@ def test_limits_of_files_batches_and_waiting_jobs(fleet: Fleet) -> None:
     for job in later:
         fleet.shop.job(job).cancel()
     assert fleet.shop.upload("data://.my/a", "b2://seals-shop/one-more").wait(90).size == 1
+
+
+def test_a_canvas_calls_only_tasks_that_the_policy_allows(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # `on_done` alone was held to it: whoever may send a message may hang any task behind it.
+    installation = fleet.installation
+    prefix = {"global_keyprefix": installation.key_prefix}
+    app = Celery("shop", broker=installation.redis_url, set_as_current=False)
+    app.conf.update(broker_transport_options=prefix, task_routes=b2jobs.celery_routes)
+    allowed = app.signature("shop.stored", queue="shop")
+    others = app.signature("other.task", queue="shop")
+    monkeypatch.setenv("B2JOBS_KEYS_FILE", str(fleet.keys))
+    monkeypatch.setenv("B2JOBS_KEY_PREFIX", installation.key_prefix)
+    before_task_publish.connect(sign_message)
+    try:
+        kwargs = {"source": "data://.my/a", "destination": "b2://seals-shop/linked"}
+        done = app.send_task("b2jobs.upload", kwargs=kwargs, link=allowed)
+        refused = [
+            app.send_task("b2jobs.upload", kwargs=kwargs, **{name: canvas})
+            for name in ("link", "link_error")
+            for canvas in (others, chain(allowed, others))
+        ]
+    finally:
+        before_task_publish.disconnect(sign_message)
+
+    failed = fleet.attacker.jobs
+    eventually(lambda: {r.id for r in failed(state="failed")} >= {job.id for job in refused})
+    for job in refused:
+        assert fleet.code(fleet.attacker.job(job.id)) == "policy_refused"
+    eventually(lambda: fleet.redis.llen(f"{installation.key_prefix}shop"))
+    called = fleet.redis.lrange(f"{installation.key_prefix}shop", 0, -1)
+    assert [json.loads(message)["headers"]["task"] for message in called] == ["shop.stored"]
+    assert fleet.attacker.job(done.id).state() == "succeeded"
+    assert fleet.bucket.versions()["linked"] == 1
+    assert Words(fleet.attacker.records).counts() == {"waiting": 0, "undelivered": 0}
+
+
+def test_every_task_that_a_canvas_could_call_is_seen() -> None:
+    app = Celery(set_as_current=False)
+    one, two, three, four = (app.signature(f"t.{n}") for n in range(4))
+    mapped = app.signature("celery.map", kwargs={"task": "t.mapped", "it": []})
+    canvas = chain(one, group(two, chain(three, chord([four], app.signature("t.body")))))
+    told = json.loads(json.dumps({"callbacks": [canvas, mapped]}))
+    assert tasks_of(told) == {*(f"t.{n}" for n in range(4)), "t.body", "t.mapped"}
+    assert tasks_of(None) == set()

@@ -15,6 +15,10 @@ from b2jobs.requests import KINDS
 _LISTS = ("callbacks", "errbacks", "chain")
 _PLACE = ("group", "group_index", "root_id", "parent_id", "replaced_task_nesting", "ignore_result")
 _FIRST = ("source", "target", "manifest")
+_HOLD_OTHERS = {
+    *("celery.chain", "celery.group", "celery.chord"),
+    *("celery.map", "celery.starmap", "celery.chunks"),
+}
 
 
 def canvas_of(links: Mapping[str, Any], headers: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -37,6 +41,21 @@ def canvas_of(links: Mapping[str, Any], headers: Mapping[str, Any]) -> dict[str,
     except (TypeError, ValueError, RecursionError):
         raise _unreadable("embed") from None
     return {**found, **{name: headers[name] for name in _PLACE if headers.get(name) is not None}}
+
+
+def tasks_of(canvas: object) -> set[str]:
+    """Every task that *canvas* could call, however deep it is named; never too few."""
+    found: set[str] = set()
+    left = [canvas]
+    while left:
+        match left.pop():
+            case dict() as signature:
+                name = signature.get("task")
+                found |= {name} if isinstance(name, str) else set()
+                left += signature.values()
+            case list() | tuple() as several:
+                left += several
+    return found - _HOLD_OTHERS
 
 
 def check_supported(kind: str, headers: Mapping[str, Any]) -> None:

@@ -19,17 +19,20 @@ from kombu.exceptions import ContentDisallowed
 
 from b2jobs import signing
 from b2jobs.account_names import masked
-from b2jobs.errors import Failure, InvalidJob, JobNotFound, QueueUnavailable
+from b2jobs.errors import CallerError, Failure, InvalidJob, JobNotFound, QueueUnavailable
 from b2jobs.records import Records
 from b2jobs.requests import Job, build
 from b2jobs.requests.job import check_job_id
 from b2jobs.signed import Signed
-from b2jobs_worker.celery.canvas import canvas_of, check_supported, with_first
+from b2jobs_worker.celery.canvas import canvas_of, check_supported, tasks_of, with_first
 from b2jobs_worker.delivery.deliver import invalid
+from b2jobs_worker.permits import permit
+from b2jobs_worker.settings import current
 
 PREFIX = "b2jobs."
 _LONGEST_DELAY_SECONDS = 10 * 366 * 86_400.0
 _LONGEST_ID = 4096
+_REFUSED_BY_POLICY = "policy_refused"
 _MOST_ARGUMENTS = 16_384
 _RING = b'[[], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
 
@@ -96,6 +99,7 @@ def register(records: Records, message: Any, task: str, job_id: str) -> None:
         check_job_id(job_id)
         asked = _signed(records, message, sent)
         job, canvas = _requested(sent), canvas_of(sent.links, sent.headers)
+        _permitted(canvas, asked.producer)
         delay = max(0.0, _seconds_until(sent.headers.get("eta")) or 0.0)
         if delay > _LONGEST_DELAY_SECONDS:
             raise InvalidJob("The job's eta is more than ten years away.")
@@ -139,6 +143,8 @@ def refuse(records: Records, sent: Sent, error: InvalidJob) -> None:
         canvas = canvas_of(sent.links, sent.headers)
     except InvalidJob:  # then that is why it is refused
         canvas = None
+    if error.code == _REFUSED_BY_POLICY:
+        canvas = None  # nor is what hangs on its failure called
     named = _shortened(masked(sent.named))
     records.refuse(sent.job_id, _plain(sent.kind)[:100], named, said, canvas)
 
@@ -183,6 +189,20 @@ def _signed(records: Records, message: Any, sent: Sent) -> Signed:
     said = signing.celery_message(message.headers, sent.positional, sent.named, sent.links)
     header = message.headers.get(signing.CELERY_HEADER)
     return records.ring.check_message(header, PREFIX + sent.kind, sent.job_id, said)
+
+
+def _permitted(canvas: dict[str, Any] | None, producer: str) -> None:
+    """Hold the tasks of *canvas* to the policy's `on_done`, as those that are told of an end.
+
+    Raises:
+        InvalidJob: `policy_refused`
+    """
+    asked = permit(current(), producer, "")
+    try:
+        for task in sorted(tasks_of(canvas)):
+            asked.tell(task, "")
+    except CallerError as error:
+        raise InvalidJob(str(error), code=error.code, hint=error.hint) from error
 
 
 def _requested(sent: Sent) -> Job:
