@@ -32,10 +32,10 @@ from b2jobs.keyfile import WORKERS
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import Job, build
+from b2jobs.schedule_status import Run, Status, status_of
 from b2jobs.signed import SealRefused
 from b2jobs.signing import ANYONE, believed
 
-RUNS_KEPT = 10
 logger = logging.getLogger(__name__)
 _NEVER = math.inf
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -127,58 +127,6 @@ class Schedule(BaseModel):
     def timing(self) -> str:
         """What decides when slots are; another text means that they are counted anew."""
         return json.dumps([self.cron, self.every, self.timezone])
-
-
-@dataclass
-class Run:
-    """One run: a slot and what became of it.
-
-    state: that of its job, or `skipped` / `missed` where none was submitted.
-    """
-
-    slot: float
-    state: str
-    job: str = ""
-    note: str = ""
-    result: dict[str, Any] | None = None
-    failure: dict[str, Any] | None = None
-
-
-@dataclass
-class Status:
-    """Where a schedule stands. `waiting`: a slot whose turn has come but whose run has not."""
-
-    timing: str = ""
-    next: float | None = None
-    last_slot: float = 0.0
-    runs: list[Run] | None = None
-    waiting: bool = False
-
-    @property
-    def last(self) -> Run | None:
-        return self.runs[0] if self.runs else None
-
-    @property
-    def running(self) -> Run | None:
-        """The latest run whose job has not been seen to end."""
-        return next((run for run in self.runs or () if run.job and not _is_over(run)), None)
-
-    def add(self, run: Run) -> None:
-        self.runs = [run, *(self.runs or ())][:RUNS_KEPT]
-
-    def dumped(self) -> str:
-        return json.dumps(
-            {
-                "timing": self.timing,
-                "next": self.next,
-                "last_slot": self.last_slot,
-                "waiting": self.waiting,
-                "runs": [
-                    {name: value for name, value in run.__dict__.items() if value not in ("", None)}
-                    for run in self.runs or ()
-                ],
-            }
-        )
 
 
 @dataclass(frozen=True)
@@ -367,26 +315,10 @@ def define(name: str, values: dict[str, Any]) -> Schedule:
         ) from error
 
 
-def status_of(text: str | None) -> Status:
-    """The state of a schedule from what is stored; a fresh one from None, or what is none."""
-    if not text:
-        return Status()
-    try:
-        values = json.loads(text)
-        return Status(**{**values, "runs": [Run(**run) for run in values["runs"]]})
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        logger.error("the state of a schedule cannot be read, and begins anew: %r", error)
-        return Status()
-
-
 @cache
 def _parsed(text: str) -> tuple[Schedule, Literal["config", "added"]]:
     values = json.loads(text)
     return Schedule(**{k: v for k, v in values.items() if k != "origin"}), values["origin"]
-
-
-def _is_over(run: Run) -> bool:
-    return run.state in ("succeeded", "failed", "cancelled", "forgotten")
 
 
 def unknown(name: str) -> InvalidJob:

@@ -13,7 +13,8 @@ from typing import Any, Literal
 from b2jobs.errors import InvalidJob, JobNotFound
 from b2jobs.records import Record, Records
 from b2jobs.redis import unavailable
-from b2jobs.schedules import Listed, Run, Schedule, Schedules, Status, define
+from b2jobs.schedule_status import Run, Status
+from b2jobs.schedules import Listed, Schedule, Schedules, define
 from b2jobs_worker.settings import Settings
 
 IN_TIME_SECONDS = 60.0

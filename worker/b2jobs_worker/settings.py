@@ -7,8 +7,6 @@ The only reader of the environment and of the config file: values come from
 from __future__ import annotations
 
 import os
-import stat
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -24,10 +22,9 @@ from pydantic_settings import (
 from b2jobs import redis_url, schedules
 from b2jobs.errors import OperatorError
 from b2jobs.signing import Ring, ring
-from b2jobs_worker import variables
+from b2jobs_worker import config_file, variables
+from b2jobs_worker.config_file import CONFIG_VARIABLE
 from b2jobs_worker.policy import Policy
-
-CONFIG_VARIABLE = "B2JOBS_CONFIG"
 
 
 class Root(BaseModel):
@@ -374,62 +371,14 @@ def load() -> Settings:
         )
     path = os.environ.get(CONFIG_VARIABLE)
     if path:
-        _check_file(Path(path))
+        config_file.check(Path(path), Settings.model_fields)
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "settings"
-        said = f"The setting {field} is refused: {first['msg']}{_given(first['input'])}."
-        if field == "redis_url":
-            said = str(first["ctx"]["error"])  # it says all of it, without passwords
-        raise OperatorError(
-            "config_invalid",
-            said,
-            hint=f"Set B2JOBS_{field.upper().replace('.', '__')} or correct {path or 'it'}.",
-        ) from error
-
-
-def _given(value: object) -> str:
-    """A single value that was refused, never a password: a table of settings has some."""
-    if isinstance(value, str):
-        return f" (given: {redis_url.shown(value) if '://' in value else value!r})"
-    return f" (given: {value!r})" if isinstance(value, int | float) else ""
+        raise config_file.refused(error, path or "it") from error
 
 
 @cache
 def current() -> Settings:
     """The settings of this process, read once."""
     return load()
-
-
-def _check_file(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content: dict[str, Any] = tomllib.load(file)
-    except OSError as error:
-        raise OperatorError(
-            "config_invalid",
-            f"The config file {path} cannot be read: {error.strerror}.",
-            hint=f"Correct {CONFIG_VARIABLE} or the file's permissions.",
-        ) from error
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise OperatorError(
-            "config_invalid", f"The config file {path} is not TOML: {error}."
-        ) from error
-    if mode & stat.S_IWOTH:
-        raise OperatorError(
-            "config_exposed",
-            f"The config file {path} has mode {stat.S_IMODE(mode):04o}: everybody on this machine "
-            "can change what jobs may read and write.",
-            hint="Run chmod go-w on it.",
-        )
-    unknown = sorted(set(content) - set(Settings.model_fields) - {"console"})  # it reads its own
-    if unknown:
-        told = [name + variables.meant(name, Settings.model_fields) for name in unknown]
-        raise OperatorError(
-            "config_invalid",
-            f"The config file {path} has unknown settings: {', '.join(told)}.",
-            hint=f"Known are {', '.join(sorted(Settings.model_fields))}.",
-        )

@@ -1,0 +1,79 @@
+"""Where a schedule stands: its next slot, what runs, and the last runs, as Redis keeps them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+RUNS_KEPT = 10
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Run:
+    """One run: a slot and what became of it.
+
+    state: that of its job, or `skipped` / `missed` where none was submitted.
+    """
+
+    slot: float
+    state: str
+    job: str = ""
+    note: str = ""
+    result: dict[str, Any] | None = None
+    failure: dict[str, Any] | None = None
+
+
+@dataclass
+class Status:
+    """Where a schedule stands. `waiting`: a slot whose turn has come but whose run has not."""
+
+    timing: str = ""
+    next: float | None = None
+    last_slot: float = 0.0
+    runs: list[Run] | None = None
+    waiting: bool = False
+
+    @property
+    def last(self) -> Run | None:
+        return self.runs[0] if self.runs else None
+
+    @property
+    def running(self) -> Run | None:
+        """The latest run whose job has not been seen to end."""
+        return next((run for run in self.runs or () if run.job and not _is_over(run)), None)
+
+    def add(self, run: Run) -> None:
+        self.runs = [run, *(self.runs or ())][:RUNS_KEPT]
+
+    def dumped(self) -> str:
+        return json.dumps(
+            {
+                "timing": self.timing,
+                "next": self.next,
+                "last_slot": self.last_slot,
+                "waiting": self.waiting,
+                "runs": [
+                    {name: value for name, value in run.__dict__.items() if value not in ("", None)}
+                    for run in self.runs or ()
+                ],
+            }
+        )
+
+
+def status_of(text: str | None) -> Status:
+    """The state of a schedule from what is stored; a fresh one from None, or what is none."""
+    if not text:
+        return Status()
+    try:
+        values = json.loads(text)
+        return Status(**{**values, "runs": [Run(**run) for run in values["runs"]]})
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        logger.error("the state of a schedule cannot be read, and begins anew: %r", error)
+        return Status()
+
+
+def _is_over(run: Run) -> bool:
+    return run.state in ("succeeded", "failed", "cancelled", "forgotten")
