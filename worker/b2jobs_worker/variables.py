@@ -30,6 +30,7 @@ ELSEWHERE = {
     "B2JOBS_PYTHON_IMAGE": "docker-compose.yml",
     "B2JOBS_MEMORY": "docker-compose.yml: most of a container",
     "B2JOBS_BATCH_ITEMS": "tests: how many items a batch has",
+    "B2JOBS_WORDS_JOBS": "tests: how many jobs tell of their end",
     "B2JOBS_COMPLETE": "completion of shells, as _B2JOBS_COMPLETE",
 }
 """Variables that no worker reads, and who does. `B2JOBS_TEST_...` belong to tests."""
