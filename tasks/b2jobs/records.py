@@ -6,7 +6,6 @@ step, by the scripts in `b2jobs/redis/`.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from b2jobs.errors import Failure, InvalidJob, JobNotFound
 from b2jobs.locations import InlineData, StagedBytes, masked_all
 from b2jobs.redis import Door, unavailable
 from b2jobs.redis.pieces import Pieces, gone
-from b2jobs.requests import ENDED, KINDS, Job, Priority, State, Upload
+from b2jobs.requests import ENDED, Job, Priority, State, Upload
 from b2jobs.requests.on_done import to_tell
 from b2jobs.signed import Signed, Submission
 from b2jobs.signing import Ring
@@ -61,7 +60,7 @@ class Record:
     progress: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] | None = None
     failure: Failure | None = None
-    signature: str = dataclasses.field(default="", repr=False)
+    signature: str = field(default="", repr=False)
 
     @property
     def has_ended(self) -> bool:
@@ -395,8 +394,3 @@ def _object(text: str) -> dict[str, Any]:
 
 def _moment(seconds: str | None) -> datetime | None:
     return datetime.fromtimestamp(float(seconds), UTC) if seconds else None
-
-
-def request_of(record: Record) -> Job:
-    """The request again, validated."""
-    return KINDS[record.kind](**record.request)

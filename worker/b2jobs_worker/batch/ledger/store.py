@@ -378,10 +378,9 @@ def _counted(calls: Mapping[str, int]) -> dict[str, int]:
 
 
 def _recorded(position: int, found: Outcome | Again) -> list[Any]:
-    line = packed_line(found)
     if isinstance(found, Again):
-        return [position, line, "again", found.code, "0"]
-    return [position, line, found.status, found.code, str(found.moved_bytes)]
+        return [position, packed_line(found), "again", found.code, "0"]
+    return [position, packed_line(found), found.status, found.code, str(found.moved_bytes)]
 
 
 def _is_sealed(name: str) -> bool:
