@@ -280,7 +280,7 @@ def test_the_plan_of_a_sync_is_kept_by_its_owner_alone(scripts: Scripts) -> None
 
 
 def test_waking_many_packs_holds_nobody_up(own_scripts: Scripts) -> None:
-    # 4,096 of them, as many as may be under way, took 200 ms in one call.
+    # 4,096 of them, as many as may be under way, were woken in one call.
     own_scripts.job("running", "b", kind="batch")
     waiting_packs(own_scripts, 4096)
     after = ["-1"]

@@ -267,7 +267,7 @@ def test_records_of_another_age_hold_nobody_up(own_scripts: Scripts) -> None:
 
 
 def test_followers_are_told_a_few_at_a_time_and_all_of_them(own_scripts: Scripts) -> None:
-    # All were told in the call that ended the job: 50 ms for 10,000 of them.
+    # All were told in the call that ended the job, 10,000 of them too.
     scripts = own_scripts
     fence = scripts.job("running", "j")
     names = [f"theirs-{n}" for n in range(2000)]
