@@ -343,8 +343,6 @@ class Store:
         )
         return bool(said != "full")
 
-    # -------------------------------------------------------------------------------------
-
     def _call(self, attempt: Attempt, script: str, *raw: bytes, **arguments: Any) -> Any:
         return self._patiently(attempt, lambda: self.records.door.call(script, *raw, **arguments))
 
