@@ -81,3 +81,10 @@ def _expression(text: str) -> str:
             parts.append({"*": "[^/]*", "?": "[^/]"}.get(character) or re.escape(character))
             at += 1
     return "".join(parts)
+
+
+def checked(given: list[str]) -> list[str]:
+    """The patterns of a request, each of which `compiled` can read; raises as it does."""
+    for pattern in given:
+        compiled(pattern)
+    return given

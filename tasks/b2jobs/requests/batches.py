@@ -69,12 +69,7 @@ class Batch(Job):
     def _ledger(cls, uri: str | None) -> str | None:
         return uri if uri is None else prefix(uri, B2File, RootPath)
 
-    @field_validator("include", "exclude")
-    @classmethod
-    def _patterns(cls, given: list[str]) -> list[str]:
-        for pattern in given:
-            patterns.compiled(pattern)
-        return given
+    _patterns = field_validator("include", "exclude")(patterns.checked)
 
     source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
     destination_location: ClassVar = Located[B2File | RootPath | LocalPath]("destination")

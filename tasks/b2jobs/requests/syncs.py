@@ -57,12 +57,7 @@ class Sync(Job):
     def _destination(cls, uri: str) -> str:
         return folder(uri, B2File, RootPath, LocalPath)
 
-    @field_validator("include", "exclude")
-    @classmethod
-    def _patterns(cls, given: list[str]) -> list[str]:
-        for pattern in given:
-            patterns.compiled(pattern)
-        return given
+    _patterns = field_validator("include", "exclude")(patterns.checked)
 
     source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
 
