@@ -8,6 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from b2jobs.for_people import masked_all
+
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -140,4 +142,5 @@ FILTERS = {
     "hint": hint,
     "short": short,
     "visible": visible,
+    "masked": masked_all,
 }

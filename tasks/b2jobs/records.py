@@ -19,11 +19,13 @@ from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.ends import Ends
 from b2jobs.errors import Failure, InvalidJob, JobNotFound
-from b2jobs.locations import InlineData, StagedBytes, masked_all
+from b2jobs.for_people import masked_all
+from b2jobs.locations import InlineData, StagedBytes
 from b2jobs.redis import Door, unavailable
 from b2jobs.redis.pieces import Pieces, gone
 from b2jobs.requests import ENDED, Job, Priority, State, Upload
 from b2jobs.requests.on_done import to_tell
+from b2jobs.results import without_content
 from b2jobs.signed import Signed, Submission
 from b2jobs.signing import Ring
 from b2jobs.staging import Limits, Origin, staging
@@ -66,10 +68,11 @@ class Record:
     def has_ended(self) -> bool:
         return self.state in ENDED
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, *, is_listed: bool = False) -> dict[str, Any]:
         """The record as `b2jobs job show --json` prints it; absent fields are left out.
 
-        What opens a URL of the request (a query is a signature) is left out too.
+        Locations are as people see them: no bytes, and nothing that opens a URL.
+        *is_listed*: without the content that a download has brought.
         """
         found: dict[str, Any] = {}
         for name, value in self.__dict__.items():
@@ -79,14 +82,13 @@ class Record:
                 found[name] = value.model_dump()
             elif value not in (None, "", {}) and name != "signature":
                 found[name] = masked_all(value) if name == "request" else value
+        if is_listed and self.result:
+            found["result"] = without_content(self.result)
         return found
 
 
 class Records:
-    """The records of one installation: one Redis, one key prefix.
-
-    Thread-safe. Any call may raise `QueueUnavailable`.
-    """
+    """The records of one installation. Thread-safe; any call may raise `QueueUnavailable`."""
 
     def __init__(
         self,

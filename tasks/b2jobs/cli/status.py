@@ -106,7 +106,10 @@ def _counts(found: Status) -> RenderableType:
     states = found.states
     words = [f"{states[name]:,} {name}" for name in ("running", "queued", "waiting")]
     ended = [f"{states[name]:,} {name}" for name in ("succeeded", "failed", "cancelled")]
-    return Text(f"\n{', '.join(words)}; kept of those that ended: {', '.join(ended)}.")
+    told = f"\n{', '.join(words)}; kept of those that ended: {', '.join(ended)}."
+    if found.staged_bytes:
+        told += f" {show.size(found.staged_bytes)} that producers handed over are in Redis."
+    return Text(told)
 
 
 def _table(*columns: str) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
+from b2jobs.for_people import masked
 from b2jobs.locations import (
     InlineData,
     InvalidLocation,
@@ -13,7 +14,6 @@ from b2jobs.locations import (
     StagedBytes,
     StoreObject,
     WebFile,
-    shown,
 )
 from b2jobs.redis.pieces import Pieces
 from b2jobs_worker.settings import Settings
@@ -105,6 +105,6 @@ def _parsed(location: str | Location) -> Location:
 def _not_served(location: Location, end: str) -> CallerError:
     return CallerError(
         f"{end}_unsupported",
-        f"{shown(str(location))[:120]} cannot be the {end} of this kind of job.",
+        f"{masked(str(location))[:120]} cannot be the {end} of this kind of job.",
         hint="docs/sources.md lists what can.",
     )
