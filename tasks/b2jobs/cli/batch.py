@@ -19,6 +19,7 @@ import click
 from b2jobs import manifest
 from b2jobs.batches import BatchHandle
 from b2jobs.cli import batch_follow, show
+from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Duration, Session, common_options, pass_session, submit_options
 from b2jobs.duplicates import DuplicateFinder
@@ -40,8 +41,7 @@ def batch() -> None:
 @batch.command()
 @click.argument("source")
 @click.argument("destination", required=False)
-@click.option("--include", metavar="PATTERN", multiple=True, help="Only files that match.")
-@click.option("--exclude", metavar="PATTERN", multiple=True, help="No files that match.")
+@choosing_options
 @click.option(
     "--if-exists",
     type=click.Choice(["version", "skip", "fail", "replace"]),
@@ -59,7 +59,6 @@ def submit(
     *,
     wait: bool,
     timeout: float | None,
-    strict: bool,
     dry_run: bool,
     **arguments: Any,
 ) -> None:
@@ -75,12 +74,7 @@ def submit(
       b2jobs batch submit data://nas/list.csv.gz --wait
       b2jobs batch submit ./list.jsonl --if-exists skip
     """
-    options = {name: value for name, value in arguments.items() if value not in (None, ())}
-    options |= {name: list(options[name]) for name in ("include", "exclude") if name in options}
-    if strict:
-        options["strict"] = True
-    if dry_run:
-        options["dry_run"] = True
+    options = said({**arguments, "dry_run": dry_run})
     if destination is None and "://" not in source:
         handle = _submit_file(session, source, options)
     else:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from b2jobs.cli import batch_follow, show
+from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.session import Session, pass_session, submit_options
 
 
@@ -34,8 +35,7 @@ from b2jobs.cli.session import Session, pass_session, submit_options
     type=click.Choice(["fail", "skip", "replace"]),
     help="What to do with a file that is newer in the destination.  [default: fail]",
 )
-@click.option("--include", metavar="PATTERN", multiple=True, help="Only files that match.")
-@click.option("--exclude", metavar="PATTERN", multiple=True, help="No files that match.")
+@choosing_options
 @click.option(
     "--symlinks",
     type=click.Choice(["follow", "skip"]),
@@ -75,8 +75,7 @@ def sync(
       b2jobs sync data://nas/photos/ b2://archive/photos/ --keep-days 30 --wait
       b2jobs sync b2://archive/photos/ data://nas/restored/
     """
-    options = {name: value for name, value in arguments.items() if value not in (None, (), False)}
-    options |= {name: list(options[name]) for name in ("include", "exclude") if name in options}
+    options = said(arguments)
     handle = session.client.sync(source, destination, **options)
     if options.get("dry_run"):
         result = handle.wait(timeout)

@@ -60,18 +60,26 @@ class StreamOptions(AccountOptions, total=False):
     ledger: str | None
 
 
-class BatchOptions(StreamOptions, total=False):
+class ChoosingOptions(AccountOptions, total=False):
+    """Those of jobs about many files: see `Choosing`."""
+
     include: list[str]
     exclude: list[str]
+    min_age: float | None
+    max_age: float | None
+    min_size: int | None
+    max_size: int | None
 
 
-class SyncOptions(AccountOptions, total=False):
+class BatchOptions(StreamOptions, ChoosingOptions, total=False):
+    """Those of a batch of a prefix or a manifest."""
+
+
+class SyncOptions(ChoosingOptions, total=False):
     delete: Literal["keep", "hide", "remove"]
     keep_days: float | None
     compare: Literal["modtime", "size", "sha1", "none"]
     newer: Literal["fail", "skip", "replace"]
-    include: list[str]
-    exclude: list[str]
     symlinks: Literal["follow", "skip"]
     max_delete: float
     allow_empty_source: bool
