@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -37,6 +37,7 @@ class Sides:
     """Both listings, from any name on, and what one side means to the other.
 
     loose: problems that the listings met and that have no place in their order.
+    info: what copies have in place of the source's info; None leaves them that.
     """
 
     rules: Rules
@@ -48,6 +49,7 @@ class Sides:
     digest: Callable[[Entry], str | None] | None
     loose: list[Problem]
     limits: Limits | None = None
+    info: Mapping[str, str] | None = None
 
     def matched(self, tally: Tally, after: str = "") -> Iterator[Pair]:
         """Both sides by name, behind *after*; with local digests where they are compared.
@@ -141,6 +143,7 @@ def sides_of(
         digest,
         loose,
         Limits.of(request, now_millis) if request.has_limits else None,
+        request.info,
     )
 
 
