@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from b2jobs.cli import batch_follow, show
+from b2jobs.cli.attributes import attribute_options
 from b2jobs.cli.session import Session, pass_session, submit_options
 
 
@@ -54,6 +55,7 @@ from b2jobs.cli.session import Session, pass_session, submit_options
     help="While a sync of the same pair runs.  [default: wait]",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it costs; then exit.")
+@attribute_options
 @submit_options()
 @pass_session
 def sync(

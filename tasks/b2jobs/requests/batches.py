@@ -10,15 +10,17 @@ from b2jobs import patterns
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests import on_done
+from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.job import IfExists, Job, Priority
 from b2jobs.requests.places import Located, lie_in_each_other, prefix, single
 
 
-class Batch(Job):
+class Batch(AllAttributes):
     """Many transfers as one job: a manifest, a prefix to a prefix, or items that stream in.
 
     Its items wait behind single jobs: the priority is `low` unless said otherwise. `retry`
-    is the budget of each item.
+    is the budget of each item. Attributes hold for what it makes in B2, where a line does not
+    say otherwise.
 
     on_done: as of any job; given as a task and its queue, the task is called with `batch`,
         `state` and `summary`.
@@ -91,6 +93,8 @@ class Batch(Job):
                 raise ValueError("the ledger must not lie in the source: it would be moved too")
             if self.if_exists == "version" and not isinstance(destination, B2File):
                 raise ValueError("if_exists='version' needs a b2:// destination")
+            if not isinstance(destination, B2File):
+                refuse_attributes(self)
         if (self.include or self.exclude) and self.source is None:
             raise ValueError("include and exclude go with a source prefix")
         return self

@@ -5,6 +5,7 @@ Unset and None are the same where a field may be None.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal, TypedDict
 
 from b2jobs.requests.job import IfExists, Priority
@@ -25,10 +26,20 @@ class AccountOptions(JobOptions, total=False):
     account: str
 
 
-class UploadOptions(AccountOptions, total=False):
-    if_exists: IfExists
+class AttributeOptions(AccountOptions, total=False):
+    """What a file in B2 carries: see `b2jobs.requests.attributes`."""
+
     content_type: str
     info: dict[str, str]
+    cache_control: str | None
+    content_disposition: str | None
+    content_encoding: str | None
+    content_language: str | None
+    content_expires: str | datetime | None
+
+
+class UploadOptions(AttributeOptions, total=False):
+    if_exists: IfExists
     hash_first: bool
 
 
@@ -38,10 +49,8 @@ class DownloadOptions(AccountOptions, total=False):
     verify: bool
 
 
-class CopyOptions(AccountOptions, total=False):
+class CopyOptions(AttributeOptions, total=False):
     if_exists: IfExists
-    content_type: str | None
-    info: dict[str, str] | None
 
 
 class DeleteOptions(AccountOptions, total=False):
@@ -53,7 +62,7 @@ class BucketOptions(AccountOptions, total=False):
     lifecycle: list[dict[str, Any]] | None
 
 
-class StreamOptions(AccountOptions, total=False):
+class StreamOptions(AttributeOptions, total=False):
     if_exists: IfExists | None
     dry_run: bool
     strict: bool
@@ -65,7 +74,7 @@ class BatchOptions(StreamOptions, total=False):
     exclude: list[str]
 
 
-class SyncOptions(AccountOptions, total=False):
+class SyncOptions(AttributeOptions, total=False):
     delete: Literal["keep", "hide", "remove"]
     keep_days: float | None
     compare: Literal["modtime", "size", "sha1", "none"]

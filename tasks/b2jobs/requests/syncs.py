@@ -9,11 +9,12 @@ from pydantic import Field, field_validator, model_validator
 from b2jobs import patterns
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
-from b2jobs.requests.job import Job, Priority
+from b2jobs.requests.attributes import AllAttributes, refuse_attributes
+from b2jobs.requests.job import Priority
 from b2jobs.requests.places import Located, folder, lie_in_each_other
 
 
-class Sync(Job):
+class Sync(AllAttributes):
     """Make the destination like the source: up, down, or inside B2. One of them is in B2.
 
     delete: what becomes of files the source has not: `keep` them, `hide` them (in B2), or
@@ -27,6 +28,9 @@ class Sync(Job):
         where it would be more, nothing is. 1 allows everything.
     overlap: while a sync of the same pair runs, `wait` for its end, `skip`, or `replace` it.
     dry_run: tell what would be done, and what it would cost.
+
+    Attributes hold for what it uploads or copies; a file that counts as the same is not made
+    anew for them.
     """
 
     kind = "sync"
@@ -71,6 +75,7 @@ class Sync(Job):
         if lie_in_each_other(self.source, self.destination):
             raise ValueError("source and destination must not lie in each other")
         if not isinstance(destination, B2File):
+            refuse_attributes(self)
             if self.delete == "hide":
                 raise ValueError("only files in B2 can be hidden; delete may be keep or remove")
             if self.keep_days is not None:

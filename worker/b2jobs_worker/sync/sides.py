@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -36,6 +36,7 @@ class Sides:
     """Both listings, from any name on, and what one side means to the other.
 
     loose: problems that the listings met and that have no place in their order.
+    info: what copies have in place of the source's info; None leaves them that.
     """
 
     rules: Rules
@@ -46,6 +47,7 @@ class Sides:
     make_refuse: Callable[[], Callable[[str], Refused | None]]
     digest: Callable[[Entry], str | None] | None
     loose: list[Problem]
+    info: Mapping[str, str] | None = None
 
     def matched(self, after: str = "") -> Iterator[Pair]:
         """Both sides by name, behind *after*; with local digests where they are compared."""
@@ -131,6 +133,7 @@ def sides_of(request: Sync, client: B2Client, settings: Settings, digests: Diges
         make_refuse,
         digest,
         loose,
+        request.info,
     )
 
 
