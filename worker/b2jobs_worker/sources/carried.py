@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
+from b2jobs.metadata import MODIFIED_MILLIS
 from b2jobs.requests import check_info
+from b2jobs_worker.sources.target import MARK, MTIME, said_modified
 
 _TOKEN = r"[A-Za-z0-9!#$&+.^_`|~-]+"
 _QUOTED = r'"(?:[ !#-\[\]-~]|\\[ -~])*"'
@@ -72,6 +74,11 @@ def carried(
             for prefix in own:
                 if given.startswith(prefix):
                     info[given.removeprefix(prefix)] = text
+    info.pop(MARK, None)
+    if said_modified(info) is not None:
+        # It goes along as the source's time.
+        info.pop(MTIME, None)
+        info.pop(MODIFIED_MILLIS, None)
     return Carried(info, tuple(lost))
 
 
