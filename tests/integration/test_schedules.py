@@ -160,7 +160,7 @@ def test_a_paused_schedule_waits_whoever_keeps_it(fake: Fake) -> None:
     """Also one of the config file, which every keeper writes down anew when it differs."""
     installation = fake.installation
     schedules = Schedules(installation.client.records)
-    own = chore(installation, configured={**UPLOAD, "every": 1})
+    own = chore(installation, configured={**UPLOAD, "every": 1, "overlap": "replace"})
     own.round()
     assert schedules.pause("configured")
     assert not schedules.pause("configured")
