@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import click
 
-from b2jobs.cli.wording import for_command_line
 from b2jobs.errors import (
     B2JobsError,
     InvalidJob,
@@ -68,6 +67,10 @@ def code_of(error: B2JobsError) -> int:
 
 def sentence(error: B2JobsError) -> str:
     """*error* as it is shown: what happened, what to do, and its code in brackets."""
+    from b2jobs.cli.wording import (
+        for_command_line,
+    )  # knows all requests, which --help does not need
+
     if isinstance(error, JobFailed):
         return for_command_line(str(error.failure))
     hint = f" {error.hint}" if error.hint else ""
