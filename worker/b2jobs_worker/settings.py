@@ -20,10 +20,10 @@ from pydantic_settings import (
 )
 
 from b2jobs import redis_url, schedules
+from b2jobs.config_file import CONFIG_VARIABLE
 from b2jobs.errors import OperatorError
 from b2jobs.signing import Ring, ring
 from b2jobs_worker import config_file, variables
-from b2jobs_worker.config_file import CONFIG_VARIABLE
 from b2jobs_worker.policy import Policy
 
 
@@ -367,7 +367,7 @@ def load() -> Settings:
         raise OperatorError(
             "config_invalid",
             f"No setting is named {', '.join(mistyped)}.",
-            hint="Correct or remove it; README.md lists all variables.",
+            hint="Correct or remove it; `b2jobs docs readme` lists all variables.",
         )
     path = os.environ.get(CONFIG_VARIABLE)
     if path:

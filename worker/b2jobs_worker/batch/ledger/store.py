@@ -42,6 +42,8 @@ class Orders:
     account: str
     if_exists: str | None
     retry_seconds: float
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """What the files that are made in B2 carry."""
 
 
 @dataclass(frozen=True)
@@ -388,7 +390,7 @@ def _is_sealed(name: str) -> bool:
 _NOT_OURS = Failure(
     code="seal_refused",
     message="Somebody else than a worker has written down how far the batch is.",
-    hint="Submit it again; docs/security.md says what is sealed.",
+    hint="Submit it again; `b2jobs docs security` says what is sealed.",
     act="operator",
 ).model_dump_json()
 
