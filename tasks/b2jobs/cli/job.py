@@ -80,8 +80,9 @@ def list_(
         )
         for record in found
     ]
-    if rows:
-        show.table([("ID", "KIND", "STATE", "AGE", "WHY", "DONE", "WHAT"), *rows])
+    show.listing(
+        ("ID", "KIND", "STATE", "AGE", "WHY", "DONE", "WHAT"), rows, "There are no such jobs."
+    )
 
 
 def _in_state(records: Records, state: State, limit: int) -> Iterator[Record]:
