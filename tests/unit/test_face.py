@@ -70,7 +70,18 @@ def test_a_type_checker_finds_mistakes_and_nothing_else(tmp_path: Path) -> None:
     assert lines == [str(number) for number in (2, 3, 4, 5, 6, 7, 8, 10, 11, 12)], said
 
 
-METHODS = ("upload", "download", "copy", "delete", "bucket", "share", "check", "sync", "batch", "du")
+METHODS = (
+    "upload",
+    "download",
+    "copy",
+    "delete",
+    "bucket",
+    "share",
+    "check",
+    "sync",
+    "batch",
+    "du",
+)
 LS = "list"  # a builtin's name, which no function here takes
 
 

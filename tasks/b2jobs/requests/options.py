@@ -60,6 +60,14 @@ class DeleteOptions(AccountOptions, total=False):
 class BucketOptions(AccountOptions, total=False):
     type: Literal["private", "public", "allPrivate", "allPublic"] | None
     lifecycle: list[dict[str, Any]] | None
+    encryption: Literal["SSE-B2", "none"] | None
+    lock: bool | None
+    retention: str | None
+    cors: list[dict[str, Any]] | None
+    replication: dict[str, Any] | None
+    notifications: list[dict[str, Any]] | None
+    info: dict[str, str] | None
+    if_revision: int | None
 
 
 class StreamOptions(AttributeOptions, total=False):
