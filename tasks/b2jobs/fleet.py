@@ -72,6 +72,7 @@ class Upcoming:
     next: str | None
     last_state: str = ""
     last_code: str = ""
+    is_paused: bool = False
 
 
 def workers(records: Records) -> list[Worker]:
@@ -154,6 +155,7 @@ def schedules(records: Records) -> list[Upcoming]:
                 data["next"],
                 last.get("state", ""),
                 failure.get("code", ""),
+                listed.status.paused,
             )
         )
     return sorted(found, key=lambda each: each.next or "9")

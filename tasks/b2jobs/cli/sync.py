@@ -56,7 +56,7 @@ from b2jobs.cli.session import Session, pass_session, submit_options
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it costs; then exit.")
 @attribute_options
-@submit_options()
+@submit_options(priority="low")
 @pass_session
 def sync(
     session: Session,
@@ -85,7 +85,9 @@ def sync(
             show.answer(session, result)
             return
         for line in result.planned:
-            click.echo(line)
+            click.echo(show.printable(line))
+        for sample in handle.status().samples:
+            click.echo(f"refused  {show.printable(sample)}", err=True)
         show.fields(
             result.model_dump(mode="json", include={"items", "size_bytes", "compared", "dollars"})
         )
