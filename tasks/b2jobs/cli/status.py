@@ -123,10 +123,15 @@ def _counts(found: Status) -> RenderableType:
     states = found.states
     words = [f"{states[name]:,} {name}" for name in ("running", "queued", "waiting")]
     ended = [f"{states[name]:,} {name}" for name in ("succeeded", "failed", "cancelled")]
-    told = f"\n{', '.join(words)}; kept of those that ended: {', '.join(ended)}."
+    lines = Text(f"\n{', '.join(words)}; kept of those that ended: {', '.join(ended)}.")
+    for limits in {str(worker.limits): worker.limits for worker in found.workers}.values():
+        if limits:
+            until = f" until {limits['until']}" if "until" in limits else ""
+            told = show.printable(f"{limits.get('now', '')}{until}")
+            lines.append(f"\nLimits of each account now: {told}.")
     if found.staged_bytes:
-        told += f" {show.size(found.staged_bytes)} that producers handed over are in Redis."
-    return Text(told)
+        lines.append(f"\n{show.size(found.staged_bytes)} that producers handed over are in Redis.")
+    return lines
 
 
 def _table(*columns: str) -> Table:
