@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 
 from redis import Redis
 
-from b2jobs.celery_meta import failed_meta, revoked_meta
+from b2jobs.celery_meta import children_of, failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.ends import Ends
 from b2jobs.errors import Failure, InvalidJob, JobNotFound
@@ -134,20 +134,21 @@ class Records:
             InvalidJob: `staged_gone`, `request_too_long`
             QueueUnavailable: `staged_full` too.
         """
-        tell = to_tell(job_id, job.on_done, canvas, self._seal_of_words(job_id))
+        then = {"tell": to_tell(job_id, job.on_done, canvas, self._seal_of_words(job_id))}
+        then["children"] = children_of(canvas)
         if not isinstance(job, Upload):
-            return self._submit(job_id, job, delay_seconds, tell, asked)
+            return self._submit(job_id, job, delay_seconds, then, asked)
         source = job.source_location
         if not isinstance(source, InlineData) or not source.content:
-            return self._submit(job_id, job, delay_seconds, tell, asked)
+            return self._submit(job_id, job, delay_seconds, then, asked)
         origin, limits = Origin(content_type=source.content_type), Limits.of_environment()
         with staging(self.pieces, origin, limits, counts=not from_message) as made:
             made.add(source.content)
             staged = job.from_staged(made.location())
-            return self._submit(job_id, staged, delay_seconds, tell, asked)
+            return self._submit(job_id, staged, delay_seconds, then, asked)
 
     def _submit(
-        self, job_id: str, job: Job, delay_seconds: float, tell: str | None, asked: Signed | None
+        self, job_id: str, job: Job, delay: float, then: dict[str, str | None], asked: Signed | None
     ) -> str:
         source = job.source_location if isinstance(job, Upload) else None
         staged = source if isinstance(source, StagedBytes) else None
@@ -162,7 +163,7 @@ class Records:
             Submission(job_id, job.kind, job.priority, job.key or "", request),
             retry=job.retry,
             expires=job.expires,
-            delay=delay_seconds,
+            delay=delay,
             asked=asked,
         )
         first = self.door.call(
@@ -175,8 +176,8 @@ class Records:
             signature=signature or None,
             retry=job.retry,
             expires=job.expires,
-            delay=delay_seconds,
-            tell=tell,
+            delay=delay,
+            **then,
             staged=staged.id if staged else None,
             staged_bytes=staged.size if staged else None,
             producer=(asked.producer if asked else self.ring.name) or None,
@@ -220,7 +221,8 @@ class Records:
         found = self.door.call("jobs/follow", first=first_id, id=task_id, tell=tell)
         if found:
             meta, keep = found
-            said = {name: value for name, value in json.loads(meta).items() if name != "task_id"}
+            own = ("task_id", "children")
+            said = {name: value for name, value in json.loads(meta).items() if name not in own}
             self.door.call("jobs/tell", id=task_id, meta=json.dumps(said), keep=max(1, keep))
 
     def is_revoked(self, task_id: str) -> bool:

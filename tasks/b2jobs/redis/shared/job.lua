@@ -94,7 +94,7 @@ local function code_of(failure)
 end
 
 -- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key,
--- expires (seconds from now), tell (see shared/outbox) and signature (b2jobs/signing.py).
+-- expires (seconds from now), tell (see shared/outbox), children (for Celery) and signature (b2jobs/signing.py).
 local function create(id, job)
   redis.call('HSET', job_key(id), 'id', id, 'kind', job.kind, 'priority', job.priority,
              'key', job.key or '', 'request', job.request, 'retry', job.retry,
@@ -102,6 +102,7 @@ local function create(id, job)
              'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0)
   list_batch(id, job.kind, OPEN + NOW)
   if job.tell then redis.call('HSET', job_key(id), 'tell', job.tell) end
+  if job.children then redis.call('HSET', job_key(id), 'children', job.children) end
   if job.signature then redis.call('HSET', job_key(id), 'signature', job.signature) end
   if job.producer then redis.call('HSET', job_key(id), 'producer', job.producer) end
 end
@@ -206,10 +207,12 @@ local function enqueue(id, in_front)
 end
 
 -- Tell whoever asks Celery: the result is stored as Celery's Redis backend stores it. *meta* is
--- a JSON object without the task's id, as text: decoding it here would round its numbers.
-local function tell(id, meta, keep)
+-- a JSON object without the task's id and *children* (JSON), as text: decoding it here would round
+-- its numbers.
+local function tell(id, meta, keep, children)
   local key = ROOT .. 'celery-task-meta-' .. id
-  local text = '{"task_id": ' .. cjson.encode(id) .. ', ' .. string.sub(meta, 2)
+  local text = table.concat({'{"task_id": ', cjson.encode(id), ', "children": ', children or '[]',
+                             ', ', string.sub(meta, 2)})
   redis.call('SETEX', key, keep, text)
   redis.call('PUBLISH', key, text)
 end
@@ -264,9 +267,9 @@ local function finish(id, state, outcome, told)
   count_open(id, -1)
   redis.call('UNLINK', P .. 'journal:' .. id)
   end_staged(id, state)
-  local found = redis.call('HMGET', job_key(id), 'key', 'tell')
+  local found = redis.call('HMGET', job_key(id), 'key', 'tell', 'children')
   if found[1] and found[1] ~= '' then redis.call('EXPIRE', P .. 'key:' .. found[1], keep) end
-  tell(id, outcome.meta, keep)
+  tell(id, outcome.meta, keep, state == 'succeeded' and found[3])
   if found[2] then
     local ends = redis.call('HINCRBY', job_key(id), 'ends', 1)
     put_words(id, ends, found[2], kind, state, outcome.result, outcome.failure)
