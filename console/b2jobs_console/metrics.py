@@ -123,7 +123,10 @@ def _counted(records: Records) -> list[Metric]:
         again.add_metric([reason, code], count)
     lost = _counter("recoveries", "Jobs taken from a worker that showed no life.")
     lost.add_metric([], found.recoveries())
-    return [submitted, ended, items, again, lost, *_accounts(found), *_histograms(found)]
+    refused = _counter("refused", "What had no good signature or seal.", "what")
+    for what, count in found.refused().items():
+        refused.add_metric([what], count)
+    return [submitted, ended, items, again, lost, refused, *_accounts(found), *_histograms(found)]
 
 
 def _accounts(found: numbers.Numbers) -> list[Metric]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup
 
-HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+from b2jobs.printable import printable
+
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 REASONS = {
@@ -24,23 +24,11 @@ REASONS = {
 }
 
 
-def visible(text: str) -> str:
-    """*text* with everything that is not seen (controls, direction marks) as `\\x..`."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character
-        if unicodedata.category(character) not in HIDDEN
-        else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in text
-    )
-
-
 def shown(value: Any) -> Any:
     """What a template prints for *value*: every text goes through here."""
     if value is None:
         return ""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def size(count: float | None) -> str:
@@ -117,7 +105,7 @@ def reason(word: str) -> str:
 
 def hint(text: str) -> Markup:
     """*text* with what stands between backticks as code."""
-    parts = [Markup.escape(visible(part)) for part in text.split("`")]
+    parts = [Markup.escape(printable(part)) for part in text.split("`")]
     if len(parts) % 2 == 0:  # one of them stands alone
         return Markup("`").join(parts)
     code = Markup("<code>{}</code>")
@@ -139,5 +127,5 @@ FILTERS = {
     "reason": reason,
     "hint": hint,
     "short": short,
-    "visible": visible,
+    "visible": printable,
 }

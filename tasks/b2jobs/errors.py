@@ -21,22 +21,28 @@ every code and what to do about it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from b2jobs.printable import printable
 
 Act = Literal["caller", "operator", "nobody", "us"]
 WaitReason = Literal["backoff", "rate_limited", "cap", "credentials", "window", "paused"]
+_Said = Annotated[str, AfterValidator(printable)]
 
 
 class Failure(BaseModel):
-    """Why a job failed, as it stands in the record and in the Celery result."""
+    """Why a job failed, as it stands in the record and in the Celery result.
+
+    Names that others chose stand in it: what is not seen of them is written as escapes.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    code: str
-    message: str
-    hint: str = ""
+    code: _Said
+    message: _Said
+    hint: _Said = ""
     act: Act
     attempts: int = 0
 
@@ -50,6 +56,9 @@ class B2JobsError(Exception):
 
     code: str = "error"
     hint: str = ""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InvalidJob(B2JobsError, ValueError):

@@ -88,6 +88,13 @@ class Numbers:
         """How often a job was taken from a worker that showed no life."""
         return self.amounts.get("lost", 0)
 
+    def refused(self) -> dict[str, int]:
+        """What had no good signature (by its code) or seal (by what it stood as): docs/security.md.
+
+        What is looked at again is refused, and counted, again.
+        """
+        return {words[0]: amount for words, amount in self._named("refused")}
+
     def accounts(self) -> list[str]:
         """Accounts that were used."""
         names = ("calls", "bytes")

@@ -33,8 +33,8 @@ from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import Job, build
 from b2jobs.schedule_status import Run, Status, status_of
-from b2jobs.signed import SealRefused
-from b2jobs.signing import ANYONE, believed
+from b2jobs.signed import SealRefused, believed
+from b2jobs.signing import ANYONE
 
 logger = logging.getLogger(__name__)
 _NEVER = math.inf

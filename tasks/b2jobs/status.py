@@ -88,7 +88,9 @@ def look(records: Records) -> Status:
         minute=minutes[-2],
         hour=hour,
         today=today,
-        troubles=troubles(records, workers, queued, waiting, words, schedules),
+        troubles=troubles(
+            records, workers, queued, waiting, words, schedules, numbers.summed(minutes).refused()
+        ),
     )
 
 
@@ -128,6 +130,7 @@ def _rates(found: numbers.Numbers) -> dict[str, Any]:
             for (reason, code), count in found.retries().items()
         ],
         "recoveries": found.recoveries(),
+        "refused": found.refused(),
         "waited_seconds_mean": round(found.waited().mean_seconds, 3),
         "ran_seconds_mean": round(found.ran().mean_seconds, 3),
     }

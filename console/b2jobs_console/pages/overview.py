@@ -84,6 +84,7 @@ def look(records: Records) -> Overview:
     words = {str(standing): count for standing, count in Words(records).counts().items()}
     upcoming = fleet.schedules(records)
     scheduled = Schedules(records).listed()
+    refused = numbers.summed(minutes).refused()
     return Overview(
         counts=counts,
         workers=workers,
@@ -100,7 +101,9 @@ def look(records: Records) -> Overview:
         is_more=bool(running.after),
         schedules=sorted(scheduled, key=lambda each: each.status.next or float("inf"))[:_NEXT],
         oldest_queued=listing.oldest_queued(records),
-        troubles=troubles(records, workers, listing.queued(records), waiting, words, upcoming),
+        troubles=troubles(
+            records, workers, listing.queued(records), waiting, words, upcoming, refused
+        ),
         hour=numbers.summed(minutes[:-1]),
         today=days[-1],
         month=sum(day.dollars() for day in days if day.since.month == days[-1].since.month),

@@ -7,8 +7,6 @@ import time
 from collections import deque
 from typing import Any
 
-import click
-
 from b2jobs.batches import BatchHandle, BatchStatus
 from b2jobs.cli import show
 from b2jobs.cli.follow import StatusLine
@@ -63,7 +61,7 @@ def _end(session: Session, handle: BatchHandle[Any]) -> None:
         show.line(result.as_json())
     if not session.json:
         for sample in handle.status().samples[:20]:
-            click.echo(f"refused  {sample}", err=True)
+            show.say(f"refused  {sample}", err=True)
     try:
         outcome(record)
     except JobFailed as failed:

@@ -77,7 +77,7 @@ def _print(session: Session, found: Iterable[Event]) -> None:
             show.line(event.as_json())
         else:
             text = (show.moment(event.at), event.kind, event.job, event.event, _said(event))
-            click.echo("  ".join(text).rstrip())
+            show.say("  ".join(text).rstrip())
     sys.stdout.flush()
 
 

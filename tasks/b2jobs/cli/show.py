@@ -14,6 +14,7 @@ import click
 
 from b2jobs.cli.session import Session
 from b2jobs.locations import masked
+from b2jobs.printable import json_line, printable
 from b2jobs.records import Record
 from b2jobs.results import BucketResult, CheckResult, Result, ShareResult, TransferResult
 
@@ -25,7 +26,12 @@ _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 def line(data: dict[str, Any]) -> None:
     """One JSON object on one line."""
-    click.echo(json.dumps(data, ensure_ascii=False))
+    click.echo(json_line(data))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """One line of *text*, in which names of others may stand."""
+    click.echo(printable(text), err=err)
 
 
 def queued(session: Session, job_id: str) -> None:
@@ -49,7 +55,7 @@ def answer(session: Session, outcome: Result) -> None:
         case CheckResult():
             _checked(outcome)
         case ShareResult():
-            click.echo(outcome.url)
+            say(outcome.url)
         case BucketResult(action="list"):
             table([(found.get("name", ""), found.get("type", "")) for found in outcome.buckets])
         case _:
@@ -109,11 +115,11 @@ def _said(name: str, value: Any) -> str:
 
 def table(rows: Iterable[tuple[str, ...]]) -> None:
     """Columns as wide as they need to be; the last one is not padded."""
-    rows = list(rows)
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
-        click.echo("  ".join(map(printable, [*cells, row[-1]])).rstrip())
+        click.echo("  ".join([*cells, row[-1]]).rstrip())
 
 
 def what(record: Record) -> str:
@@ -173,8 +179,3 @@ def dollars(amount: float) -> str:
     text = f"{amount:.{min(digits, 9)}f}"
     whole, _, rest = text.partition(".")
     return f"${whole}.{rest.rstrip('0').ljust(2, '0')}"
-
-
-def printable(text: str) -> str:
-    """*text* without what would move the cursor or colour the terminal: as escapes."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

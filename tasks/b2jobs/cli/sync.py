@@ -84,7 +84,7 @@ def sync(
             show.answer(session, result)
             return
         for line in result.planned:
-            click.echo(line)
+            show.say(line)
         show.fields(
             result.model_dump(mode="json", include={"items", "size_bytes", "compared", "dollars"})
         )
