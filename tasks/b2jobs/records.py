@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any, cast, get_args
 
@@ -22,6 +22,8 @@ from b2jobs.errors import Failure, InvalidJob, JobNotFound
 from b2jobs.locations import InlineData, StagedBytes, masked_all
 from b2jobs.redis import Door, unavailable
 from b2jobs.redis.pieces import Pieces, gone
+from b2jobs.redis.values import failure as failure_of
+from b2jobs.redis.values import json_object, moment, number, whole
 from b2jobs.requests import ENDED, Job, Priority, State, Upload
 from b2jobs.requests.on_done import to_tell
 from b2jobs.signed import Signed, Submission
@@ -358,39 +360,33 @@ class Records:
             )
 
 
-def record_of(values: dict[str, str]) -> Record:
+_NUMBERS = ("done", "total", "rate")
+
+
+def record_of(values: Mapping[str, str]) -> Record:
+    """A record from what Redis has of it, whatever that is: what cannot be read is left out."""
+    progress = json_object(values.get("progress"))
+    measured = {name: number(progress[name]) for name in _NUMBERS if name in progress}
+    result = json_object(values.get("result"))
     return Record(
-        id=values["id"],
-        kind=values["kind"],
-        state=cast("State", values["state"]),
+        id=values.get("id", ""),
+        kind=values.get("kind", ""),
+        state=cast("State", values.get("state", "")),
         reason=values.get("reason", ""),
-        until=_moment(values.get("until")),
-        priority=cast("Priority", values["priority"]),
+        until=moment(values.get("until")),
+        priority=cast("Priority", values.get("priority", "normal")),
         key=values.get("key", ""),
         signature=values.get("signature", ""),
-        request=_object(values["request"]),
-        staged_bytes=int(values["staged_bytes"]) if "staged_bytes" in values else None,
-        retry_seconds=float(values["retry"]),
-        attempts=int(values["attempts"]),
-        lost=int(values["lost"]),
+        request=json_object(values.get("request")),
+        staged_bytes=whole(values["staged_bytes"]) if "staged_bytes" in values else None,
+        retry_seconds=number(values.get("retry")),
+        attempts=whole(values.get("attempts")),
+        lost=whole(values.get("lost")),
         worker=values.get("worker", ""),
-        created=_moment(values.get("created")),
-        started=_moment(values.get("started")),
-        ended=_moment(values.get("ended")),
-        progress=_object(values.get("progress") or "{}"),
-        result=json.loads(values["result"]) if "result" in values else None,
-        failure=Failure(**json.loads(values["failure"])) if values.get("failure") else None,
+        created=moment(values.get("created")),
+        started=moment(values.get("started")),
+        ended=moment(values.get("ended")),
+        progress={**progress, **measured},
+        result=result or None,
+        failure=failure_of(values.get("failure")),
     )
-
-
-def _object(text: str) -> dict[str, Any]:
-    """A JSON object; an empty one for what somebody else has written there."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _moment(seconds: str | None) -> datetime | None:
-    return datetime.fromtimestamp(float(seconds), UTC) if seconds else None

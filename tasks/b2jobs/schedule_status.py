@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 RUNS_KEPT = 10
 logger = logging.getLogger(__name__)
+
+Moment = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]
+"""Seconds since 1970, before the year 10000."""
 
 
 @dataclass
@@ -18,7 +23,7 @@ class Run:
     state: that of its job, or `skipped` / `missed` where none was submitted.
     """
 
-    slot: float
+    slot: Moment
     state: str
     job: str = ""
     note: str = ""
@@ -31,8 +36,8 @@ class Status:
     """Where a schedule stands. `waiting`: a slot whose turn has come but whose run has not."""
 
     timing: str = ""
-    next: float | None = None
-    last_slot: float = 0.0
+    next: Moment | None = None
+    last_slot: Moment = 0.0
     runs: list[Run] | None = None
     waiting: bool = False
 
@@ -63,15 +68,17 @@ class Status:
         )
 
 
+_STATUS = TypeAdapter(Status)
+
+
 def status_of(text: str | None) -> Status:
     """The state of a schedule from what is stored; a fresh one from None, or what is none."""
     if not text:
         return Status()
     try:
-        values = json.loads(text)
-        return Status(**{**values, "runs": [Run(**run) for run in values["runs"]]})
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        logger.error("the state of a schedule cannot be read, and begins anew: %r", error)
+        return _STATUS.validate_json(text)
+    except ValidationError as error:
+        logger.error("the state of a schedule cannot be read, and begins anew: %s", error)
         return Status()
 
 
