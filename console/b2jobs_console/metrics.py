@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 
 from b2jobs import fleet, listing, numbers
 from b2jobs.errors import B2JobsError
+from b2jobs.printable import printable
 from b2jobs.records import Records
 from b2jobs.requests import Priority
 from b2jobs.words import Words
@@ -49,7 +50,13 @@ class Fleet(Collector):
     found: list[Metric]
 
     def collect(self) -> Iterable[Metric]:
-        return self.found
+        for metric in self.found:
+            metric.samples = [each._replace(labels=_shown(each.labels)) for each in metric.samples]
+            yield metric
+
+
+def _shown(labels: dict[str, str]) -> dict[str, str]:
+    return {name: printable(value) for name, value in labels.items()}
 
 
 def families(records: Records) -> list[Metric]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -117,7 +118,13 @@ def short(job_id: str) -> str:
     return job_id[:8] if len(job_id) == 36 else job_id[:24]
 
 
+def urlencode(text: str) -> str:
+    """*text* as a part of a link; what no id may have is written out."""
+    return quote(str(text), errors="backslashreplace")
+
+
 FILTERS = {
+    "urlencode": urlencode,
     "size": size,
     "number": number,
     "dollars": dollars,

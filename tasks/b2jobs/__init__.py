@@ -30,7 +30,7 @@ from b2jobs.errors import (
 from b2jobs.event_stream import Event
 from b2jobs.functions import function
 from b2jobs.handle import AsyncHandle, Handle
-from b2jobs.records import Record
+from b2jobs.record import Record
 from b2jobs.redis import QUEUES
 from b2jobs.requests import Batch, Bucket, Check, Copy, Delete, Download, Job, Share, Sync, Upload
 from b2jobs.results import (

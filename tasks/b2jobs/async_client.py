@@ -12,7 +12,7 @@ from b2jobs.errors import B2JobsError
 from b2jobs.event_stream import FIRST, Event, EventReader, pages
 from b2jobs.handle import AsyncHandle
 from b2jobs.items import Planned
-from b2jobs.records import Record
+from b2jobs.record import Record
 from b2jobs.requests import Job, State
 from b2jobs.requests.options import (
     AccountOptions,

@@ -14,7 +14,8 @@ from b2jobs.errors import JobNotFound
 from b2jobs.feed import taken
 from b2jobs.handle import AsyncHandle, Handle, ask
 from b2jobs.ledger import DONE, UNDONE, Digest, lines_of, report_line, report_text
-from b2jobs.records import Record, Records
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.redis.values import failure as failure_of
 from b2jobs.redis.values import json_object, moment, number, whole

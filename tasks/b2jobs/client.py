@@ -20,7 +20,8 @@ from b2jobs.event_stream import FIRST, Event, EventReader, read_events
 from b2jobs.feed import RowsBroke, feed
 from b2jobs.handle import Handle
 from b2jobs.items import Planned
-from b2jobs.records import Record, Records
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.reports import ReportReader
 from b2jobs.requests import KINDS, PUBLIC_KINDS, Job, State, build
 from b2jobs.requests.options import (

@@ -16,7 +16,8 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from b2jobs.errors import Failure, InvalidJob
-from b2jobs.records import Record, Records, record_of
+from b2jobs.record import Record, record_of
+from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.redis.values import moment
 from b2jobs.requests import Priority, State

@@ -14,7 +14,7 @@ from b2jobs.batches import BatchHandle, BatchStatus
 from b2jobs.errors import Failure, JobNotFound
 from b2jobs.handle import Handle
 from b2jobs.items import Item, Planned, unpacked
-from b2jobs.records import Record
+from b2jobs.record import Record
 from b2jobs.requests import RESULTS, Copy, Download, Job, State, Upload
 from b2jobs.results import BatchResult, Result
 from b2jobs.signing import Ring

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 RUNS_KEPT = 10
 logger = logging.getLogger(__name__)
 
-Moment = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]
-"""Seconds since 1970, before the year 10000."""
+
+def _is_a_time(seconds: float) -> float:
+    if seconds != math.inf and not 0 <= seconds <= 253_402_300_799:
+        raise ValueError("no seconds since 1970, before the year 10000")
+    return seconds
+
+
+Moment = Annotated[float, AfterValidator(_is_a_time)]
+"""Seconds since 1970; infinite for never."""
 
 
 @dataclass

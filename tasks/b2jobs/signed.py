@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -88,6 +88,15 @@ def split(sealed: Any) -> tuple[str, Any]:
         return (start, content) if end and start.startswith(MARK) else ("", sealed)
     raw, end, rest = sealed.partition(b"\n")
     return (raw.decode(errors="replace"), rest) if end and raw.startswith(b"!1 ") else ("", sealed)
+
+
+def celery_message(
+    headers: Mapping[str, Any], positional: object, named: object, links: object
+) -> list[object]:
+    """All of a Celery message that decides what is done, in the order in which it is signed."""
+    when = [str(headers.get(name) or "") for name in ("eta", "expires", "group")]
+    given = {name: value for name, value in dict(links or {}).items() if value}  # type: ignore[call-overload]  # a mapping
+    return [positional or [], named or {}, given, when]
 
 
 def header_of(text: str) -> dict[str, Any]:

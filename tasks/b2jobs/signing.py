@@ -35,6 +35,7 @@ from b2jobs.signed import (
     Signed,
     Submission,
     believed,
+    celery_message,
     check_time,
     header_of,
     invalid,
@@ -278,14 +279,20 @@ class Ring:
             return result
         return {**result, "seal": f"{key.id} {self._result_mac(key, result)}"}
 
-    def check_result(self, result: dict[str, Any]) -> None:
-        """Whether a worker wrote *result*.
+    def check_result(self, result: dict[str, Any], job_id: str | None) -> None:
+        """Whether a worker wrote *result*, and of the job *job_id* where that is given.
 
         Raises:
             SealRefused
         """
         if not self._looked():
             return
+        with self._telling("result"):
+            self._check_result(result)
+            if job_id is not None and result.get("job") != job_id:
+                raise SealRefused("The result is another job's.")
+
+    def _check_result(self, result: dict[str, Any]) -> None:
         rest = {name: value for name, value in result.items() if name != "seal"}
         named, _, mac = str(result.get("seal", "")).partition(" ")
         key = self._known(named)
@@ -363,15 +370,6 @@ def ring(path: Path | None = None, required: bool = False, scope: str = "") -> R
             field="keys_file",
         )
     return Ring(path, required=required, scope=scope)
-
-
-def celery_message(
-    headers: Mapping[str, Any], positional: object, named: object, links: object
-) -> list[object]:
-    """All of a Celery message that decides what is done, in the order in which it is signed."""
-    when = [str(headers.get(name) or "") for name in ("eta", "expires", "group")]
-    given = {name: value for name, value in dict(links or {}).items() if value}  # type: ignore[call-overload]  # a mapping
-    return [positional or [], named or {}, given, when]
 
 
 def sign_message(

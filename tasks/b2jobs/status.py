@@ -16,7 +16,8 @@ from b2jobs.batches import BatchStatus
 from b2jobs.batches import status as batch_status
 from b2jobs.errors import JobNotFound
 from b2jobs.fleet import Cap, Upcoming, Waiting, Worker
-from b2jobs.records import Record, Records
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.requests import Priority, State
 from b2jobs.troubles import Trouble, troubles
 from b2jobs.words import Words

@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from b2jobs.cli.main import _run
 from b2jobs.redis import QUEUES
+from support.console import READ_TOKEN, TOKENS, Browser, start
 from support.installation import Installation
 
 HOSTILE = "a\x1b[2Jb\nError: forged\u202egnp\x9b31m\x07\u2028\x7f"
@@ -37,7 +39,7 @@ class Planted:
         sound |= {"attempts": "1", "lost": "0", "created": "1", "reason": name, "worker": name}
         sound |= {"failure": json.dumps({"code": name, "message": name, "hint": name, "act": "us"})}
         for number, shelf in enumerate((*SHELVES, *(f"queued:{each}" for each in QUEUES))):
-            for broken in (None, *FIELDS):
+            for broken in (None, *(FIELDS if shelf in ("waiting", "failed", "batches") else ())):
                 job = f"{name} {number} {broken}"
                 state = shelf.partition(":")[0]
                 record = {**sound, "id": job, "state": "running" if state == "batches" else state}
@@ -45,6 +47,11 @@ class Planted:
                 self._hash(f"job:{job}", record | ({broken: text} if broken else {}))
                 self.redis.zadd(f"{self.prefix}{shelf}", {job: time.time() - 9})
                 self._hash(f"batch:{job}", dict.fromkeys(COUNTS, text))
+        now = time.time()
+        said = (name, f"job|{name}", f"wait|upload|{name}", f"bytes|{name}|up", f"again|{name}")
+        counted = dict.fromkeys(said, text) | dict.fromkeys((f"{each}|{name}" for each in said), 1)
+        for minute in (f"{int(now // 60)}", f"day:{int(now // 86400)}", "total"):
+            self._hash(f"numbers:{minute}", {**counted, "folded": text})
         self._hash("schedules", {name: text})
         self._hash("schedule-states", {name: text})
         told = {"id": name, "job": name, "kind": name, "state": name, "error": name, "to": text}
@@ -99,3 +106,23 @@ def test_whatever_stands_in_redis_is_listed_and_harmless(
                 assert all(json.loads(line) for line in said.out.split("\n")[:-1]), command
             if command[:2] == ["job", "list"] and command[-1] in ("list", "queued"):
                 assert sound.id in said.out
+
+
+PAGES = (
+    *("/", "/jobs", "/batches", "/schedules", "/words", "/workers", "/accounts", "/metrics"),
+    *("/jobs/JOB", "/batches/JOB", "/batches/JOB/report"),
+)
+
+
+def test_the_pages_show_it_all_the_same(installation: Installation) -> None:
+    for text in (HOSTILE, *BROKEN[:2], b"\xff\xfe"):
+        Planted(installation).everywhere(text)
+    _, url = start(installation, **TOKENS)
+    browser = Browser(url).log_in(READ_TOKEN)
+    for name in (HOSTILE, f"of {BROKEN[0]!r}"):
+        for page in PAGES if name is HOSTILE else PAGES[-3:]:
+            answer = browser.get(page.replace("JOB", quote(f"{name} 3 None", safe="")))
+            assert answer.status in (200, 303, 404), (page, answer.text)
+            if not page.endswith("report"):  # which is a file, to the byte
+                lines = answer.text.split("\n")
+                assert not [line for line in lines if not line.expandtabs().isprintable()], page

@@ -11,7 +11,8 @@ import uuid
 from typing import Any, Literal
 
 from b2jobs.errors import InvalidJob, JobNotFound, QueueUnavailable
-from b2jobs.records import Record, Records
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.schedule_status import Run, Status
 from b2jobs.schedules import Listed, Schedule, Schedules, define

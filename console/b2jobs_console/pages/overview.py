@@ -12,7 +12,8 @@ from aiohttp import web
 from b2jobs import fleet, listing, numbers
 from b2jobs.batches import BatchStatus
 from b2jobs.errors import B2JobsError, Failure
-from b2jobs.records import Record, Records
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.schedules import Listed, Schedules
 from b2jobs.troubles import Trouble, troubles
 from b2jobs.words import Words

@@ -15,7 +15,7 @@ from b2jobs.cli.session import Session
 from b2jobs.errors import JobCancelled, JobFailed
 from b2jobs.handle import Handle, outcome, until
 from b2jobs.printable import printable
-from b2jobs.records import Record
+from b2jobs.record import Record
 from b2jobs.results import Result
 
 _PATIENCE_SECONDS = 3.0

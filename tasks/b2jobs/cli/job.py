@@ -13,7 +13,7 @@ from b2jobs.cli.exits import USAGE, complain, sentence
 from b2jobs.cli.session import Duration, Session, common_options, pass_session
 from b2jobs.errors import InvalidJob
 from b2jobs.handle import outcome, until
-from b2jobs.records import Record
+from b2jobs.record import Record
 from b2jobs.requests import ENDED, PUBLIC_KINDS, State
 from b2jobs.requests.kinds import INTERNAL
 

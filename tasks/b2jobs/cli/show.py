@@ -15,7 +15,7 @@ import click
 from b2jobs.cli.session import Session
 from b2jobs.locations import masked
 from b2jobs.printable import json_line, printable
-from b2jobs.records import Record
+from b2jobs.record import Record
 from b2jobs.results import BucketResult, CheckResult, Result, ShareResult, TransferResult
 
 _QUIET = {"job", "kind", "attempts", "calls", "encoding"}

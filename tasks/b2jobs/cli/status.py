@@ -19,7 +19,7 @@ from b2jobs.cli import show
 from b2jobs.cli.exits import FAILED
 from b2jobs.cli.session import Duration, Session, common_options, pass_session
 from b2jobs.printable import printable
-from b2jobs.records import Record
+from b2jobs.record import Record
 from b2jobs.status import Status, look
 
 _BAR_WIDTH = 24

@@ -331,7 +331,7 @@ class Store:
     def _opened_state(self, batch: str, found: Mapping[str, str]) -> dict[str, str]:
         sealed = {name: text for name, text in found.items() if text and _is_sealed(name)}
         opened = self.records.ring.unsealed_fields(sealed, "batch", batch)
-        if "cursor" in sealed and "cursor" not in opened:
+        if any(name in sealed and name not in opened for name in ("cursor", "sync")):
             opened["broken"] = _NOT_OURS
         return {name: text for name, text in found.items() if name not in sealed} | opened
 
@@ -381,7 +381,7 @@ def _recorded(position: int, found: Outcome | Again) -> list[Any]:
 
 
 def _is_sealed(name: str) -> bool:
-    return name == "cursor" or name.startswith("spill:")
+    return name in ("cursor", "sync", "planned_all") or name.startswith("spill:")
 
 
 _NOT_OURS = Failure(
