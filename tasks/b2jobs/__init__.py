@@ -7,42 +7,56 @@ job = b2jobs.upload("data://.my/somecollection/somefile.png",
 print(job.id, job.wait(timeout=60).url)
 
 The functions here use one `Client` for `B2JOBS_REDIS_URL`; `b2jobs.aio` has their
-awaitable twins.
+awaitable twins. What a name stands for is loaded when it is first used: an application that
+imports b2jobs and never asks for anything pays milliseconds.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from b2jobs.async_client import AsyncClient
-from b2jobs.batches import AsyncBatchHandle, BatchHandle, BatchStatus
-from b2jobs.client import Client
-from b2jobs.errors import (
-    B2JobsError,
-    Failure,
-    InvalidJob,
-    JobCancelled,
-    JobFailed,
-    JobNotFound,
-    QueueUnavailable,
-    WaitTimeout,
-)
-from b2jobs.event_stream import Event
-from b2jobs.functions import function
-from b2jobs.handle import AsyncHandle, Handle
-from b2jobs.record import Record
-from b2jobs.redis import QUEUES
-from b2jobs.requests import Batch, Bucket, Check, Copy, Delete, Download, Job, Share, Sync, Upload
-from b2jobs.results import (
-    BatchResult,
-    BucketResult,
-    CheckResult,
-    DeleteResult,
-    ShareResult,
-    SyncResult,
-    TransferResult,
-)
-from b2jobs.schedules import Schedule, Schedules
+if TYPE_CHECKING:
+    from b2jobs.async_client import AsyncClient
+    from b2jobs.batches import AsyncBatchHandle, BatchHandle, BatchStatus
+    from b2jobs.client import Client
+    from b2jobs.errors import (
+        B2JobsError,
+        InvalidJob,
+        JobCancelled,
+        JobFailed,
+        JobNotFound,
+        QueueUnavailable,
+        WaitTimeout,
+    )
+    from b2jobs.event_stream import Event
+    from b2jobs.failure import Failure
+    from b2jobs.functions import function
+    from b2jobs.handle import AsyncHandle, Handle
+    from b2jobs.record import Record
+    from b2jobs.requests import (
+        Batch,
+        Bucket,
+        Check,
+        Copy,
+        Delete,
+        Download,
+        Job,
+        Share,
+        Sync,
+        Upload,
+    )
+    from b2jobs.results import (
+        BatchResult,
+        BucketResult,
+        CheckResult,
+        DeleteResult,
+        ShareResult,
+        SyncResult,
+        TransferResult,
+    )
+    from b2jobs.schedules import Schedule, Schedules
 
 __all__ = [
     "AsyncBatchHandle",
@@ -99,7 +113,7 @@ __all__ = [
     "verify",
 ]
 
-celery_routes = {"b2jobs.*": {"queue": QUEUES["normal"]}}
+celery_routes = {"b2jobs.*": {"queue": "b2jobs"}}
 """For `task_routes` of an application's Celery: without it the application's own worker takes
 the jobs it sends, and drops them as NotRegistered. The queues of `priority` are our workers'
 business; an application with a key prefix names it in `broker_transport_options` and
@@ -109,6 +123,8 @@ business; an application with a key prefix names it in `broker_transport_options
 @cache
 def default_client() -> Client:
     """The client behind the module's functions, made at their first use."""
+    from b2jobs.client import Client
+
     return Client()
 
 
@@ -116,18 +132,63 @@ def _client() -> Client:
     return default_client()  # looked up when it is used: `b2jobs.testing` puts its own there
 
 
-upload = function(Client.upload, _client)
-download = function(Client.download, _client)
-copy = function(Client.copy, _client)
-delete = function(Client.delete, _client)
-bucket = function(Client.bucket, _client)
-share = function(Client.share, _client)
-check = function(Client.check, _client)
-batch = function(Client.batch, _client)
-batch_items = function(Client.batch_items, _client)
-batch_job = function(Client.batch_job, _client)
-sync = function(Client.sync, _client)
-verify = function(Client.verify, _client)
-job = function(Client.job, _client)
-jobs = function(Client.jobs, _client)
-events = function(Client.events, _client)
+if TYPE_CHECKING:
+    upload = function(Client.upload, _client)
+    download = function(Client.download, _client)
+    copy = function(Client.copy, _client)
+    delete = function(Client.delete, _client)
+    bucket = function(Client.bucket, _client)
+    share = function(Client.share, _client)
+    check = function(Client.check, _client)
+    batch = function(Client.batch, _client)
+    batch_items = function(Client.batch_items, _client)
+    batch_job = function(Client.batch_job, _client)
+    sync = function(Client.sync, _client)
+    verify = function(Client.verify, _client)
+    job = function(Client.job, _client)
+    jobs = function(Client.jobs, _client)
+    events = function(Client.events, _client)
+else:
+    _HOMES = {
+        "async_client": "AsyncClient",
+        "batches": "AsyncBatchHandle BatchHandle BatchStatus",
+        "client": "Client",
+        "errors": "B2JobsError InvalidJob JobCancelled JobFailed JobNotFound QueueUnavailable "
+        "WaitTimeout",
+        "event_stream": "Event",
+        "failure": "Failure",
+        "handle": "AsyncHandle Handle",
+        "record": "Record",
+        "requests": "Batch Bucket Check Copy Delete Download Job Share Sync Upload",
+        "results": "BatchResult BucketResult CheckResult DeleteResult ShareResult SyncResult "
+        "TransferResult",
+        "schedules": "Schedule Schedules",
+    }
+    _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+    def __getattr__(name: str) -> Any:
+        """Load what *name* stands for: a class, a function of the default client, a module."""
+        if name in _HOME:
+            found = getattr(import_module(f"b2jobs.{_HOME[name]}"), name)
+        elif name in __all__:
+            from b2jobs.client import Client
+            from b2jobs.functions import function
+
+            found = function(getattr(Client, name), _client)
+        else:
+            return _module(name)
+        globals()[name] = found
+        return found
+
+    def _module(name: str) -> Any:
+        # `import b2jobs` was enough for `b2jobs.errors` while it loaded everything.
+        if not name.startswith("_"):
+            try:
+                return import_module(f"b2jobs.{name}")
+            except ModuleNotFoundError as error:
+                if error.name != f"b2jobs.{name}":
+                    raise
+        raise AttributeError(f"module 'b2jobs' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

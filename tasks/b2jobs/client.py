@@ -191,8 +191,9 @@ class Client:
         Errors of their own: `InvalidJob` as `staged_too_large`, `source_missing`, ...;
         `QueueUnavailable` as `staged_full`. Then nothing stays in Redis.
 
-        Options: if_exists (version, skip, fail, replace), content_type, info, account and
-        those of every job: key, priority, retry, expires, on_done. Errors as in `ask`.
+        Options: if_exists (version, skip, fail, replace), what the file carries (content_type,
+        info, cache_control, ...: see `b2jobs.requests.attributes`), account and those of every
+        job: key, priority, retry, expires, on_done. Errors as in `ask`.
         """
         return self.ask("upload", source=source, destination=destination, **options)
 
@@ -210,7 +211,9 @@ class Client:
     ) -> Handle[TransferResult]:
         """Copy inside B2, without moving the bytes through the worker.
 
-        Options: if_exists, content_type, info, account and those of every job.
+        The copy carries all that the source carries, but what is named here.
+
+        Options: if_exists, what the file carries (as `upload`), account and those of every job.
         """
         return self.ask("copy", source=source, destination=destination, **options)
 
@@ -224,9 +227,11 @@ class Client:
     def bucket(
         self, action: str, name: str | None = None, **options: Unpack[BucketOptions]
     ) -> Handle[BucketResult]:
-        """`create`, `update`, `delete` or `list` buckets.
+        """`create`, `update`, `show`, `delete` or `list` buckets.
 
-        Options: type (private, public), lifecycle, account and those of every job.
+        Options: type (private, public), lifecycle, encryption, lock, retention, cors,
+        replication, notifications, info, if_revision (docs/buckets.md), account and those of
+        every job.
         """
         return self.ask("bucket", action=action, name=name, **options)
 
@@ -248,8 +253,9 @@ class Client:
         `batch("data://nas/list.csv")` reads a manifest of sources and destinations;
         `batch("data://nas/photos/", "b2://archive/photos/")` takes a prefix to a prefix.
 
-        Options: include, exclude (patterns below the prefix), if_exists, dry_run, strict,
-        account and those of every job; the priority is `low` unless given.
+        Options: include, exclude (patterns below the prefix), if_exists, dry_run, strict, what
+        the files in B2 carry (as `upload`), account and those of every job; the priority is
+        `low` unless given.
         """
         if destination is None:
             handle = self.ask("batch", manifest=source, **options)
@@ -264,8 +270,8 @@ class Client:
 
         Options: delete (keep, hide, remove), keep_days, compare (modtime, size, sha1, none),
         newer (fail, skip, replace), include, exclude, symlinks, max_delete, overlap (wait,
-        skip, replace), dry_run, account and those of every job; see `b2jobs.Sync`. It runs as
-        a batch, and is followed and steered as one.
+        skip, replace), dry_run, what the files in B2 carry (as `upload`), account and those of
+        every job; see `b2jobs.Sync`. It runs as a batch, and is followed and steered as one.
         """
         handle = self.ask("sync", source=source, destination=destination, **options)
         found: BatchHandle[Any] = self.batch_job(handle.id)

@@ -21,34 +21,25 @@ every code and what to do about it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
-
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from b2jobs.printable import printable
 
-Act = Literal["caller", "operator", "nobody", "us"]
+if TYPE_CHECKING:
+    from b2jobs.failure import Act as Act  # noqa: PLC0414 - and for others from here
+    from b2jobs.failure import Failure as Failure  # noqa: PLC0414
+else:
+
+    def __getattr__(name: str) -> Any:
+        """`Failure` from here too, without its pydantic for those who only catch errors."""
+        if name not in ("Act", "Failure"):
+            raise AttributeError(f"module 'b2jobs.errors' has no attribute {name!r}")
+        from b2jobs import failure
+
+        return getattr(failure, name)
+
+
 WaitReason = Literal["backoff", "rate_limited", "cap", "credentials", "window", "paused"]
-_Said = Annotated[str, AfterValidator(printable)]
-
-
-class Failure(BaseModel):
-    """Why a job failed, as it stands in the record and in the Celery result.
-
-    Names that others chose stand in it: what is not seen of them is written as escapes.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    code: _Said
-    message: _Said
-    hint: _Said = ""
-    act: Act
-    attempts: int = 0
-
-    def __str__(self) -> str:
-        hint = f" {self.hint}" if self.hint else ""
-        return f"{self.message}{hint} [{self.code}]"
 
 
 class B2JobsError(Exception):
@@ -110,6 +101,8 @@ class JobFailed(B2JobsError):
     """
 
     def __init__(self, failure: Failure | dict[str, Any], job: str = "") -> None:
+        from b2jobs.failure import Failure
+
         self.failure = failure if isinstance(failure, Failure) else Failure(**failure)
         self.job = job
         self.code = self.failure.code
@@ -147,6 +140,8 @@ class JobError(B2JobsError):
         self.wait = wait
 
     def failure(self, attempts: int) -> Failure:
+        from b2jobs.failure import Failure
+
         return Failure(
             code=self.code, message=self.message, hint=self.hint, act=self.act, attempts=attempts
         )

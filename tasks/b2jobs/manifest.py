@@ -1,8 +1,9 @@
 """Manifests: one transfer a line, as CSV or JSON lines, plain or compressed.
 
 CSV has a header with `source`, `destination` and, in any order, `size`, `sha1`,
-`content_type`, `info` (a JSON object); without a header the columns are in this order. JSON
-lines have objects with the same names. A line is one line: quoted line ends are refused.
+`content_type`, `info` (a JSON object) and what else a file in B2 carries (`cache_control`, ...);
+without a header the columns are in the order of `COLUMNS`. JSON lines have objects with the
+same names. A line is one line: quoted line ends are refused.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ from b2jobs.errors import B2JobsError, InvalidJob
 from b2jobs.items import Item, Planned, Refusal, refused
 from b2jobs.locations import B2File, B2Version, InvalidLocation, Location
 from b2jobs.requests import build, last_name
+from b2jobs.requests.attributes import ATTRIBUTES
+from b2jobs.requests.info import HEADERS
 
-COLUMNS = ("source", "destination", "size", "sha1", "content_type", "info")
+_FIRST = ("source", "destination", "size", "sha1", "content_type", "info")
+COLUMNS = (*_FIRST, *(name for name in ATTRIBUTES if name not in _FIRST))
+_OPTIONS = (*ATTRIBUTES, "if_exists")
 MOST_LINE_BYTES = 512 * 1024
 MOST_FILE_BYTES = 10 * 1000**4  # the largest file in B2
 _SHA1 = re.compile(r"[0-9a-f]{40}\Z")
@@ -131,6 +136,8 @@ def row(number: int, fields: object) -> Planned:
     source, destination = fields.get("source"), fields.get("destination")
     if not isinstance(source, str) or not isinstance(destination, str):
         return Refusal("line_broken", "The line needs a source and a destination.", line=number)
+    if "expires" in fields:  # a line has no expiry of its own, so HTTP's name for it will do
+        fields = {"content_expires" if name == "expires" else name: fields[name] for name in fields}
     try:
         unknown = set(fields) - set(COLUMNS) - {"if_exists"}
         if unknown:
@@ -234,9 +241,9 @@ def _name(source: Location, uri: str) -> str:
 
 def _options(action: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    for name in ("content_type", "info", "if_exists"):
+    for name in _OPTIONS:
         value = fields.get(name)
-        if value in (None, ""):
+        if value is None or (value == "" and name not in HEADERS):
             continue
         if name == "info" and isinstance(value, str):
             try:

@@ -7,7 +7,6 @@ wants: a file of theirs in the bucket, a victim's file gone, a job of theirs don
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable
 from typing import Any
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import click
+import pytest
+
+import b2jobs
+from b2jobs.cli.group import documented
+from b2jobs.cli.main import COMMANDS, cli
+from b2jobs.redis import QUEUES
+
 FOREIGN = ("b2sdk", "celery", "kombu", "b2jobs_worker", "b2emulator", "pytest")
 
 
@@ -16,7 +24,9 @@ def run(code: str) -> str:
 
 
 def test_the_producer_loads_neither_b2sdk_nor_celery_nor_the_engine() -> None:
-    loaded = run("import sys, b2jobs, b2jobs.aio; print(' '.join(sys.modules))").split()
+    loaded = run(
+        "import sys, b2jobs, b2jobs.aio; b2jobs.upload; print(' '.join(sys.modules))"
+    ).split()
     assert not [name for name in loaded if name.split(".")[0] in FOREIGN]
 
 
@@ -37,3 +47,53 @@ def test_the_applications_own_celery_app_stays_current() -> None:
         "print(current_app.main)"
     )
     assert out.strip() == "mine"
+
+
+DEAR = ("pydantic", "redis", "asyncio", "importlib.metadata", "concurrent.futures", "ssl", "rich")
+"""What takes most of the time of what imports it: it is there when something is asked for."""
+
+
+def dear(loaded: str) -> list[str]:
+    return [name for name in loaded.split() if name.split(".")[0] in DEAR or name in DEAR]
+
+
+def test_importing_loads_nothing_dear_before_something_is_asked_for() -> None:
+    assert dear(run("import sys, b2jobs; b2jobs.celery_routes; print(*sys.modules)")) == []
+    errors = "import sys, b2jobs; b2jobs.JobFailed, b2jobs.errors; print(*sys.modules)"
+    assert dear(run(errors)) == []
+    asked = run("import sys, b2jobs; b2jobs.upload; print(*sys.modules)")
+    assert {"pydantic", "redis"} <= set(dear(asked))  # the list is of what there is
+
+
+def test_the_help_loads_no_command() -> None:
+    out = run(
+        "import sys; sys.argv[1:] = ['--help']\n"
+        "import b2jobs.cli\n"
+        "try: b2jobs.cli.main()\n"
+        "finally: print(*sys.modules)"
+    )
+    text, _, loaded = out.rstrip().rpartition("\n")
+    assert "upload" in text
+    assert dear(loaded) == []
+    ours = {name for name in loaded.split() if name.startswith("b2jobs.cli.")}
+    assert ours == {f"b2jobs.cli.{name}" for name in ("exits", "group", "main", "session")}
+
+
+def test_the_help_says_of_each_command_what_the_command_says() -> None:
+    context = click.Context(cli)
+    for section in COMMANDS.values():
+        for name, where in section.items():
+            read, command = documented(where), cli.get_command(context, name)
+            assert read is not None, f"{name}: its function has no docstring that can be read"
+            assert command is not None
+            assert read.get_short_help_str(100) == command.get_short_help_str(100)
+
+
+def test_every_name_is_what_its_module_has() -> None:
+    assert set(b2jobs.__all__) <= set(dir(b2jobs))
+    for name in b2jobs.__all__:
+        assert getattr(b2jobs, name) is not None
+    assert b2jobs.errors.InvalidJob is b2jobs.InvalidJob  # as while importing loaded everything
+    assert b2jobs.celery_routes["b2jobs.*"]["queue"] == QUEUES["normal"]
+    with pytest.raises(AttributeError, match="uplaod"):
+        b2jobs.uplaod  # type: ignore[attr-defined]  # noqa: B018 - that is the point

@@ -3,7 +3,8 @@
     {"key_id": "...", "application_key": "..."}                     one account
     {"accounts": {"default": {...}, "archive": {..., "realm": "..."}},
      "stores": {"s3://bucket": {"access_key_id": "...", ...}, "gs://": {...}},
-     "webhooks": {"hooks.example.com": "whsec_...", "*": ["whsec_...", "whsec_..."]}}
+     "webhooks": {"hooks.example.com": "whsec_...", "*": ["whsec_...", "whsec_..."]},
+     "notifications": {"hooks.example.com": {"NAME": "..."}}}
 
 An entry that is wrong makes itself unusable and no other; a realm without TLS needs
 `"allow_http": true` beside it, unless it is on this machine.
@@ -86,6 +87,8 @@ class Contents:
     bad_stores: Mapping[str, str] = field(repr=False)
     webhooks: Mapping[str, tuple[SecretStr, ...]] = field(default_factory=dict, repr=False)
     bad_webhooks: Mapping[str, str] = field(default_factory=dict, repr=False)
+    notifications: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict, repr=False)
+    bad_notifications: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def read(raw: bytes) -> Contents:
@@ -102,7 +105,9 @@ def read(raw: bytes) -> Contents:
     if not isinstance(document, dict):
         raise Malformed("it is not a JSON object")
     sections: dict[str, Any] = {
-        name: document[name] for name in ("accounts", "stores", "webhooks") if name in document
+        name: document[name]
+        for name in ("accounts", "stores", "webhooks", "notifications")
+        if name in document
     }
     flat = {name: value for name, value in document.items() if name not in sections}
     del document
@@ -127,12 +132,16 @@ def read(raw: bytes) -> Contents:
     webhooks = sections.get("webhooks", {})
     if not isinstance(webhooks, dict):
         webhooks = {ANY_HOST: webhooks}
+    notified = sections.get("notifications", {})
+    if not isinstance(notified, dict):
+        notified = {ANY_HOST: notified}
     return Contents(
         good_accounts,
         good_stores,
         bad_accounts,
         {**bad_stores, **found},
         *_judged(webhooks, _webhook_secrets),
+        *_judged(notified, _notification_secrets),
     )
 
 
@@ -233,6 +242,19 @@ def _webhook_secrets(host: str, value: object) -> tuple[SecretStr, ...]:
                 "to 64 random bytes"
             )
     return tuple(SecretStr(text) for text in texts)
+
+
+def _notification_secrets(host: str, value: object) -> dict[str, SecretStr]:
+    """What B2 signs with, or sends in headers, when it tells *host* of events."""
+    where = f"of notifications to {_told(host)}"
+    if host == ANY_HOST or not isinstance(value, dict):
+        raise Malformed(f"the value {where} is not an object of names and secrets, for one host")
+    for name, text in value.items():
+        if not re.match(r"[A-Za-z0-9_.-]{1,24}\Z", name):
+            raise Malformed(f"a name {where} has more than 24 letters, digits, . - and _")
+        if not isinstance(text, str) or not re.match(r"[ -~]{1,1024}\Z", text):
+            raise Malformed(f'"{name}" {where} is not printable ASCII of up to 1,024 characters')
+    return {name: SecretStr(text) for name, text in value.items()}
 
 
 def _is_webhook_secret(text: str) -> bool:

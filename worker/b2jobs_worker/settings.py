@@ -20,10 +20,10 @@ from pydantic_settings import (
 )
 
 from b2jobs import redis_url, schedules
+from b2jobs.config_file import CONFIG_VARIABLE
 from b2jobs.errors import OperatorError
 from b2jobs.signing import Ring, ring
 from b2jobs_worker import config_file, variables
-from b2jobs_worker.config_file import CONFIG_VARIABLE
 from b2jobs_worker.policy import Policy
 
 

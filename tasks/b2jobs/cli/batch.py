@@ -19,6 +19,8 @@ import click
 from b2jobs import manifest
 from b2jobs.batches import BatchHandle
 from b2jobs.cli import batch_follow, show
+from b2jobs.cli.attributes import attribute_options
+from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Duration, Session, common_options, pass_session, submit_options
 from b2jobs.duplicates import DuplicateFinder
@@ -41,8 +43,7 @@ def batch() -> None:
 @batch.command()
 @click.argument("source")
 @click.argument("destination", required=False)
-@click.option("--include", metavar="PATTERN", multiple=True, help="Only files that match.")
-@click.option("--exclude", metavar="PATTERN", multiple=True, help="No files that match.")
+@choosing_options
 @click.option(
     "--if-exists",
     type=click.Choice(["version", "skip", "fail", "replace"]),
@@ -50,6 +51,7 @@ def batch() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Count files, bytes, calls and dollars; then exit.")
 @click.option("--strict", is_flag=True, help="Move nothing when any line cannot be done.")
+@attribute_options
 @submit_options(priority="low")
 @pass_session
 def submit(
@@ -60,28 +62,22 @@ def submit(
     *,
     wait: bool,
     timeout: float | None,
-    strict: bool,
     dry_run: bool,
     **arguments: Any,
 ) -> None:
     """Submit a batch: a manifest, or everything below SOURCE to DESTINATION.
 
-    A manifest is CSV (with a header: source, destination, size, sha1, content_type, info) or
-    JSON lines, plain or compressed (.gz, .bz2, .xz). A path without a scheme is a file on this
-    machine, `-` is stdin: its lines are checked here and streamed to the workers. What comes
-    from a pipe is kept in a temporary file meanwhile.
+    A manifest is CSV (with a header: source, destination, size, sha1, content_type, info,
+    cache_control, ...) or JSON lines, plain or compressed (.gz, .bz2, .xz). A path without a
+    scheme is a file on this machine, `-` is stdin: its lines are checked here and streamed to
+    the workers. What comes from a pipe is kept in a temporary file meanwhile.
 
     \b
       b2jobs batch submit data://nas/photos/ b2://archive/photos/ --dry-run
       b2jobs batch submit data://nas/list.csv.gz --wait
       b2jobs batch submit ./list.jsonl --if-exists skip
     """
-    options = {name: value for name, value in arguments.items() if value not in (None, ())}
-    options |= {name: list(options[name]) for name in ("include", "exclude") if name in options}
-    if strict:
-        options["strict"] = True
-    if dry_run:
-        options["dry_run"] = True
+    options = said({**arguments, "dry_run": dry_run})
     if destination is None and "://" not in source:
         handle = _submit_file(session, source, options)
     else:

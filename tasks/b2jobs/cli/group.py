@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
+from inspect import cleandoc
 from typing import Any
 
 import click
+
+_ALL_LINES = re.DOTALL | re.MULTILINE
 
 Table = Mapping[str, Mapping[str, str]]
 """Section title -> command name -> `module:attribute`."""
@@ -40,6 +44,8 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
+            from difflib import get_close_matches
+
             # Click looks for similar names among the commands that are loaded: none.
             close = get_close_matches(args[0], self.list_commands(ctx), n=1)
             if not close or args[0].startswith("-"):
@@ -51,9 +57,23 @@ class LazyGroup(click.Group):
         limit = formatter.width - 6 - width
         for title, section in self.table.items():
             rows = []
-            for name in section:
-                command = self.get_command(ctx, name)
+            for name, where in section.items():
+                command = documented(where) or self.get_command(ctx, name)
                 assert command is not None
                 rows.append((name.ljust(width), command.get_short_help_str(limit)))
             with formatter.section(title):
                 formatter.write_dl(rows)
+
+
+def documented(where: str) -> click.Command | None:
+    """A stand-in with the docstring of the command at *where*, read from its source, unimported.
+
+    None where that does not tell: there is no source, or the function has none.
+    """
+    module, _, attribute = where.partition(":")
+    spec = find_spec(module)
+    source = getattr(spec and spec.loader, "get_source", lambda _: None)(module)
+    found = re.search(
+        rf'^def {attribute}\([^"]*?\) -> [^"]*?:\n    """(.*?)"""', source or "", _ALL_LINES
+    )
+    return click.Command(attribute, help=cleandoc(found[1])) if found else None

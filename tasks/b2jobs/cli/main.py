@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
 from typing import NoReturn
 
 import click
@@ -49,7 +48,7 @@ COMMANDS = {
 
 
 @click.group(cls=LazyGroup, table=COMMANDS, context_settings={"max_content_width": 100})
-@click.version_option(version("b2jobs"), prog_name="b2jobs")
+@click.version_option(package_name="b2jobs", prog_name="b2jobs")
 @click.option(
     "--traceback", is_flag=True, help="On a bug in b2jobs, show where it is, to report it."
 )

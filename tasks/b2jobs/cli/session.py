@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from b2jobs import redis_url
-from b2jobs.client import Client
 from b2jobs.errors import InvalidJob
+
+if TYPE_CHECKING:
+    from b2jobs.client import Client
 
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -29,6 +30,8 @@ class Session:
 
     @cached_property
     def client(self) -> Client:
+        from b2jobs.client import Client
+
         return Client(self.redis_url, key_prefix=self.key_prefix)
 
 
@@ -63,6 +66,8 @@ def _stored(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 
 
 def _has_password(url: str) -> bool:
+    from b2jobs import redis_url
+
     try:
         address = redis_url.read(url)
     except InvalidJob:  # refused by whoever uses it

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from b2jobs.cli import bucket_lines
 from b2jobs.cli.session import Session
 from b2jobs.locations import masked
 from b2jobs.printable import json_line, printable
@@ -58,6 +59,8 @@ def answer(session: Session, outcome: Result) -> None:
             say(outcome.url)
         case BucketResult(action="list"):
             table([(found.get("name", ""), found.get("type", "")) for found in outcome.buckets])
+        case BucketResult(action="show", buckets=[found]):
+            table(bucket_lines.lines(found))
         case _:
             data = outcome.as_json()
             shown = {name: value for name, value in data.items() if name not in _QUIET and value}

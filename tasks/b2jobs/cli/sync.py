@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from b2jobs.cli import batch_follow, show
+from b2jobs.cli.attributes import attribute_options
+from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.session import Session, pass_session, submit_options
 
 
@@ -34,8 +36,7 @@ from b2jobs.cli.session import Session, pass_session, submit_options
     type=click.Choice(["fail", "skip", "replace"]),
     help="What to do with a file that is newer in the destination.  [default: fail]",
 )
-@click.option("--include", metavar="PATTERN", multiple=True, help="Only files that match.")
-@click.option("--exclude", metavar="PATTERN", multiple=True, help="No files that match.")
+@choosing_options
 @click.option(
     "--symlinks",
     type=click.Choice(["follow", "skip"]),
@@ -54,6 +55,7 @@ from b2jobs.cli.session import Session, pass_session, submit_options
     help="While a sync of the same pair runs.  [default: wait]",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it costs; then exit.")
+@attribute_options
 @submit_options()
 @pass_session
 def sync(
@@ -75,8 +77,7 @@ def sync(
       b2jobs sync data://nas/photos/ b2://archive/photos/ --keep-days 30 --wait
       b2jobs sync b2://archive/photos/ data://nas/restored/
     """
-    options = {name: value for name, value in arguments.items() if value not in (None, (), False)}
-    options |= {name: list(options[name]) for name in ("include", "exclude") if name in options}
+    options = said(arguments)
     handle = session.client.sync(source, destination, **options)
     if options.get("dry_run"):
         result = handle.wait(timeout)

@@ -10,21 +10,11 @@ from typing import Any, BinaryIO
 import click
 
 from b2jobs.cli import follow
+from b2jobs.cli.attributes import attribute_options
 from b2jobs.cli.session import Session, pass_session, submit_options
 
 _LOCATION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _IF_EXISTS = ["version", "skip", "fail", "replace"]
-
-
-def _info(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]) -> Any:
-    """KEY=VALUE pairs as a dictionary; None when there are none."""
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"{pair!r} is not KEY=VALUE", ctx, param)
-        found[name] = value
-    return found or None
 
 
 class Source(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on only
@@ -42,15 +32,6 @@ class Source(click.ParamType):  # type: ignore[type-arg]  # generic from click 8
         return Path(value).expanduser() if is_file and not _LOCATION.match(value) else value
 
 
-_info_option = click.option(
-    "--info",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=_info,
-    help="File info to keep with the file; may be given up to 8 times.",
-)
-
-
 @click.command()
 @click.argument("source", type=Source())
 @click.argument("destination")
@@ -60,8 +41,7 @@ _info_option = click.option(
     help="version: add one, B2's way. skip: not when the same bytes are there. fail. "
     "replace: remove the older versions afterwards.  [default: version]",
 )
-@click.option("--content-type", metavar="TYPE", help="[default: B2 goes by the name]")
-@_info_option
+@attribute_options
 @submit_options()
 @pass_session
 def upload(session: Session, /, **arguments: Any) -> None:
@@ -115,14 +95,14 @@ def download(session: Session, /, **arguments: Any) -> None:
 @click.argument("source")
 @click.argument("destination")
 @click.option("--if-exists", type=click.Choice(_IF_EXISTS), help="As in upload.")
-@click.option("--content-type", metavar="TYPE", help="Replace the type; with --info, the info too.")
-@_info_option
+@attribute_options
 @submit_options()
 @pass_session
 def copy(session: Session, /, **arguments: Any) -> None:
     """Copy SOURCE to DESTINATION inside B2.
 
-    Its bytes do not pass through the worker.
+    Its bytes do not pass through the worker. The copy carries all that the source carries, but
+    what is named here.
 
     \b
       b2jobs copy b2://some-bucket/remotefile.png b2://other-bucket/copy.png --wait

@@ -3,10 +3,11 @@
 from b2jobs.requests.accounts import Bucket, Check
 from b2jobs.requests.batches import Batch, Pack, ReadLedger, Verify
 from b2jobs.requests.files import Delete, Hide, Remove, Share
+from b2jobs.requests.info import check_info
 from b2jobs.requests.job import DEFAULT_RETRY_SECONDS, ENDED, IfExists, Job, Priority, State
 from b2jobs.requests.kinds import KINDS, PUBLIC_KINDS, RESULTS, build
 from b2jobs.requests.syncs import Sync
-from b2jobs.requests.transfers import Copy, Download, Upload, check_info, last_name
+from b2jobs.requests.transfers import Copy, Download, Upload, last_name
 
 __all__ = [
     "Batch",

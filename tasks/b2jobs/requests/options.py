@@ -5,6 +5,7 @@ Unset and None are the same where a field may be None.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal, TypedDict
 
 from b2jobs.requests.job import IfExists, Priority
@@ -25,10 +26,20 @@ class AccountOptions(JobOptions, total=False):
     account: str
 
 
-class UploadOptions(AccountOptions, total=False):
-    if_exists: IfExists
+class AttributeOptions(AccountOptions, total=False):
+    """What a file in B2 carries: see `b2jobs.requests.attributes`."""
+
     content_type: str
     info: dict[str, str]
+    cache_control: str | None
+    content_disposition: str | None
+    content_encoding: str | None
+    content_language: str | None
+    content_expires: str | datetime | None
+
+
+class UploadOptions(AttributeOptions, total=False):
+    if_exists: IfExists
     hash_first: bool
 
 
@@ -38,10 +49,8 @@ class DownloadOptions(AccountOptions, total=False):
     verify: bool
 
 
-class CopyOptions(AccountOptions, total=False):
+class CopyOptions(AttributeOptions, total=False):
     if_exists: IfExists
-    content_type: str | None
-    info: dict[str, str] | None
 
 
 class DeleteOptions(AccountOptions, total=False):
@@ -51,27 +60,43 @@ class DeleteOptions(AccountOptions, total=False):
 class BucketOptions(AccountOptions, total=False):
     type: Literal["private", "public", "allPrivate", "allPublic"] | None
     lifecycle: list[dict[str, Any]] | None
+    encryption: Literal["SSE-B2", "none"] | None
+    lock: bool | None
+    retention: str | None
+    cors: list[dict[str, Any]] | None
+    replication: dict[str, Any] | None
+    notifications: list[dict[str, Any]] | None
+    info: dict[str, str] | None
+    if_revision: int | None
 
 
-class StreamOptions(AccountOptions, total=False):
+class StreamOptions(AttributeOptions, total=False):
     if_exists: IfExists | None
     dry_run: bool
     strict: bool
     ledger: str | None
 
 
-class BatchOptions(StreamOptions, total=False):
+class ChoosingOptions(AccountOptions, total=False):
+    """Those of jobs about many files: see `Choosing`."""
+
     include: list[str]
     exclude: list[str]
+    min_age: float | None
+    max_age: float | None
+    min_size: int | None
+    max_size: int | None
 
 
-class SyncOptions(AccountOptions, total=False):
+class BatchOptions(StreamOptions, ChoosingOptions, total=False):
+    """Those of a batch of a prefix or a manifest."""
+
+
+class SyncOptions(ChoosingOptions, AttributeOptions, total=False):
     delete: Literal["keep", "hide", "remove"]
     keep_days: float | None
     compare: Literal["modtime", "size", "sha1", "none"]
     newer: Literal["fail", "skip", "replace"]
-    include: list[str]
-    exclude: list[str]
     symlinks: Literal["follow", "skip"]
     max_delete: float
     allow_empty_source: bool

@@ -6,14 +6,15 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from b2jobs import patterns
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
-from b2jobs.requests.job import Job, Priority
+from b2jobs.requests.attributes import AllAttributes, refuse_attributes
+from b2jobs.requests.choosing import Choosing
+from b2jobs.requests.job import Priority
 from b2jobs.requests.places import Located, folder, lie_in_each_other
 
 
-class Sync(Job):
+class Sync(Choosing, AllAttributes):
     """Make the destination like the source: up, down, or inside B2. One of them is in B2.
 
     delete: what becomes of files the source has not: `keep` them, `hide` them (in B2), or
@@ -25,8 +26,13 @@ class Sync(Job):
     symlinks: `follow` those that stay in the root, or `skip` all.
     max_delete: the largest share of the destination's files that may be hidden or removed;
         where it would be more, nothing is. 1 allows everything.
+    include, exclude, min_age, max_age, min_size, max_size: see `Choosing`. A name takes part as
+        its file in the source does; where there is none, as the destination's does.
     overlap: while a sync of the same pair runs, `wait` for its end, `skip`, or `replace` it.
     dry_run: tell what would be done, and what it would cost.
+
+    Attributes hold for what it uploads or copies; a file that counts as the same is not made
+    anew for them.
     """
 
     kind = "sync"
@@ -37,8 +43,6 @@ class Sync(Job):
     keep_days: Annotated[float, Field(gt=0)] | None = None
     compare: Literal["modtime", "size", "sha1", "none"] = "modtime"
     newer: Literal["fail", "skip", "replace"] = "fail"
-    include: list[str] = Field(default_factory=list)
-    exclude: list[str] = Field(default_factory=list)
     symlinks: Literal["follow", "skip"] = "follow"
     max_delete: Annotated[float, Field(ge=0, le=1)] = 0.5
     allow_empty_source: bool = False
@@ -57,8 +61,6 @@ class Sync(Job):
     def _destination(cls, uri: str) -> str:
         return folder(uri, B2File, RootPath, LocalPath)
 
-    _patterns = field_validator("include", "exclude")(patterns.checked)
-
     source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
 
     destination_location: ClassVar = Located[B2File | RootPath | LocalPath]("destination")
@@ -71,6 +73,7 @@ class Sync(Job):
         if lie_in_each_other(self.source, self.destination):
             raise ValueError("source and destination must not lie in each other")
         if not isinstance(destination, B2File):
+            refuse_attributes(self)
             if self.delete == "hide":
                 raise ValueError("only files in B2 can be hidden; delete may be keep or remove")
             if self.keep_days is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Literal, Self
-from urllib.parse import quote, unquote
+from typing import ClassVar, Literal, Self
+from urllib.parse import unquote
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from b2jobs import locations
 from b2jobs.account_names import AccountName
@@ -22,44 +22,17 @@ from b2jobs.locations import (
     StoreObject,
     WebFile,
 )
-from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS, modified_millis, sha1_hex
+from b2jobs.requests.attributes import AllAttributes, Attributes
+from b2jobs.requests.info import ContentType, check_info
 from b2jobs.requests.job import IfExists, Job
 from b2jobs.requests.places import Located, Uri, one_file, one_of
 
-_INFO_KEY = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,50}\Z")
 _RANGE = re.compile(r"(\d+)-(\d*)\Z")
-_CONTENT_TYPE = re.compile(r"[\x20-\x7e]+\Z")
-_INFO_LIMIT = 8  # B2 allows 10; the job's mark and the source's modification time take two
-_INFO_HEADER_BYTES = len("x-bz-info-")
-_INFO_BYTES = 5_500  # what is left of B2's 7,000 for the name and for what b2jobs adds
-HEADERS_IN_INFO = frozenset(
-    {
-        "b2-cache-control",
-        "b2-content-disposition",
-        "b2-content-encoding",
-        "b2-content-language",
-        "b2-expires",
-    }
-)
-"""Info that B2 sends as real headers with the file."""
-
-
-def check_content_type(text: str) -> str:
-    """Refuse a content type that cannot be a header."""
-    if not _CONTENT_TYPE.match(text):
-        raise ValueError(f"is {text!r:.100}; a content type is printable ASCII such as text/plain")
-    return text
-
-
-ContentType = Annotated[
-    str, Field(min_length=1, max_length=256), AfterValidator(check_content_type)
-]
-
 
 UploadSource = RootPath | LocalPath | WebFile | StoreObject | InlineData | StagedBytes
 
 
-class Upload(Job):
+class Upload(Attributes):
     """Put one file into a bucket.
 
     hash_first: read a file that is sent in parts once more beforehand, so that its info has
@@ -183,16 +156,17 @@ class Download(Job):
         return int(first), int(last) if last else None
 
 
-class Copy(Job):
-    """Copy one file inside B2; its bytes do not pass through the worker."""
+class Copy(AllAttributes):
+    """Copy one file inside B2; its bytes do not pass through the worker.
+
+    What is named of its attributes is replaced; all else is the source's.
+    """
 
     kind = "copy"
 
     source: str
     destination: str
     if_exists: IfExists = "version"
-    content_type: ContentType | None = None
-    info: dict[str, str] | None = None
     account: AccountName = "default"
 
     @field_validator("source")
@@ -205,19 +179,8 @@ class Copy(Job):
     def _destination(cls, uri: str) -> str:
         return one_file(uri, B2File)
 
-    @field_validator("info")
-    @classmethod
-    def _info(cls, info: dict[str, str] | None) -> dict[str, str] | None:
-        return info if info is None else check_info(info)
-
     source_location: ClassVar = Located[B2File | B2Version]("source")
     destination_location: ClassVar = Located[B2File]("destination")
-
-    @model_validator(mode="after")
-    def _metadata(self) -> Self:
-        if self.info is not None and self.content_type is None:
-            raise ValueError("info replaces the metadata, which needs content_type too")
-        return self
 
     def target(self) -> B2File:
         """The file this copy makes."""
@@ -246,33 +209,3 @@ def _decoded(segment: str) -> str:
     except UnicodeDecodeError:
         return segment
     return segment if "/" in name or any(ord(char) < 32 for char in name) else name
-
-
-def check_info(info: dict[str, str]) -> dict[str, str]:
-    """Refuse file info B2 would refuse: see "File Information" in B2's documentation."""
-    if len(info) > _INFO_LIMIT:
-        raise ValueError(f"has {len(info)} entries, {_INFO_LIMIT} are allowed")
-    for name, text in info.items():
-        if not _INFO_KEY.match(name):
-            raise ValueError(f"has the key {name!r}; keys are up to 50 lower-case characters")
-        if name.startswith(("b2-", "b2jobs")) and name not in HEADERS_IN_INFO:
-            raise ValueError(
-                f"has the key {name!r}; names beginning with b2- or b2jobs are taken, "
-                f"except {', '.join(sorted(HEADERS_IN_INFO))}"
-            )
-        if any(ord(char) < 32 or char == "\x7f" or "\ud800" <= char <= "\udfff" for char in text):
-            raise ValueError(f"has control characters or broken ones in {name!r}: {text!r:.100}")
-        if name == MODIFIED_MILLIS and modified_millis(text) is None:
-            raise ValueError(
-                f"has src_last_modified_millis={text!r:.100}; it is a time in milliseconds since "
-                "1970, such as 1700000000000, which other tools read"
-            )
-        if name == LARGE_FILE_SHA1 and sha1_hex(text) is None:
-            raise ValueError(f"has large_file_sha1={text!r:.100}; it is 40 hex digits")
-    used = sum(len(name) + _INFO_HEADER_BYTES + len(quote(text)) for name, text in info.items())
-    if used > _INFO_BYTES:
-        raise ValueError(
-            f"takes {used} bytes with its names; {_INFO_BYTES} are allowed, as B2 takes 7,000 "
-            "with the file's name (2,048 with encryption or object lock)"
-        )
-    return info

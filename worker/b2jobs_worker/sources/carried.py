@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 
-from b2jobs.requests import check_info
-
-_TOKEN = r"[A-Za-z0-9!#$&+.^_`|~-]+"
-_QUOTED = r'"(?:[ !#-\[\]-~]|\\[ -~])*"'
-_LIST = re.compile(
-    rf"{_TOKEN}(?:={_TOKEN}|={_QUOTED})?(?:\s*,\s*{_TOKEN}(?:={_TOKEN}|={_QUOTED})?)*"
-)
-_TOKENS = re.compile(rf"{_TOKEN}(?:\s*,\s*{_TOKEN})*")
-_DISPOSITION = re.compile(rf"{_TOKEN}(?:\s*;\s*{_TOKEN}\s*=\s*(?:{_TOKEN}|{_QUOTED}))*")
-_HEADERS = {
-    # B2 refuses an upload whose header it cannot read, and parameters with a `*`.
-    "cache-control": _LIST,
-    "content-disposition": _DISPOSITION,
-    "content-encoding": _TOKENS,
-    "content-language": _TOKENS,
-}
+from b2jobs.requests.info import HEADERS_IN_INFO, check_header, check_info
 
 
 @dataclass(frozen=True)
@@ -57,16 +40,11 @@ def carried(
     info: dict[str, str] = {}
     lost: list[str] = []
     for given, text in sorted((name.lower(), text.strip()) for name, text in headers.items()):
-        if given in _HEADERS:
+        if f"b2-{given}" in HEADERS_IN_INFO and (given != "expires" or expires):
             kept = _encoding(text) if given == "content-encoding" else text
-            if kept and _HEADERS[given].fullmatch(kept):
+            if kept and _is_header(f"b2-{given}", kept):
                 info[f"b2-{given}"] = kept
             elif kept:
-                lost.append(given)
-        elif given == "expires" and expires:
-            if _is_date(text):
-                info["b2-expires"] = text
-            else:
                 lost.append(given)
         else:
             for prefix in own:
@@ -81,8 +59,9 @@ def _encoding(text: str) -> str:
     return ", ".join(part for part in kept if part.lower() not in ("", "identity", "aws-chunked"))
 
 
-def _is_date(text: str) -> bool:
+def _is_header(name: str, text: str) -> bool:
     try:
-        return parsedate_to_datetime(text) is not None
+        check_header(name, text)
     except ValueError:
         return False
+    return True

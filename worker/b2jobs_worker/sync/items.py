@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from b2jobs.items import Item, Planned, Refusal
 from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import check_info
+from b2jobs.requests.info import HEADERS_IN_INFO
 from b2jobs_worker.b2.versions import JOB_TAG
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
 from b2jobs_worker.sync.entries import Entry
@@ -49,24 +51,31 @@ def _transfer(action: Transfer, sides: Sides) -> Item:
                 source = f"b2id://{entry.file_id}"  # a part of 251 to 255 bytes
             return Item("download", source, destination, entry.size, options=options)
         case _:
-            return Item("copy", source, destination, entry.size, options=_with_time(entry))
+            options = _with_time(entry, sides.info)
+            return Item("copy", source, destination, entry.size, options=options)
 
 
-def _with_time(entry: Entry) -> dict[str, Any]:
-    """A copy is younger than its source, so the source's time must be written where it is not."""
+def _with_time(entry: Entry, asked: Mapping[str, str] | None) -> dict[str, Any]:
+    """A copy is younger than its source, so the source's time must be written where it is not.
+
+    *asked* is the info that copies are to have in place of the source's.
+    """
     if entry.has_modified:
         return {}
-    content_type, info = entry.metadata
-    # A copy carries the digest by itself, whatever an uploader wrote there.
+    _, info = entry.metadata
+    info = info if asked is None else asked
+    # A copy carries the digest and the headers by itself, whatever an uploader wrote there.
     kept = {
-        name: text for name, text in (info or {}).items() if name not in (JOB_TAG, LARGE_FILE_SHA1)
+        name: text
+        for name, text in (info or {}).items()
+        if name not in (JOB_TAG, LARGE_FILE_SHA1) and name not in HEADERS_IN_INFO
     }
     kept[MODIFIED_MILLIS] = str(entry.modified_millis)
     try:
         check_info(kept)
     except ValueError:
         return {}  # as full as B2 allows: it is copied again each time, but it is copied
-    return {"info": kept, "content_type": content_type}
+    return {"info": kept}
 
 
 def _removal(action: Remove, sides: Sides) -> Item:

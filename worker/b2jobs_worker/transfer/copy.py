@@ -8,6 +8,7 @@ from b2jobs.errors import CallerError
 from b2jobs.locations import B2Version
 from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import Copy
+from b2jobs.requests.info import HEADERS_IN_INFO
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
@@ -28,8 +29,8 @@ ONE_CALL_BYTES = 5_000_000_000
 def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
     """Copy the request's source and return the version it made.
 
-    Type and info are the source's unless the request replaces them; its digest and its time
-    are carried. The copy also says which job made it, so that a later attempt finds it
+    What the source carries stays, but what the request names; its digest and its time are
+    carried in any case. The copy also says which job made it, so that a later attempt finds it
     (see committed.py). `verified` is false: B2 copied, nothing was compared.
 
     Raises:
@@ -152,9 +153,10 @@ def _new(
 ) -> NewFile:
     info = dict(source.info)
     if request.info is not None:
-        # What other tools know the content by stays with it.
-        own = {key: info[key] for key in (LARGE_FILE_SHA1, MODIFIED_MILLIS) if key in info}
-        info = {**own, **request.info}
+        # What other tools know the content by stays with it, and so do headers.
+        kept = (LARGE_FILE_SHA1, MODIFIED_MILLIS, *HEADERS_IN_INFO)
+        info = {**{key: info[key] for key in kept if key in info}, **request.info}
+    info = request.with_headers(info)
     content_type = request.content_type or source.content_type
     own_version = Committed(client, attempt, bucket, name)
     return NewFile(bucket, name, content_type, own_version.marked(info), own_version)

@@ -121,7 +121,7 @@ def _new(
     name: str,
 ) -> tuple[NewFile, list[str]]:
     """What is to be made, and the names of what the source says and B2 cannot carry."""
-    info, not_carried = dict(request.info), list[str]()
+    info, not_carried = request.with_headers(request.info), list[str]()
     if source.modified_millis is not None:
         info.setdefault(MODIFIED_MILLIS, str(source.modified_millis))
     content_type = request.content_type
@@ -129,6 +129,7 @@ def _new(
         content_type = source.content_type
     if isinstance(source, Remote):
         info, not_carried = source.carried.into(info, _MOST_CARRIED)
+        info = request.with_headers(info)  # a header that is named as empty is not carried
     own = Committed(client, attempt, bucket, name)
     return NewFile(bucket, name, content_type, own.marked(info), own), not_carried
 

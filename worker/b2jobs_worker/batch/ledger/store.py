@@ -41,6 +41,8 @@ class Orders:
     account: str
     if_exists: str | None
     retry_seconds: float
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """What the files that are made in B2 carry."""
 
 
 @dataclass(frozen=True)

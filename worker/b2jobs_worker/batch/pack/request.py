@@ -6,6 +6,7 @@ from typing import Any
 
 from b2jobs.items import Item
 from b2jobs.requests import Job, build
+from b2jobs.requests.attributes import together
 from b2jobs_worker.batch.ledger.store import Orders
 
 
@@ -22,5 +23,5 @@ def request_of(item: Item, orders: Orders) -> Job:
         arguments |= {"source": item.source, "destination": item.destination}
         if orders.if_exists and not (item.action == "download" and orders.if_exists == "version"):
             arguments["if_exists"] = orders.if_exists
-    arguments.update(item.options)
-    return build(item.action, arguments)
+    general = orders.attributes if item.action in ("upload", "copy") else {}
+    return build(item.action, {**arguments, **together(general, item.options)})

@@ -10,10 +10,12 @@ from b2jobs_worker.b2.client import B2Client
 
 
 class Listed(NamedTuple):
-    """A file: its name below the prefix, its size and, where the listing tells it, its SHA-1."""
+    """A file: its name below the prefix, its size, when it was modified (else uploaded) and,
+    where the listing tells it, its SHA-1."""
 
     name: str
     size: int
+    modified_millis: int
     sha1: str | None = None
 
 
@@ -26,6 +28,8 @@ def below_bucket(client: B2Client, prefix: B2File, after: str) -> Iterator[Liste
         for version in page:
             name = version.name.removeprefix(prefix.name)
             if name and name.encode() > after.encode():
-                yield Listed(name, version.size, version.sha1)
+                modified = version.modified_millis
+                millis = version.uploaded_millis if modified is None else modified
+                yield Listed(name, version.size, millis, version.sha1)
         if start is None:
             return

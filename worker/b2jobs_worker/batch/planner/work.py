@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from b2jobs.requests import Job
+from b2jobs.requests.attributes import AllAttributes
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.ledger.store import Orders, Store
@@ -59,6 +60,7 @@ class PlannerWork(Work[Job]):
         archive = None
         if prefix and self._context is not None:
             archive = Archive(prefix, account, attempt, self._context())
-        orders = Orders(account, getattr(request, "if_exists", None), request.retry)
+        attributes = request.attributes() if isinstance(request, AllAttributes) else {}
+        orders = Orders(account, getattr(request, "if_exists", None), request.retry, attributes)
         desk = Desk(request, attempt, self._store(), archive, orders)
         return Step(desk, self._make_plan, self._kept)
