@@ -70,6 +70,7 @@ class Upcoming:
     next: str | None
     last_state: str = ""
     last_code: str = ""
+    is_paused: bool = False
 
 
 def workers(records: Records) -> list[Worker]:
@@ -159,6 +160,7 @@ def schedules(records: Records) -> list[Upcoming]:
                 data["next"],
                 last.get("state", ""),
                 str((last.get("failure") or {}).get("code", "")),
+                listed.status.paused,
             )
         )
     return sorted(found, key=lambda each: each.next or "9")

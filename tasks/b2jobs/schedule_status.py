@@ -41,13 +41,18 @@ class Run:
 
 @dataclass
 class Status:
-    """Where a schedule stands. `waiting`: a slot whose turn has come but whose run has not."""
+    """Where a schedule stands.
+
+    waiting: a slot whose turn has come but whose run has not.
+    paused: no slot runs until it is resumed; those that pass meanwhile are left out.
+    """
 
     timing: str = ""
     next: Moment | None = None
     last_slot: Moment = 0.0
     runs: list[Run] | None = None
     waiting: bool = False
+    paused: bool = False
 
     @property
     def last(self) -> Run | None:
@@ -68,6 +73,7 @@ class Status:
                 "next": self.next,
                 "last_slot": self.last_slot,
                 "waiting": self.waiting,
+                **({"paused": True} if self.paused else {}),
                 "runs": [
                     {name: value for name, value in run.__dict__.items() if value not in ("", None)}
                     for run in self.runs or ()

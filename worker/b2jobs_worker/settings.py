@@ -367,7 +367,7 @@ def load() -> Settings:
         raise OperatorError(
             "config_invalid",
             f"No setting is named {', '.join(mistyped)}.",
-            hint="Correct or remove it; README.md lists all variables.",
+            hint="Correct or remove it; `b2jobs docs readme` lists all variables.",
         )
     path = os.environ.get(CONFIG_VARIABLE)
     if path:

@@ -57,6 +57,8 @@ def answer(session: Session, outcome: Result) -> None:
             _checked(outcome)
         case ShareResult():
             say(outcome.url)
+        case BucketResult(action="list", buckets=[]):
+            click.echo("There are no buckets.", err=True)
         case BucketResult(action="list"):
             table([(found.get("name", ""), found.get("type", "")) for found in outcome.buckets])
         case BucketResult(action="show", buckets=[found]):
@@ -123,6 +125,15 @@ def table(rows: Iterable[tuple[str, ...]]) -> None:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
         click.echo("  ".join([*cells, row[-1]]).rstrip())
+
+
+def listing(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], none: str) -> None:
+    """A table with a header; where it would be empty, *none* on stderr."""
+    rows = list(rows)
+    if rows:
+        table([columns, *rows])
+    else:
+        click.echo(none, err=True)
 
 
 def what(record: Record) -> str:

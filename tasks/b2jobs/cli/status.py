@@ -69,10 +69,15 @@ def status(session: Session, watch: bool, every: float) -> None:
             live.update(screen(look(records)), refresh=True)
 
 
+class _Screen(Console):
+    def on_broken_pipe(self) -> None:  # rich would exit with 1
+        raise BrokenPipeError
+
+
 def _console() -> Console:
     """Names are printed as they are: nothing in them is markup."""
     width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
-    return Console(markup=False, emoji=False, highlight=False, width=width)
+    return _Screen(markup=False, emoji=False, highlight=False, width=width)
 
 
 def screen(found: Status) -> RenderableType:
@@ -95,13 +100,25 @@ def screen(found: Status) -> RenderableType:
 
 def _headline(found: Status) -> RenderableType:
     if not found.troubles:
-        return Text(f"All is well. {show.moment(found.at)}", style="green")
+        return Text(f"{well(found)} {show.moment(found.at)}", style="green")
     lines = Text("Somebody must look at this:", style="bold red")
     for trouble in found.troubles:
         lines.append(f"\n  {printable(trouble.message)}", style="red")
         if trouble.hint:
             lines.append(f"\n    {printable(trouble.hint)}", style="default")
     return lines
+
+
+def well(found: Status) -> str:
+    """What is said when no operator is needed; what failed for its caller is no part of it."""
+    failed = ", ".join(
+        f"{count:,} {what}{'' if count == 1 else 's'}"
+        for what, counts in (("job", found.today.jobs()), ("item", found.today.items()))
+        if (count := sum(each.count for each in counts if each.state == "failed"))
+    )
+    if not failed:
+        return "All is well."
+    return f"Nothing needs an operator; but {failed} failed today, see below."
 
 
 def _counts(found: Status) -> RenderableType:
@@ -218,6 +235,7 @@ def _schedules(found: Status) -> Table | None:
     table = _table("name", "job", "next", "last")
     for each in found.schedules[:10]:
         due = _in(found.at, datetime.fromisoformat(each.next)) if each.next else "never"
+        due = "paused" if each.is_paused else due
         table.add_row(each.name, each.job, due, f"{each.last_state} {each.last_code}".strip())
     return table if table.rows else None
 

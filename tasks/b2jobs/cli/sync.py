@@ -56,7 +56,7 @@ from b2jobs.cli.session import Session, pass_session, submit_options
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it costs; then exit.")
 @attribute_options
-@submit_options()
+@submit_options(priority="low")
 @pass_session
 def sync(
     session: Session,
@@ -86,6 +86,8 @@ def sync(
             return
         for line in result.planned:
             show.say(line)
+        for sample in handle.status().samples:
+            show.say(f"refused  {sample}", err=True)
         show.fields(
             result.model_dump(mode="json", include={"items", "size_bytes", "compared", "dollars"})
         )

@@ -56,7 +56,7 @@ class Upload(Attributes):
             raise InvalidLocation(
                 f"{uri[:120]!r} is not a location.",
                 hint="Write data://ROOT/path or https://host/path; a file of this machine is "
-                "handed over as pathlib.Path(...), on the command line as ./FILE.",
+                "handed over as pathlib.Path(...).",
             )
         return one_of(uri, RootPath, LocalPath, WebFile, StoreObject, InlineData, StagedBytes)
 

@@ -106,5 +106,5 @@ def _not_served(location: Location, end: str) -> CallerError:
     return CallerError(
         f"{end}_unsupported",
         f"{shown(str(location))[:120]} cannot be the {end} of this kind of job.",
-        hint="docs/sources.md lists what can.",
+        hint="`b2jobs docs sources` lists what can.",
     )

@@ -81,5 +81,5 @@ def checksum_differs(name: str, said: str, sha1: str) -> CallerError:
         "checksum_differs",
         f"{name} should have the SHA-1 {said}; the bytes B2 has for it have {sha1}, each time.",
         hint="Either its uploader gave a wrong digest, or it was damaged before B2 had it. "
-        "verify=False (--no-verify) takes the file as it is.",
+        "verify=False takes the file as it is.",
     )
