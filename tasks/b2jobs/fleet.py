@@ -21,6 +21,8 @@ class Worker:
     """One worker process, as it describes itself once a second.
 
     slots, busy: jobs at a time, and now. accounts: requests that it lets in at once, of each.
+    limits: what bytes and requests a second all workers share of each account `now`, and `until`
+        when (RFC 3339), where other limits follow.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Worker:
     busy: int = 0
     memory_bytes: int | None = None
     accounts: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,15 +99,15 @@ def workers(records: Records) -> list[Worker]:
                 slots=whole(about.get("slots")),
                 busy=whole(about.get("busy")),
                 memory_bytes=whole(about.get("memory_bytes")) or None,
-                accounts=_limits(about.get("accounts")),
+                accounts={name: whole(most) for name, most in _dict(about.get("accounts")).items()},
+                limits={name: str(each) for name, each in _dict(about.get("limits")).items()},
             )
         )
     return found
 
 
-def _limits(told: object) -> dict[str, int]:
-    found = told if isinstance(told, dict) else {}
-    return {str(account): whole(most) for account, most in found.items()}
+def _dict(told: object) -> dict[str, Any]:
+    return {str(name): value for name, value in told.items()} if isinstance(told, dict) else {}
 
 
 def queued(records: Records) -> tuple[dict[Priority, int], dict[Priority, datetime]]:

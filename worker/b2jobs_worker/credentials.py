@@ -33,10 +33,11 @@ ANY_HOST = "*"
 
 _ACCOUNT_KEYS = ("key_id", "application_key", "realm", "allow_http")
 _STORE_KEYS = {
-    "s3": ("access_key_id", "secret_access_key", "session_token", "region", "endpoint"),
-    "gs": ("service_account_key", "service_account_path", "endpoint"),
-    "azure": ("account_name", "account_key", "sas_token", "endpoint"),
+    "s3": ("access_key_id", "secret_access_key", "session_token", "region", "endpoint", "access"),
+    "gs": ("service_account_key", "service_account_path", "endpoint", "access"),
+    "azure": ("account_name", "account_key", "sas_token", "endpoint", "access"),
 }
+_ACCESS = ("read", "read-write")
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]+(/[A-Za-z0-9_./~-]*)?\Z")
 # Shorter than an application key (31 characters), or a bucket behind a scheme.
 _TOLD = re.compile(r"(?:[A-Za-z0-9_.-]{1,24}|[a-z0-9]{1,8}://[a-z0-9.@-]{0,63})\Z")
@@ -229,6 +230,8 @@ def _store(name: str, value: object) -> dict[str, SecretStr]:
     fields = _strings(value, f"of store {_told(name)}", _STORE_KEYS[scheme])
     if "endpoint" in fields and not _BASE_URL.match(fields["endpoint"]):
         raise Malformed(f'"endpoint" of store {_told(name)} is not a URL such as https://host')
+    if fields.get("access", "read") not in _ACCESS:
+        raise Malformed(f'"access" of store {_told(name)} is neither "read" nor "read-write"')
     return {key: SecretStr(text) for key, text in fields.items()}
 
 

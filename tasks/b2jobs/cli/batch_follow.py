@@ -16,7 +16,7 @@ from b2jobs.cli.follow import StatusLine
 from b2jobs.cli.session import Session
 from b2jobs.errors import JobFailed
 from b2jobs.handle import outcome, until
-from b2jobs.records import Record
+from b2jobs.record import Record
 from b2jobs.requests import ENDED
 from b2jobs.results import BatchResult
 

@@ -125,7 +125,13 @@ def _counts(found: Status) -> RenderableType:
     states = found.states
     words = [f"{states[name]:,} {name}" for name in ("running", "queued", "waiting")]
     ended = [f"{states[name]:,} {name}" for name in ("succeeded", "failed", "cancelled")]
-    return Text(f"\n{', '.join(words)}; kept of those that ended: {', '.join(ended)}.")
+    lines = Text(f"\n{', '.join(words)}; kept of those that ended: {', '.join(ended)}.")
+    for limits in {str(worker.limits): worker.limits for worker in found.workers}.values():
+        if limits:
+            until = f" until {limits['until']}" if "until" in limits else ""
+            told = show.printable(f"{limits.get('now', '')}{until}")
+            lines.append(f"\nLimits of each account now: {told}.")
+    return lines
 
 
 class _Table(Table):

@@ -106,6 +106,8 @@ class Upload(Attributes):
 class Download(Job):
     """Fetch one file; without a destination, up to 256 KiB of it come back in the result.
 
+    destination: below a root, or an object of another store.
+
     verify: False takes the file though its bytes are not what its SHA-1 in B2 says.
     replaces: only for the items of syncs: which file was compared, and so may be replaced;
         empty where none may be there.
@@ -134,7 +136,7 @@ class Download(Job):
                 f"{uri[:120]!r} is not a location.",
                 hint="A worker writes the file, so name a place of the workers: data://ROOT/path.",
             )
-        return uri if uri is None else one_of(uri, RootPath, LocalPath)
+        return uri if uri is None else one_of(uri, RootPath, LocalPath, StoreObject)
 
     @field_validator("range")
     @classmethod
@@ -146,7 +148,7 @@ class Download(Job):
 
     source_location: ClassVar = Located[B2File | B2Version]("source")
 
-    destination_location: ClassVar = Located[RootPath | LocalPath]("destination")
+    destination_location: ClassVar = Located[RootPath | LocalPath | StoreObject]("destination")
 
     def byte_range(self) -> tuple[int, int | None] | None:
         """First and last byte, both inclusive; None for the last means the end."""
