@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from b2jobs.errors import Failure, JobFailed, QueueUnavailable
+from b2jobs.errors import Failure, JobFailed, QueueUnavailable, WaitTimeout
 from b2jobs.handle import Handle, outcome
 from b2jobs.ledger import packed_rows
 from b2jobs.records import Records
@@ -82,16 +82,18 @@ def _words(error: BaseException | None) -> str:
     return text[:500].encode(errors="backslashreplace").decode()
 
 
-def taken(records: Records, job: Handle) -> Iterator[bytes]:
+def taken(records: Records, job: Handle, timeout: float | None = None) -> Iterator[bytes]:
     """The other way round: what a job hands over, chunk by chunk, until it has ended.
 
     Raises:
         JobFailed, JobCancelled: it could not hand over everything.
+        WaitTimeout: no chunk came for *timeout* seconds.
     """
     key = f"{records.prefix}batch:{job.id}:feed"
     number = 0
+    since = time.monotonic()
     while True:
-        ended = job.record().has_ended
+        record = job.record()
         with unavailable(records.url):
             chunk = records.redis.execute_command(  # type: ignore[no-untyped-call]  # untyped
                 "HGET", key, number, NEVER_DECODE=True
@@ -101,10 +103,16 @@ def taken(records: Records, job: Handle) -> Iterator[bytes]:
         if chunk is not None:
             yield chunk
             number += 1
-        elif ended:
+            since = time.monotonic()
+        elif record.has_ended:
             job.wait()
             return
         else:
+            if (record.state, record.reason) == ("waiting", "window"):
+                # It rests since there was no room; there is some now.
+                records.door.call("keeper/hasten", ids=[job.id], reason="window")
+            if timeout is not None and time.monotonic() - since > timeout:
+                raise WaitTimeout(f"The job {job.id} has handed over nothing for {timeout:g} s.")
             time.sleep(_PAUSE_SECONDS / 2)
 
 

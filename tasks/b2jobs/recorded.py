@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
@@ -14,7 +14,8 @@ from b2jobs.batches import BatchHandle, BatchStatus
 from b2jobs.errors import Failure, JobNotFound
 from b2jobs.handle import Handle
 from b2jobs.items import Item, Planned, unpacked
-from b2jobs.record import Record
+from b2jobs.listings import Listing
+from b2jobs.records import Record
 from b2jobs.requests import RESULTS, Copy, Download, Job, State, Upload
 from b2jobs.results import BatchResult, Result
 from b2jobs.signing import Ring
@@ -211,6 +212,13 @@ class RecordedBatchHandle(RecordedHandle, BatchHandle[Any]):
     @property
     def _memory(self) -> MemoryRecords:
         return cast("MemoryRecords", self.records)
+
+
+class RecordedListing(RecordedHandle, Listing):
+    """A listing whose lines are those that the test lets it succeed with."""
+
+    def pages(self, timeout: float | None = None) -> Generator[list[dict[str, Any]], None, None]:
+        yield from filter(None, (self.wait(timeout).lines,))
 
 
 def plausible_result(request: Job) -> Result:

@@ -18,7 +18,8 @@ from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.ends import Ends
 from b2jobs.errors import Failure, InvalidJob, JobNotFound
 from b2jobs.locations import InlineData, StagedBytes
-from b2jobs.record import Record, record_of
+from b2jobs.record import Record as Record  # noqa: PLC0414 - found here by all
+from b2jobs.record import record_of
 from b2jobs.redis import Door, unavailable
 from b2jobs.redis.pieces import Pieces, gone
 from b2jobs.requests import Job, Priority, State, Upload

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import b2jobs
 import b2jobs.aio
@@ -36,11 +36,13 @@ from b2jobs.recorded import (
     MemoryRecords,
     RecordedBatchHandle,
     RecordedHandle,
+    RecordedListing,
     plausible_result,
 )
 from b2jobs.records import Records
 from b2jobs.requests import Job, State, Upload
 from b2jobs.requests.on_done import TaskCall
+from b2jobs.requests.options import ListOptions
 
 __all__ = [
     "Answer",
@@ -201,6 +203,9 @@ class RecordingClient(Client):
 
     def batch_job(self, batch_id: str) -> BatchHandle[Any]:
         return RecordedBatchHandle(self.records, batch_id)
+
+    def ls(self, target: str, **options: Unpack[ListOptions]) -> RecordedListing:
+        return RecordedListing(self.records, super().ls(target, **options).id)
 
     def _feed_rows(self, job_id: str, rows: Iterable[Any]) -> None:
         """Keep *rows*."""

@@ -129,7 +129,7 @@ def _counts(found: Status) -> RenderableType:
     for limits in {str(worker.limits): worker.limits for worker in found.workers}.values():
         if limits:
             until = f" until {limits['until']}" if "until" in limits else ""
-            told = show.printable(f"{limits.get('now', '')}{until}")
+            told = printable(f"{limits.get('now', '')}{until}")
             lines.append(f"\nLimits of each account now: {told}.")
     return lines
 

@@ -13,6 +13,7 @@ from b2jobs.requests.accounts import Bucket, Check
 from b2jobs.requests.batches import Batch, Pack, ReadLedger, Verify
 from b2jobs.requests.files import Delete, Hide, Remove, Share
 from b2jobs.requests.job import Job
+from b2jobs.requests.listings import DiskUsage, List
 from b2jobs.requests.syncs import Sync
 from b2jobs.requests.transfers import Copy, Download, Upload
 from b2jobs.results import (
@@ -20,7 +21,9 @@ from b2jobs.results import (
     BucketResult,
     CheckResult,
     DeleteResult,
+    DiskUsageResult,
     HideResult,
+    ListResult,
     ReadLedgerResult,
     Result,
     ShareResult,
@@ -37,6 +40,8 @@ _TABLE: tuple[tuple[type[Job], type[Result] | None], ...] = (
     (Bucket, BucketResult),
     (Share, ShareResult),
     (Check, CheckResult),
+    (List, ListResult),
+    (DiskUsage, DiskUsageResult),
     (Batch, BatchResult),
     (Pack, None),  # nobody waits for a pack
     (Hide, HideResult),

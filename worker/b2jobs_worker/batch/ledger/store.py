@@ -92,7 +92,7 @@ class Store:
     def state(self, attempt: Attempt) -> dict[str, str]:
         """The batch's hash: cursor, counters, flags."""
         key = self.key("batch", attempt.job_id)
-        found = self._patiently(
+        found = self.patiently(
             attempt, lambda: cast("dict[str, str]", self.records.redis.hgetall(key))
         )
         return self._opened_state(attempt.job_id, found)
@@ -115,7 +115,7 @@ class Store:
                 for name, (state, failure) in zip(names, pipe.execute(), strict=True)
             }
 
-        return self._patiently(attempt, look)
+        return self.patiently(attempt, look)
 
     def note(self, attempt: Attempt, **fields: object) -> None:
         """Write into the batch's hash. Raises `Interrupted` where it is not ours any more."""
@@ -229,7 +229,7 @@ class Store:
             packed = self._binary("GET", self.key("pack", pack))
             return packed, cast("dict[str, str]", redis.hgetall(self.key("outcomes", pack)))
 
-        packed, found = self._patiently(attempt, look)
+        packed, found = self.patiently(attempt, look)
         if packed is None:
             return None
         ring = self.records.ring
@@ -345,7 +345,7 @@ class Store:
         return bool(said != "full")
 
     def _call(self, attempt: Attempt, script: str, *raw: bytes, **arguments: Any) -> Any:
-        return self._patiently(attempt, lambda: self.records.door.call(script, *raw, **arguments))
+        return self.patiently(attempt, lambda: self.records.door.call(script, *raw, **arguments))
 
     def _fenced(self, attempt: Attempt, script: str, *raw: bytes, **arguments: Any) -> None:
         own = {"id": attempt.job_id, "fence": attempt.fence}
@@ -353,7 +353,7 @@ class Store:
             attempt.guard()  # says why, by raising
             raise QueueUnavailable("The lease was lost and found again; the keeper rings again.")
 
-    def _patiently(self, attempt: Attempt, act: Callable[[], T]) -> T:
+    def patiently(self, attempt: Attempt, act: Callable[[], T]) -> T:
         """Call *act* until Redis answers; what interrupts the attempt ends the waiting."""
         pause = 0.1
         while True:
