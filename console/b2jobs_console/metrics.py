@@ -86,7 +86,9 @@ def _jobs(records: Records) -> list[Metric]:
         held.add_metric([reason], number)
     batches = _gauge("open_batches", "Batches and syncs that have not ended.")
     batches.add_metric([], listing.open_batches(records))
-    return [jobs, queued, waited, held, batches]
+    staged = _gauge("staged_bytes", "Bytes that producers handed over and that are in Redis.")
+    staged.add_metric([], records.pieces.total())
+    return [jobs, queued, waited, held, batches, staged]
 
 
 def _by_reason(records: Records) -> Counter[str]:

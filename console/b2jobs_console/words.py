@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from b2jobs.for_people import masked_all
 from b2jobs.printable import printable
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -135,4 +136,5 @@ FILTERS = {
     "hint": hint,
     "short": short,
     "visible": printable,
+    "masked": masked_all,
 }

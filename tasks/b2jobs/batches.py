@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, cast
 
 from typing_extensions import TypeVar
@@ -81,6 +82,14 @@ class BatchStatus:
 
 class BatchHandle(Handle[B]):
     """One batch. Everything a handle can do, and what only batches know."""
+
+    def state(self) -> State:
+        """As `status()` has it: `running` while packs of it run."""
+        return as_it_stands(self.records, self.record()).state
+
+    def reason(self) -> str:
+        """Why nothing of it moves, in one word; empty while something does."""
+        return as_it_stands(self.records, self.record()).reason
 
     def status(self) -> BatchStatus:
         """Counters, progress and the reason of any waiting."""
@@ -192,14 +201,7 @@ def status(records: Records, batch: str) -> BatchStatus:
         JobNotFound, QueueUnavailable
     """
     record = records.get(batch)
-    key = f"{records.prefix}batch:{batch}"
-    with unavailable(records.url):
-        found = cast("dict[str, str]", records.redis.hgetall(key))
-        names = cast("list[str]", records.redis.zrange(f"{key}:packs", 0, -1))
-        pipe = records.redis.pipeline(transaction=False)
-        for name in names:
-            pipe.hmget(f"{records.prefix}job:{name}", *_OF_A_PACK)
-        packs = pipe.execute()
+    found, packs = _read(records, batch)
     if record.kind not in ("batch", "sync"):
         raise JobNotFound(f"The job {batch!r} is a {record.kind}, not a batch.")
     under_way: dict[str, int] = {}
@@ -240,6 +242,32 @@ def status(records: Records, batch: str) -> BatchStatus:
         ledger_bytes=whole(found.get("ledger_bytes")),
         seconds=round(ended - began, 3) if began else 0.0,
     )
+
+
+def as_it_stands(records: Records, record: Record) -> Record:
+    """A batch's or sync's *record* with the state, reason and time of `status`: what moves is its
+    packs, while the job that plans them waits. Any other record as it is.
+
+    Raises:
+        QueueUnavailable
+    """
+    if record.kind not in ("batch", "sync") or record.has_ended:
+        return record
+    state, reason, until = _standing(records, record, *_read(records, record.id))
+    moment = datetime.fromisoformat(until) if until else None
+    return replace(record, state=state, reason=reason, until=moment)
+
+
+def _read(records: Records, batch: str) -> tuple[dict[str, str], list[Any]]:
+    """A batch's hash, and of each pack under way what `_OF_A_PACK` names."""
+    key = f"{records.prefix}batch:{batch}"
+    with unavailable(records.url):
+        found = cast("dict[str, str]", records.redis.hgetall(key))
+        names = cast("list[str]", records.redis.zrange(f"{key}:packs", 0, -1))
+        pipe = records.redis.pipeline(transaction=False)
+        for name in names:
+            pipe.hmget(f"{records.prefix}job:{name}", *_OF_A_PACK)
+        return found, pipe.execute()
 
 
 def lines(records: Records, batch: str) -> Iterator[dict[str, Any]]:

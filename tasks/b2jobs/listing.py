@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from b2jobs.errors import Failure, InvalidJob
+from b2jobs.for_people import masked
 from b2jobs.record import Record, record_of
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
@@ -43,7 +44,8 @@ _OPEN = 1e12  # see list_batch in redis/shared/job.lua
 
 @dataclass(frozen=True)
 class Filter:
-    """Which jobs are wanted; empty means any. `text` is a part of a source or a destination."""
+    """Which jobs are wanted; empty means any. `text` is a part of a source or a destination, as
+    people see them."""
 
     kind: str = ""
     code: str = ""
@@ -61,7 +63,7 @@ class Filter:
             return False
         if self.account and (_value(request, "account") or "default") != self.account:
             return False
-        return not self.text or any(self.text in place for place in _places(request))
+        return not self.text or any(self.text in masked(place) for place in _places(request))
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any, cast
 
 from b2jobs.errors import Failure
-from b2jobs.locations import masked_all
+from b2jobs.for_people import masked_all
 from b2jobs.redis.values import failure as failure_of
 from b2jobs.redis.values import json_object, moment, number, whole
 from b2jobs.requests import ENDED, Priority, State
+from b2jobs.results import without_content
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,11 @@ class Record:
     def has_ended(self) -> bool:
         return self.state in ENDED
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, *, is_listed: bool = False) -> dict[str, Any]:
         """The record as `b2jobs job show --json` prints it; absent fields are left out.
 
-        What opens a URL of the request (a query is a signature) is left out too.
+        Locations are as people see them: no bytes, and nothing that opens a URL.
+        *is_listed*: without the content that a download has brought.
         """
         found: dict[str, Any] = {}
         for name, value in self.__dict__.items():
@@ -59,6 +61,8 @@ class Record:
                 found[name] = value.model_dump()
             elif value not in (None, "", {}) and name != "signature":
                 found[name] = masked_all(value) if name == "request" else value
+        if is_listed and self.result:
+            found["result"] = without_content(self.result)
         return found
 
 

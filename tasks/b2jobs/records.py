@@ -35,10 +35,7 @@ _PAGE = 500
 
 
 class Records:
-    """The records of one installation: one Redis, one key prefix.
-
-    Thread-safe. Any call may raise `QueueUnavailable`.
-    """
+    """The records of one installation. Thread-safe; any call may raise `QueueUnavailable`."""
 
     def __init__(
         self,

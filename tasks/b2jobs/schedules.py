@@ -28,6 +28,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from b2jobs.errors import InvalidJob
+from b2jobs.for_people import masked_all
 from b2jobs.keyfile import WORKERS
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
@@ -150,12 +151,13 @@ class Listed:
     producer: str = ""
 
     def as_json(self) -> dict[str, Any]:
+        """With the locations of its arguments as people see them: no bytes, no signed URLs."""
         status = self.status
         upcoming = _NEVER if status.paused else status.next
         if upcoming is None or (status.timing != self.schedule.timing() and not status.paused):
             upcoming = self.schedule.slot_after(time.time())  # as the keeper is about to find
         return {
-            **self.schedule.model_dump(mode="json", exclude_defaults=True),
+            **masked_all(self.schedule.model_dump(mode="json", exclude_defaults=True)),
             "origin": self.origin,
             **({"paused": True} if status.paused else {}),
             "next": None if upcoming == _NEVER else _shown(self.schedule.fires_at(upcoming)),

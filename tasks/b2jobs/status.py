@@ -27,7 +27,10 @@ MOST_SHOWN = 20
 
 @dataclass(frozen=True)
 class Status:
-    """All of it. Rates are those of the last full minute and of the last hour."""
+    """All of it. Rates are those of the last full minute and of the last hour.
+
+    staged_bytes: what producers have handed over and is in Redis.
+    """
 
     at: datetime
     states: dict[State, int]
@@ -40,6 +43,7 @@ class Status:
     schedules: list[Upcoming]
     caps: list[Cap]
     words: dict[str, int]
+    staged_bytes: int
     minute: numbers.Numbers
     hour: numbers.Numbers
     today: numbers.Numbers
@@ -51,7 +55,7 @@ class Status:
         plain = asdict(self)
         for name in rates:
             del plain[name]
-        plain["running"] = [record.as_json() for record in self.running]
+        plain["running"] = [record.as_json(is_listed=True) for record in self.running]
         plain["batches"] = [batch.as_json() for batch in self.batches]
         found: dict[str, Any] = json.loads(json.dumps({**plain, **rates}, default=_text))
         return found
@@ -86,6 +90,7 @@ def look(records: Records) -> Status:
         schedules=schedules,
         caps=caps,
         words=words,
+        staged_bytes=records.pieces.total(),
         minute=minutes[-2],
         hour=hour,
         today=today,

@@ -14,6 +14,7 @@ from b2jobs.errors import WordNotFound
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.redis.values import json_object, moment, whole
+from b2jobs.results import without_content
 from b2jobs.signed import unsealed
 
 WordState = Literal["waiting", "undelivered"]
@@ -64,13 +65,17 @@ class Word:
             "failure": self.failure,
         }
 
-    def as_json(self) -> dict[str, Any]:
-        """As `b2jobs words show --json` prints it; absent fields are left out."""
+    def as_json(self, *, is_listed: bool = False) -> dict[str, Any]:
+        """As `b2jobs words show --json` prints it; absent fields are left out.
+
+        *is_listed*: as in a list, without the content that a download has brought.
+        """
         found: dict[str, Any] = {
             "id": self.id,
             "standing": self.standing,
             "to": self.receiver,
             **self.about(),
+            "result": without_content(self.result) if self.result and is_listed else self.result,
             "tries": self.tries,
             "error": self.error,
             "ended": self.ended.isoformat() if self.ended else None,

@@ -175,5 +175,7 @@ def _brief(record: Record) -> dict[str, Any] | None:
     if record.result is None:
         return None
     return {
-        name: value for name, value in record.result.items() if len(str(value)) < LONGEST_TEXT_KEPT
+        name: value
+        for name, value in record.result.items()
+        if name != "content" and len(str(value)) < LONGEST_TEXT_KEPT
     }

@@ -12,16 +12,18 @@ from typing import Any
 
 import click
 
+from b2jobs import for_people
 from b2jobs.cli import bucket_lines
 from b2jobs.cli.session import Session
-from b2jobs.locations import masked
+from b2jobs.for_people import masked
 from b2jobs.printable import json_line, printable
-from b2jobs.record import Record
+from b2jobs.records import Record
 from b2jobs.results import BucketResult, CheckResult, Result, ShareResult, TransferResult
 
 _QUIET = {"job", "kind", "attempts", "calls", "encoding"}
 _LAST = {"seconds", "dollars"}
 _CHECKED = ("upload", "download", "copy", "delete", "share", "sync", "bucket")
+size = for_people.size
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
@@ -174,15 +176,6 @@ def seconds(count: float) -> str:
         if whole >= unit:
             return f"{whole // unit}{name} {whole % unit // part}{of_it}"
     return f"{whole}s"
-
-
-def size(count: float) -> str:
-    """Bytes for people, in powers of 1024: `213 MiB`, `1.4 GiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(count) < 1024 or unit == "TiB":
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" or abs(count) >= 100 else f"{count:.1f} {unit}"
 
 
 def dollars(amount: float) -> str:

@@ -131,6 +131,8 @@ def _counts(found: Status) -> RenderableType:
             until = f" until {limits['until']}" if "until" in limits else ""
             told = printable(f"{limits.get('now', '')}{until}")
             lines.append(f"\nLimits of each account now: {told}.")
+    if found.staged_bytes:
+        lines.append(f"\n{show.size(found.staged_bytes)} that producers handed over are in Redis.")
     return lines
 
 

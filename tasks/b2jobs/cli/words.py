@@ -36,7 +36,7 @@ def list_(session: Session, standing: WordState | None, limit: int) -> None:
     found = list(Words(session.client.records).listed(standing=standing, limit=limit))
     if session.json:
         for word in found:
-            show.line(word.as_json())
+            show.line(word.as_json(is_listed=True))
         return
     show.listing(
         ("ID", "STANDING", "RECEIVER", "JOB", "TRIES", "ERROR OR NEXT TRY"),

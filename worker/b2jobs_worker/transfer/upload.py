@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from b2jobs.errors import CallerError, JobError, Wait
-from b2jobs.locations import masked
+from b2jobs.for_people import masked
 from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import Upload
 from b2jobs.results import TransferResult
