@@ -27,8 +27,8 @@ from b2jobs.requests.attributes import ATTRIBUTES
 from b2jobs.requests.info import HEADERS
 
 _FIRST = ("source", "destination", "size", "sha1", "content_type", "info")
-COLUMNS = (*_FIRST, *(name for name in ATTRIBUTES if name not in _FIRST))
-_OPTIONS = (*ATTRIBUTES, "if_exists")
+COLUMNS = (*_FIRST, *(name for name in ATTRIBUTES if name not in _FIRST), "customer_key")
+_OPTIONS = (*ATTRIBUTES, "customer_key", "if_exists")
 MOST_LINE_BYTES = 512 * 1024
 MOST_FILE_BYTES = 10 * 1000**4  # the largest file in B2
 _SHA1 = re.compile(r"[0-9a-f]{40}\Z")
@@ -250,7 +250,7 @@ def _options(action: str, fields: Mapping[str, Any]) -> dict[str, Any]:
                 value = json.loads(value)
             except (ValueError, RecursionError) as error:
                 raise ValueError(f"info is not a JSON object: {error}.") from error
-        if action == "download" and name != "if_exists":
+        if action == "download" and name not in ("if_exists", "customer_key"):
             raise ValueError(f"{name} has no meaning for a download.")
         options[name] = value
     return options

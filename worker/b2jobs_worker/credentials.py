@@ -3,7 +3,8 @@
     {"key_id": "...", "application_key": "..."}                     one account
     {"accounts": {"default": {...}, "archive": {..., "realm": "..."}},
      "stores": {"s3://bucket": {"access_key_id": "...", ...}, "gs://": {...}},
-     "webhooks": {"hooks.example.com": "whsec_...", "*": ["whsec_...", "whsec_..."]}}
+     "webhooks": {"hooks.example.com": "whsec_...", "*": ["whsec_...", "whsec_..."]},
+     "customer_keys": {"backups-2026": "32 random bytes in base64"}}
 
 An entry that is wrong makes itself unusable and no other; a realm without TLS needs
 `"allow_http": true` beside it, unless it is on this machine.
@@ -25,6 +26,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from b2jobs.account_names import could_be_a_key
+from b2jobs.requests.protection import is_key_name
 
 PRODUCTION = "production"
 DEFAULT_ACCOUNT = "default"
@@ -86,6 +88,8 @@ class Contents:
     bad_stores: Mapping[str, str] = field(repr=False)
     webhooks: Mapping[str, tuple[SecretStr, ...]] = field(default_factory=dict, repr=False)
     bad_webhooks: Mapping[str, str] = field(default_factory=dict, repr=False)
+    customer_keys: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
+    bad_customer_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def read(raw: bytes) -> Contents:
@@ -102,7 +106,9 @@ def read(raw: bytes) -> Contents:
     if not isinstance(document, dict):
         raise Malformed("it is not a JSON object")
     sections: dict[str, Any] = {
-        name: document[name] for name in ("accounts", "stores", "webhooks") if name in document
+        name: document[name]
+        for name in ("accounts", "stores", "webhooks", "customer_keys")
+        if name in document
     }
     flat = {name: value for name, value in document.items() if name not in sections}
     del document
@@ -127,12 +133,16 @@ def read(raw: bytes) -> Contents:
     webhooks = sections.get("webhooks", {})
     if not isinstance(webhooks, dict):
         webhooks = {ANY_HOST: webhooks}
+    keys = sections.get("customer_keys", {})
+    if not isinstance(keys, dict):
+        raise Malformed('"customer_keys" is not an object')
     return Contents(
         good_accounts,
         good_stores,
         bad_accounts,
         {**bad_stores, **found},
         *_judged(webhooks, _webhook_secrets),
+        *_judged(keys, _customer_key),
     )
 
 
@@ -233,6 +243,21 @@ def _webhook_secrets(host: str, value: object) -> tuple[SecretStr, ...]:
                 "to 64 random bytes"
             )
     return tuple(SecretStr(text) for text in texts)
+
+
+def _customer_key(name: str, value: object) -> SecretStr:
+    if not is_key_name(name):
+        raise Malformed(
+            "a customer's key has a name that is not shown here: it is up to 40 letters, digits "
+            "and . _ -, and nothing that could be a key"
+        )
+    try:
+        size = len(base64.b64decode(value, validate=True)) if isinstance(value, str) else 0
+    except ValueError:
+        size = 0
+    if size != 32:
+        raise Malformed(f'the customer\'s key "{name}" is not the base64 of 32 bytes')
+    return SecretStr(str(value))
 
 
 def _is_webhook_secret(text: str) -> bool:

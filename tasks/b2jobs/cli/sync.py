@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from b2jobs.cli import batch_follow, show
-from b2jobs.cli.attributes import attribute_options
+from b2jobs.cli.attributes import attribute_options, customer_key_option
 from b2jobs.cli.session import Session, pass_session, submit_options
 
 
@@ -56,6 +56,7 @@ from b2jobs.cli.session import Session, pass_session, submit_options
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it costs; then exit.")
 @attribute_options
+@customer_key_option
 @submit_options()
 @pass_session
 def sync(
@@ -77,7 +78,11 @@ def sync(
       b2jobs sync data://nas/photos/ b2://archive/photos/ --keep-days 30 --wait
       b2jobs sync b2://archive/photos/ data://nas/restored/
     """
-    options = {name: value for name, value in arguments.items() if value not in (None, (), False)}
+    options = {
+        name: value
+        for name, value in arguments.items()
+        if value not in (None, (), False) or (name == "legal_hold" and value is not None)
+    }
     options |= {name: list(options[name]) for name in ("include", "exclude") if name in options}
     handle = session.client.sync(source, destination, **options)
     if options.get("dry_run"):

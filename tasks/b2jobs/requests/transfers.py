@@ -26,6 +26,7 @@ from b2jobs.requests.attributes import AllAttributes, Attributes
 from b2jobs.requests.info import ContentType, check_info
 from b2jobs.requests.job import IfExists, Job
 from b2jobs.requests.places import Located, Uri, one_file, one_of
+from b2jobs.requests.protection import KeyName
 
 _RANGE = re.compile(r"(\d+)-(\d*)\Z")
 
@@ -107,6 +108,7 @@ class Download(Job):
     """Fetch one file; without a destination, up to 256 KiB of it come back in the result.
 
     verify: False takes the file though its bytes are not what its SHA-1 in B2 says.
+    customer_key: the name of the key in the workers' secrets file that reads the file (SSE-C).
     replaces: only for the items of syncs: which file was compared, and so may be replaced;
         empty where none may be there.
     """
@@ -118,6 +120,7 @@ class Download(Job):
     if_exists: Literal["skip", "fail", "replace"] = "replace"
     range: str | None = None
     verify: bool = True
+    customer_key: KeyName | None = None
     replaces: str | None = None
     account: AccountName = "default"
 
@@ -160,6 +163,9 @@ class Copy(AllAttributes):
     """Copy one file inside B2; its bytes do not pass through the worker.
 
     What is named of its attributes is replaced; all else is the source's.
+
+    customer_key: the name of the key in the workers' secrets file that reads the source (SSE-C).
+        The copy is encrypted with it too, unless `encryption` says otherwise.
     """
 
     kind = "copy"
@@ -167,6 +173,7 @@ class Copy(AllAttributes):
     source: str
     destination: str
     if_exists: IfExists = "version"
+    customer_key: KeyName | None = None
     account: AccountName = "default"
 
     @field_validator("source")

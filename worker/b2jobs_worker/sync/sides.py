@@ -37,6 +37,7 @@ class Sides:
 
     loose: problems that the listings met and that have no place in their order.
     info: what copies have in place of the source's info; None leaves them that.
+    customer_key: the name of the key that reads sources which are encrypted with it.
     """
 
     rules: Rules
@@ -48,6 +49,7 @@ class Sides:
     digest: Callable[[Entry], str | None] | None
     loose: list[Problem]
     info: Mapping[str, str] | None = None
+    customer_key: str | None = None
 
     def matched(self, after: str = "") -> Iterator[Pair]:
         """Both sides by name, behind *after*; with local digests where they are compared."""
@@ -134,6 +136,7 @@ def sides_of(request: Sync, client: B2Client, settings: Settings, digests: Diges
         digest,
         loose,
         request.info,
+        request.customer_key,
     )
 
 
