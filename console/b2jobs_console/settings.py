@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,9 +15,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from b2jobs import config_file
+from b2jobs.config_file import CONFIG_VARIABLE
 from b2jobs.errors import OperatorError
 
-CONFIG_VARIABLE = "B2JOBS_CONFIG"
 PREFIX = "B2JOBS_CONSOLE_"
 LEAST_TOKEN_LENGTH = 16
 
@@ -75,7 +75,7 @@ def load(environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
             to listen beyond this machine and nobody would have to log in.
     """
     path = environment.get(CONFIG_VARIABLE)
-    content = _content(Path(path)) if path else {}
+    content = config_file.read(Path(path)) if path else {}
     table = content.get("console", {})
     if not isinstance(table, dict):
         raise OperatorError("config_invalid", f"console in {path} is no table.")
@@ -113,21 +113,6 @@ def load(environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
             "127.0.0.1.",
         )
     return settings
-
-
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise OperatorError(
-            "config_invalid",
-            f"The config file {path} cannot be read: {error.strerror}.",
-            hint=f"Correct {CONFIG_VARIABLE} or the file's permissions.",
-        ) from error
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise OperatorError(
-            "config_invalid", f"The config file {path} is not TOML: {error}."
-        ) from error
 
 
 def _from_files(settings: Settings) -> dict[str, SecretStr]:

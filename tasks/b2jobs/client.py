@@ -226,9 +226,11 @@ class Client:
     def bucket(
         self, action: str, name: str | None = None, **options: Unpack[BucketOptions]
     ) -> Handle[BucketResult]:
-        """`create`, `update`, `delete` or `list` buckets.
+        """`create`, `update`, `show`, `delete` or `list` buckets.
 
-        Options: type (private, public), lifecycle, account and those of every job.
+        Options: type (private, public), lifecycle, encryption, lock, retention, cors,
+        replication, notifications, info, if_revision (docs/buckets.md), account and those of
+        every job.
         """
         return self.ask("bucket", action=action, name=name, **options)
 

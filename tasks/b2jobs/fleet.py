@@ -20,6 +20,8 @@ class Worker:
     """One worker process, as it describes itself once a second.
 
     slots, busy: jobs at a time, and now. accounts: requests that it lets in at once, of each.
+    limits: what bytes and requests a second all workers share of each account `now`, and `until`
+        when (RFC 3339), where other limits follow.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Worker:
     busy: int = 0
     memory_bytes: int | None = None
     accounts: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Upcoming:
     next: str | None
     last_state: str = ""
     last_code: str = ""
+    is_paused: bool = False
 
 
 def workers(records: Records) -> list[Worker]:
@@ -95,7 +99,7 @@ def workers(records: Records) -> list[Worker]:
     return found
 
 
-_TOLD = ("host", "pid", "version", "slots", "busy", "memory_bytes", "accounts")
+_TOLD = ("host", "pid", "version", "slots", "busy", "memory_bytes", "accounts", "limits")
 
 
 def queued(records: Records) -> tuple[dict[Priority, int], dict[Priority, datetime]]:
@@ -151,6 +155,7 @@ def schedules(records: Records) -> list[Upcoming]:
                 data["next"],
                 last.get("state", ""),
                 failure.get("code", ""),
+                listed.status.paused,
             )
         )
     return sorted(found, key=lambda each: each.next or "9")

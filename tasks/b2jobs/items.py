@@ -68,7 +68,8 @@ class Refusal:
     item: Item | None = None
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.message} [{self.code}]"
+        where = f"line {self.line}" if self.line else self.source or self.destination
+        return f"{where}: {self.message} [{self.code}]"
 
     def packed(self) -> list[Any]:
         """As JSON; told from an item by its first field."""

@@ -168,6 +168,7 @@ def _refused(said: str, *, code: str = "keys_invalid", hint: str = "") -> Invali
     return InvalidJob(
         f"{said}.",
         code=code,
-        hint=hint or "`b2jobs keys make` writes one; docs/security.md says how they are used.",
+        hint=hint
+        or "`b2jobs keys make` writes one; `b2jobs docs security` says how they are used.",
         field="keys_file",
     )

@@ -172,9 +172,11 @@ def parse(uri: str) -> Location:
         return _parse_inline(uri)
     scheme, separator, rest = uri.partition("://")
     if not separator:
+        own = "Workers do not see this machine's files. " if uri[:1] in ("/", ".", "~") else ""
         raise InvalidLocation(
             f"{_shown(uri)} is not a location.",
-            hint="Write b2://BUCKET/NAME, data://ROOT/path, file:///path or https://host/path.",
+            hint=f"{own}Write b2://BUCKET/NAME, data://ROOT/path, file:///path or "
+            "https://host/path.",
         )
     match scheme:
         case "b2":
@@ -335,8 +337,8 @@ def _parse_inline(uri: str) -> InlineData:
     if len(content) > INLINE_LIMIT_BYTES:
         raise InvalidLocation(
             f"A data: location holds {len(content)} bytes, {INLINE_LIMIT_BYTES} are allowed.",
-            hint="Hand over the bytes themselves, a pathlib.Path or a file object as the source "
-            "(`b2jobs upload ./file` on the command line), or name a file below a root.",
+            hint="Hand over the bytes themselves, a pathlib.Path or a file object as the source, "
+            "or name a file below a root.",
         )
     return InlineData(content_type, content)
 

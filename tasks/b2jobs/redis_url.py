@@ -36,7 +36,7 @@ _SENTINEL = ("sentinel_username", "sentinel_password")
 OPTIONS = (*_EVERYWHERE, *_SENTINEL, *_TLS)
 _SHOWN = frozenset(OPTIONS) - {"password", "sentinel_password", "ssl_password"}
 _HOSTS = re.compile(r"(?:[\w.%-]*|\[[\w.:%-]+\])(?::\d*)?", re.ASCII)
-_HINT = "docs/redis.md lists what a Redis URL may say."
+_HINT = "`b2jobs docs redis` lists what a Redis URL may say."
 
 
 @dataclass(frozen=True)

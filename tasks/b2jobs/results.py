@@ -68,10 +68,14 @@ class DeleteResult(Result):
 
 
 class BucketResult(Result):
-    """The buckets after the action; one, or for `list` all that the key may see."""
+    """The buckets after the action; one, or for `list` all that the key may see.
+
+    Each has `name`, `id`, `revision` and the settings as `Bucket` takes them: what `show` gives
+    can be changed and given back. `unreadable` names those that the key may not read.
+    """
 
     action: str = ""
-    status: Literal["created", "updated", "deleted", "listed", "unchanged"] = "listed"
+    status: Literal["created", "updated", "deleted", "listed", "shown", "unchanged"] = "listed"
     buckets: list[dict[str, Any]] = Field(default_factory=list)
 
 

@@ -28,13 +28,18 @@ class Run:
 
 @dataclass
 class Status:
-    """Where a schedule stands. `waiting`: a slot whose turn has come but whose run has not."""
+    """Where a schedule stands.
+
+    waiting: a slot whose turn has come but whose run has not.
+    paused: no slot runs until it is resumed; those that pass meanwhile are left out.
+    """
 
     timing: str = ""
     next: float | None = None
     last_slot: float = 0.0
     runs: list[Run] | None = None
     waiting: bool = False
+    paused: bool = False
 
     @property
     def last(self) -> Run | None:
@@ -55,6 +60,7 @@ class Status:
                 "next": self.next,
                 "last_slot": self.last_slot,
                 "waiting": self.waiting,
+                **({"paused": True} if self.paused else {}),
                 "runs": [
                     {name: value for name, value in run.__dict__.items() if value not in ("", None)}
                     for run in self.runs or ()

@@ -120,6 +120,15 @@ class Schedule(BaseModel):
         digest = blake2b(f"{self.name}:{slot:.3f}".encode(), digest_size=8).digest()
         return slot + self.jitter * int.from_bytes(digest) / 2**64
 
+    def upcoming(self, moment: float, count: int) -> list[float]:
+        """When the next *count* runs after *moment* are due; fewer where no more come."""
+        found: list[float] = []
+        slot = self.slot_after(moment)
+        while len(found) < count and slot != _NEVER:
+            found.append(self.fires_at(slot))
+            slot = self.slot_after(slot)
+        return found
+
     def key(self, slot: float) -> str:
         """The key of the slot's job: however many keepers submit it, it is one job."""
         return f"schedule:{self.name}:{datetime.fromtimestamp(slot, UTC).isoformat()}"
@@ -141,12 +150,13 @@ class Listed:
 
     def as_json(self) -> dict[str, Any]:
         status = self.status
-        upcoming = status.next
-        if upcoming is None or status.timing != self.schedule.timing():
+        upcoming = _NEVER if status.paused else status.next
+        if upcoming is None or (status.timing != self.schedule.timing() and not status.paused):
             upcoming = self.schedule.slot_after(time.time())  # as the keeper is about to find
         return {
             **self.schedule.model_dump(mode="json", exclude_defaults=True),
             "origin": self.origin,
+            **({"paused": True} if status.paused else {}),
             "next": None if upcoming == _NEVER else _shown(self.schedule.fires_at(upcoming)),
             "runs": [
                 {**{k: v for k, v in run.__dict__.items() if v not in ("", None)},
@@ -154,6 +164,13 @@ class Listed:
                 for run in status.runs or ()
             ],
         }  # fmt: skip
+
+    def next_runs(self, count: int) -> list[datetime]:
+        """When the next *count* runs are due; none of one that is paused."""
+        if self.status.paused:
+            return []
+        since = max(time.time(), self.status.last_slot)
+        return [datetime.fromtimestamp(due, UTC) for due in self.schedule.upcoming(since, count)]
 
 
 _Definition = tuple[Schedule, Literal["config", "added"], str]
@@ -214,6 +231,46 @@ class Schedules:
             ),
             key=lambda listed: listed.schedule.name,
         )
+
+    def get(self, name: str) -> Listed:
+        """The schedule *name* and where it stands.
+
+        Raises:
+            InvalidJob: there is no such schedule.
+        """
+        for listed in self.listed():
+            if listed.schedule.name == name:
+                return listed
+        raise unknown(name)
+
+    def pause(self, name: str) -> bool:
+        """Begin no run of it until `resume`, also where it stands in the config file; whether
+        it was not paused before. A run under way goes on, and `run` begins one all the same.
+
+        Raises:
+            InvalidJob: there is no such schedule.
+        """
+        return self._set_paused(name, True)
+
+    def resume(self, name: str) -> bool:
+        """Go on with the next slot from now on; whether it was paused.
+
+        Raises:
+            InvalidJob: there is no such schedule.
+        """
+        return self._set_paused(name, False)
+
+    def _set_paused(self, name: str, paused: bool) -> bool:
+        if self._definition(name) is None:
+            raise unknown(name)
+        while True:
+            before = self.state(name)
+            status = self.status_of(name, before)
+            if status.paused == paused:
+                return False
+            status.paused, status.next, status.waiting = paused, None, False
+            if self.swap(name, before, status):
+                return True
 
     def run(self, name: str) -> str:
         """Start a run now, beside the slots; returns the job's id.
@@ -310,7 +367,7 @@ def define(name: str, values: dict[str, Any]) -> Schedule:
             f"The schedule {name!r} is refused: {f'{field}: ' if field else ''}"
             f"{str(cause or first['msg']).rstrip('.')}.",
             code="invalid_schedule",
-            hint=str(getattr(cause, "hint", "")) or "docs/schedules.md has examples.",
+            hint=str(getattr(cause, "hint", "")) or "`b2jobs docs schedules` has examples.",
             field=field,
         ) from error
 

@@ -28,7 +28,7 @@ class SealRefused(B2JobsError):
     """What a worker should have left was written by somebody else: it is not believed."""
 
     code = "seal_refused"
-    hint = "Somebody without a key has written to Redis. See docs/security.md."
+    hint = "Somebody without a key has written to Redis. See `b2jobs docs security`."
 
 
 @dataclass(frozen=True)
@@ -115,5 +115,5 @@ def invalid(why: str) -> SignatureRefused:
         f"The job's signature {why}.",
         code="signature_invalid",
         hint="Somebody without a key has written to Redis, or producers and workers have "
-        "different keys: see docs/security.md.",
+        "different keys: see `b2jobs docs security`.",
     )

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import random
+import re
 import subprocess
 import sys
 import uuid
@@ -167,6 +168,19 @@ def test_a_dry_run_counts_and_moves_nothing(stack: Installation, bucket: str, fo
     assert result.status == "dry_run"
     assert result.plan == {"upload": {"items": 10, "size_bytes": 1000}}
     assert result.calls == {"a": 10, "b": 0, "c": 0}
+    shown = stack.run("batch", "show", batch.id).stdout
+    assert "A dry run: nothing was moved." in shown
+    assert re.search(r"^upload +10 +1000 B$", shown, re.MULTILINE)
+    manifest = "source,destination\n" + "".join(
+        f"data://.my/{folder.name}/{name},b2://{bucket}/same\nnowhere,b2://{bucket}/{name}\n"
+        for name in "ab"
+    )
+    (folder / "list.csv").write_text(manifest)
+    dry = stack.client.batch(f"data://.my/{folder.name}/list.csv", dry_run=True)
+    assert dry.wait(timeout=60).plan["refused"]["items"] == 3
+    shown = stack.run("batch", "show", dry.id).stdout
+    assert re.search(r"^refused +3 ", shown, re.MULTILINE)
+    assert re.findall(r"^refused  line (\d): ", shown, re.MULTILINE) == ["3", "4", "5"]
     empty = stack.client.batch(f"b2://{bucket}/dry/", f"b2://{bucket}/x/").wait(timeout=60)
     assert isinstance(empty, b2jobs.BatchResult)
     assert empty.items == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -153,6 +154,41 @@ def test_a_run_by_hand(fake: Fake) -> None:
     assert fake.versions() == {job.id: 1}
     with pytest.raises(InvalidJob, match="no schedule"):
         schedules.run("monthly")
+
+
+def test_a_paused_schedule_waits_whoever_keeps_it(fake: Fake) -> None:
+    """Also one of the config file, which every keeper writes down anew when it differs."""
+    installation = fake.installation
+    schedules = Schedules(installation.client.records)
+    own = chore(installation, configured={**UPLOAD, "every": 1, "overlap": "replace"})
+    own.round()
+    assert schedules.pause("configured")
+    assert not schedules.pause("configured")
+    now = time.time()
+    for second in range(5):
+        own.round()
+        look(own, now + second)
+    assert keys(installation) == []
+    (listed,) = schedules.listed()
+    assert listed.as_json()["paused"]
+    assert listed.as_json()["next"] is None
+    said = installation.run("schedule", "show", "configured")
+    assert "no run begins by itself" in said.stdout
+    assert "It has not run yet." in said.stderr
+
+    schedules.run("configured")
+    assert len(keys(installation)) == 1
+    assert schedules.resume("configured")
+    assert not schedules.resume("configured")
+    now = time.time()
+    look(own, now)
+    look(own, now + 1)
+    assert len(keys(installation)) == 2
+    shown = installation.run("schedule", "show", "configured").stdout
+    assert shown.count("\nnext  20") == 5
+    assert "started by hand" in shown
+    with pytest.raises(InvalidJob, match="no schedule"):
+        schedules.pause("nobody")
 
 
 def test_redis_restarts_and_keepers_die(

@@ -80,3 +80,14 @@ def test_all_is_well(fake: Fake) -> None:
     fake.submit().wait(120)
     shown = run(fake.installation, "status")
     assert (shown.exit_code, "All is well" in shown.output) == (0, True), shown.output
+
+
+def test_all_is_not_well_above_what_failed(fake: Fake) -> None:
+    """`All is well.` stood above `Failed today: 3`, which the callers had to mend."""
+    fake.installation.start_celery()
+    for job in [fake.submit(end="no_such_file") for _ in range(3)]:
+        eventually(lambda: job.state() == "failed")  # noqa: B023 - waited for at once
+    shown = run(fake.installation, "status")
+    assert shown.exit_code == 0
+    assert "All is well" not in shown.output
+    assert "Nothing needs an operator; but 3 jobs failed today, see below." in shown.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
@@ -98,6 +99,20 @@ class Installation:
         )
         self.workers.append(process)
         return process
+
+    def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run `b2jobs WORDS...` and wait for it."""
+        command = [sys.executable, "-m", "b2jobs", *words]
+        said = self.env(**env)
+        return subprocess.run(
+            command,
+            env=said,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     def start_worker(self, name: str = "worker", **env: str) -> Process:
         """`python -m b2jobs_worker`: the parent with its processes."""

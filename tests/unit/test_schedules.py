@@ -266,3 +266,28 @@ def test_a_slot_has_one_key() -> None:
     slot = schedule.slot_after(at(2026, 6, 1))
     assert schedule.key(slot) == "schedule:nightly:2026-06-01T03:00:00+00:00"
     assert timedelta(seconds=slot - at(2026, 6, 1)) == timedelta(hours=5)
+
+
+def test_what_passes_while_it_is_paused_is_left_out() -> None:
+    schedule, status = (
+        define("s", {**CHECK, "every": 10, "missed": "run", "overlap": "wait"}),
+        Status(),
+    )
+    advance(schedule, status, 1000.0)
+    assert advance(schedule, status, 1010.0) == 1010.0
+    status.paused, status.waiting = True, True
+    for now in range(1011, 1100):
+        assert advance(schedule, status, float(now)) is None
+    assert (status.next, status.runs) == (None, None)
+    again = status_of(status.dumped())
+    assert again.paused
+    again.paused = False
+    assert advance(schedule, again, 1100.0) is None
+    assert (again.next, advance(schedule, again, 1110.0)) == (1110.0, 1110.0)
+
+
+def test_the_next_runs() -> None:
+    start = at(2026, 3, 28, 12)
+    found = [datetime.fromtimestamp(due, BERLIN) for due in berlin("30 2 * * *").upcoming(start, 3)]
+    assert [due.strftime("%d %H:%M") for due in found] == ["29 03:30", "30 02:30", "31 02:30"]
+    assert berlin("0 0 30 2 *").upcoming(start, 3) == []

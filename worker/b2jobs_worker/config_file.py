@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import tomllib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from b2jobs import redis_url
+from b2jobs.config_file import read
 from b2jobs.errors import OperatorError
 from b2jobs_worker import variables
-
-CONFIG_VARIABLE = "B2JOBS_CONFIG"
 
 
 def check(path: Path, known: Collection[str]) -> None:
@@ -24,27 +19,7 @@ def check(path: Path, known: Collection[str]) -> None:
     Raises:
         OperatorError: `config_invalid`, `config_exposed`
     """
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content: dict[str, Any] = tomllib.load(file)
-    except OSError as error:
-        raise OperatorError(
-            "config_invalid",
-            f"The config file {path} cannot be read: {error.strerror}.",
-            hint=f"Correct {CONFIG_VARIABLE} or the file's permissions.",
-        ) from error
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise OperatorError(
-            "config_invalid", f"The config file {path} is not TOML: {error}."
-        ) from error
-    if mode & stat.S_IWOTH:
-        raise OperatorError(
-            "config_exposed",
-            f"The config file {path} has mode {stat.S_IMODE(mode):04o}: everybody on this machine "
-            "can change what jobs may read and write.",
-            hint="Run chmod go-w on it.",
-        )
+    content = read(path)
     unknown = sorted(set(content) - set(known) - {"console"})  # it reads its own
     if unknown:
         told = [name + variables.meant(name, known) for name in unknown]

@@ -4,6 +4,7 @@
     {"accounts": {"default": {...}, "archive": {..., "realm": "..."}},
      "stores": {"s3://bucket": {"access_key_id": "...", ...}, "gs://": {...}},
      "webhooks": {"hooks.example.com": "whsec_...", "*": ["whsec_...", "whsec_..."]},
+     "notifications": {"hooks.example.com": {"NAME": "..."}},
      "customer_keys": {"backups-2026": "32 random bytes in base64"}}
 
 An entry that is wrong makes itself unusable and no other; a realm without TLS needs
@@ -34,10 +35,11 @@ ANY_HOST = "*"
 
 _ACCOUNT_KEYS = ("key_id", "application_key", "realm", "allow_http")
 _STORE_KEYS = {
-    "s3": ("access_key_id", "secret_access_key", "session_token", "region", "endpoint"),
-    "gs": ("service_account_key", "service_account_path", "endpoint"),
-    "azure": ("account_name", "account_key", "sas_token", "endpoint"),
+    "s3": ("access_key_id", "secret_access_key", "session_token", "region", "endpoint", "access"),
+    "gs": ("service_account_key", "service_account_path", "endpoint", "access"),
+    "azure": ("account_name", "account_key", "sas_token", "endpoint", "access"),
 }
+_ACCESS = ("read", "read-write")
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]+(/[A-Za-z0-9_./~-]*)?\Z")
 # Shorter than an application key (31 characters), or a bucket behind a scheme.
 _TOLD = re.compile(r"(?:[A-Za-z0-9_.-]{1,24}|[a-z0-9]{1,8}://[a-z0-9.@-]{0,63})\Z")
@@ -88,6 +90,8 @@ class Contents:
     bad_stores: Mapping[str, str] = field(repr=False)
     webhooks: Mapping[str, tuple[SecretStr, ...]] = field(default_factory=dict, repr=False)
     bad_webhooks: Mapping[str, str] = field(default_factory=dict, repr=False)
+    notifications: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict, repr=False)
+    bad_notifications: Mapping[str, str] = field(default_factory=dict, repr=False)
     customer_keys: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
     bad_customer_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -107,7 +111,7 @@ def read(raw: bytes) -> Contents:
         raise Malformed("it is not a JSON object")
     sections: dict[str, Any] = {
         name: document[name]
-        for name in ("accounts", "stores", "webhooks", "customer_keys")
+        for name in ("accounts", "stores", "webhooks", "notifications", "customer_keys")
         if name in document
     }
     flat = {name: value for name, value in document.items() if name not in sections}
@@ -133,15 +137,19 @@ def read(raw: bytes) -> Contents:
     webhooks = sections.get("webhooks", {})
     if not isinstance(webhooks, dict):
         webhooks = {ANY_HOST: webhooks}
+    notified = sections.get("notifications", {})
+    if not isinstance(notified, dict):
+        notified = {ANY_HOST: notified}
     keys = sections.get("customer_keys", {})
     if not isinstance(keys, dict):
-        raise Malformed('"customer_keys" is not an object')
+        keys = {ANY_HOST: keys}
     return Contents(
         good_accounts,
         good_stores,
         bad_accounts,
         {**bad_stores, **found},
         *_judged(webhooks, _webhook_secrets),
+        *_judged(notified, _notification_secrets),
         *_judged(keys, _customer_key),
     )
 
@@ -230,6 +238,8 @@ def _store(name: str, value: object) -> dict[str, SecretStr]:
     fields = _strings(value, f"of store {_told(name)}", _STORE_KEYS[scheme])
     if "endpoint" in fields and not _BASE_URL.match(fields["endpoint"]):
         raise Malformed(f'"endpoint" of store {_told(name)} is not a URL such as https://host')
+    if fields.get("access", "read") not in _ACCESS:
+        raise Malformed(f'"access" of store {_told(name)} is neither "read" nor "read-write"')
     return {key: SecretStr(text) for key, text in fields.items()}
 
 
@@ -243,6 +253,19 @@ def _webhook_secrets(host: str, value: object) -> tuple[SecretStr, ...]:
                 "to 64 random bytes"
             )
     return tuple(SecretStr(text) for text in texts)
+
+
+def _notification_secrets(host: str, value: object) -> dict[str, SecretStr]:
+    """What B2 signs with, or sends in headers, when it tells *host* of events."""
+    where = f"of notifications to {_told(host)}"
+    if host == ANY_HOST or not isinstance(value, dict):
+        raise Malformed(f"the value {where} is not an object of names and secrets, for one host")
+    for name, text in value.items():
+        if not re.match(r"[A-Za-z0-9_.-]{1,24}\Z", name):
+            raise Malformed(f"a name {where} has more than 24 letters, digits, . - and _")
+        if not isinstance(text, str) or not re.match(r"[ -~]{1,1024}\Z", text):
+            raise Malformed(f'"{name}" {where} is not printable ASCII of up to 1,024 characters')
+    return {name: SecretStr(text) for name, text in value.items()}
 
 
 def _customer_key(name: str, value: object) -> SecretStr:

@@ -117,7 +117,7 @@ def _places_of(job: Job) -> Iterator[tuple[Location, bool]]:
     """The places that *job* names, and whether it changes what is there."""
     if isinstance(job, Bucket):
         if job.name is not None:
-            yield locations.parse(f"b2://{job.name}/"), True
+            yield locations.parse(f"b2://{job.name}/"), job.action != "show"
         return
     for names, is_written in ((_READ, False), (_WRITTEN, True)):
         for name in names:

@@ -118,6 +118,9 @@ def advance(schedule: Schedule, status: Status, now: float) -> float | None:
     if status.timing != schedule.timing() or status.last_slot > now + CLOCK_WENT_BACK_SECONDS:
         status.timing, status.next, status.last_slot = schedule.timing(), None, 0.0
         status.waiting = False
+    if status.paused:
+        status.next, status.waiting = None, False  # who resumes it begins with the next slot
+        return None
     if status.next is None:
         status.next = schedule.slot_after(max(now, status.last_slot))
     if schedule.fires_at(status.next) > now:

@@ -99,6 +99,7 @@ class SecretsFile:
             *contents.bad_accounts.values(),
             *contents.bad_stores.values(),
             *contents.bad_webhooks.values(),
+            *contents.bad_notifications.values(),
             *contents.bad_customer_keys.values(),
         ]
 
@@ -153,6 +154,16 @@ class SecretsFile:
             if name in contents.webhooks:
                 return contents.webhooks[name]
         return ()
+
+    def notification(self, host: str) -> Mapping[str, SecretStr]:
+        """The secrets of event notifications to *host*, by name; none where the file has none.
+
+        Raises the OperatorErrors of `account`.
+        """
+        contents = self._contents()
+        if host in contents.bad_notifications:
+            raise self._unusable(contents.bad_notifications[host])
+        return contents.notifications.get(host, {})
 
     def _contents(self) -> Contents:
         with self._lock:

@@ -20,11 +20,12 @@ from pydantic_settings import (
 )
 
 from b2jobs import redis_url, schedules
+from b2jobs.config_file import CONFIG_VARIABLE
 from b2jobs.errors import OperatorError
 from b2jobs.signing import Ring, ring
 from b2jobs_worker import config_file, variables
-from b2jobs_worker.config_file import CONFIG_VARIABLE
 from b2jobs_worker.policy import Policy
+from b2jobs_worker.timetable import Rates, Timetable, timetable
 
 
 class Root(BaseModel):
@@ -141,6 +142,12 @@ class Settings(BaseSettings):
         gt=0,
         description="Most bytes a second to and from one account by all workers together. Must "
         "be the same on every worker; transfers above it wait in their slots.",
+    )
+    limits: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Bytes and requests a second by hours and weekdays (docs/limits.md), in place "
+        "of the two above while a window holds; only in the config file, which is read again "
+        "when it changes.",
     )
     prices: dict[str, float] = Field(
         default_factory=dict,
@@ -319,6 +326,11 @@ class Settings(BaseSettings):
         return url
 
     @model_validator(mode="after")
+    def _limited(self) -> Self:
+        self.timetable()
+        return self
+
+    @model_validator(mode="after")
     def _served(self) -> Self:
         unknown = set(self.priorities()) - {"high", "normal", "low"}
         if unknown or not self.priorities():
@@ -349,6 +361,10 @@ class Settings(BaseSettings):
         """
         return ring(self.keys_file, self.require_signature, self.key_prefix)
 
+    def timetable(self) -> Timetable:
+        """What limits hold when."""
+        return timetable(self.limits, Rates(self.bytes_per_second, self.requests_per_second))
+
     def priorities(self) -> list[str]:
         return [name.strip() for name in self.queues.split(",") if name.strip()]
 
@@ -367,7 +383,7 @@ def load() -> Settings:
         raise OperatorError(
             "config_invalid",
             f"No setting is named {', '.join(mistyped)}.",
-            hint="Correct or remove it; README.md lists all variables.",
+            hint="Correct or remove it; `b2jobs docs readme` lists all variables.",
         )
     path = os.environ.get(CONFIG_VARIABLE)
     if path:
@@ -376,6 +392,12 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         raise config_file.refused(error, path or "it") from error
+
+
+def config_path() -> Path | None:
+    """The config file, if there is one."""
+    path = os.environ.get(CONFIG_VARIABLE)
+    return Path(path) if path else None
 
 
 @cache

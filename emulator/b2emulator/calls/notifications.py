@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from b2emulator.calls.call import Call, Json, b2_call
+from b2emulator.calls.params import is_integer
 from b2emulator.calls.rules import MAX_RULES, known_fields, text, texts
 from b2emulator.errors import bad_request
 
@@ -12,6 +13,7 @@ EVENTS = {
     "b2:HideMarkerCreated": ("*", "Hide", "LifecycleRule"),
 }
 """By category. `*` is all of one, so nothing else may stand beside it."""
+MAX_EVENTS_PER_BATCH = 50
 RULE_FIELDS = frozenset(
     {
         *("name", "eventTypes", "isEnabled", "isSuspended", "suspensionReason"),
@@ -72,10 +74,14 @@ def _checked(rule: Json) -> Json:
             known_fields(header, {"name", "value"}, "a custom header")
             for field in ("name", "value"):
                 text(header, field, "a custom header")
+    most = rule.get("maxEventsPerBatch")
+    if most is not None and not is_integer(most, 1, MAX_EVENTS_PER_BATCH):
+        raise bad_request(f"maxEventsPerBatch is a number from 1 to {MAX_EVENTS_PER_BATCH}")
     return {
         "eventTypes": rule["eventTypes"],
         "isEnabled": rule["isEnabled"],
         "isSuspended": False,
+        **({"maxEventsPerBatch": most} if most is not None else {}),
         "name": rule["name"],
         "objectNamePrefix": rule["objectNamePrefix"],
         "suspensionReason": "",

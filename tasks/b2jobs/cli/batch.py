@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
-import shutil
-import stat
-import sys
-import tempfile
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import IO, Any
 
 import click
 
 from b2jobs import manifest
-from b2jobs.batches import BatchHandle
-from b2jobs.cli import batch_follow, show
+from b2jobs.cli import batch_follow, batch_manifest, show
 from b2jobs.cli.attributes import attribute_options, customer_key_option
+from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Duration, Session, common_options, pass_session, submit_options
-from b2jobs.duplicates import DuplicateFinder
 from b2jobs.errors import Failure, InvalidJob, JobFailed
-from b2jobs.items import Item, Planned, Refusal
 from b2jobs.ledger import report_text
 from b2jobs.reports import csv_lines
 from b2jobs.requests import ENDED, State
 
-_SHOWN_PROBLEMS = 20
 _LOOKED_AT = 10_000
 
 
@@ -41,8 +30,7 @@ def batch() -> None:
 @batch.command()
 @click.argument("source")
 @click.argument("destination", required=False)
-@click.option("--include", metavar="PATTERN", multiple=True, help="Only files that match.")
-@click.option("--exclude", metavar="PATTERN", multiple=True, help="No files that match.")
+@choosing_options
 @click.option(
     "--if-exists",
     type=click.Choice(["version", "skip", "fail", "replace"]),
@@ -62,7 +50,6 @@ def submit(
     *,
     wait: bool,
     timeout: float | None,
-    strict: bool,
     dry_run: bool,
     **arguments: Any,
 ) -> None:
@@ -78,14 +65,9 @@ def submit(
       b2jobs batch submit data://nas/list.csv.gz --wait
       b2jobs batch submit ./list.jsonl --if-exists skip
     """
-    options = {name: value for name, value in arguments.items() if value not in (None, ())}
-    options |= {name: list(options[name]) for name in ("include", "exclude") if name in options}
-    if strict:
-        options["strict"] = True
-    if dry_run:
-        options["dry_run"] = True
+    options = said({**arguments, "dry_run": dry_run})
     if destination is None and "://" not in source:
-        handle = _submit_file(session, source, options)
+        handle = batch_manifest.submit(session, source, options)
     else:
         handle = session.client.batch(source, destination, **options)
     if wait or dry_run or timeout is not None:
@@ -105,7 +87,7 @@ def list_(session: Session, limit: int) -> None:
     client = session.client
     kinds = ("batch", "sync")
     states: tuple[State, ...] = ("running", "waiting", "queued", "failed", "succeeded", "cancelled")
-    rows = [("ID", "KIND", "STATE", "AGE", "ITEMS", "FAILED", "WHAT")]
+    rows: list[tuple[str, ...]] = []
     for state in states:
         listed = (
             each for each in client.records.listed(state, limit=_LOOKED_AT) if each.kind in kinds
@@ -119,8 +101,9 @@ def list_(session: Session, limit: int) -> None:
             what, age = show.what(record), show.age(record.created)
             own = (record.id, record.kind, found.state, age)
             rows.append((*own, items, f"{found.failed_items:,}", what))
-    if not session.json and len(rows) > 1:
-        show.table(rows)
+    if not session.json:
+        columns = ("ID", "KIND", "STATE", "AGE", "ITEMS", "FAILED", "WHAT")
+        show.listing(columns, rows, "There are no batches or syncs.")
 
 
 @batch.command(name="show")
@@ -128,10 +111,17 @@ def list_(session: Session, limit: int) -> None:
 @common_options
 @pass_session
 def show_(session: Session, batch_id: str) -> None:
-    """Print counters, progress, failures by code and the reason of any waiting."""
-    status = session.client.batch_job(batch_id).status()
+    """Print counters, progress, failures by code and the reason of any waiting.
+
+    Of a dry run it prints the plan, and names what cannot be done.
+    """
+    handle = session.client.batch_job(batch_id)
+    status, planned = handle.status(), batch_follow.dry_run(handle.record())
     if session.json:
-        show.line(status.as_json())
+        more = {"dry_run": planned.as_json()} if planned is not None else {}
+        show.line({**status.as_json(), **more})
+    elif planned is not None:
+        batch_follow.show_plan(planned, status.samples)
     else:
         show.fields({name: value for name, value in status.as_json().items() if value})
 
@@ -273,98 +263,6 @@ def _texts(file: IO[bytes]) -> Iterator[str]:
             raise InvalidJob(
                 f"Line {line.number} of the report cannot be read: {error}.", code="report_invalid"
             ) from error
-
-
-def _submit_file(session: Session, name: str, options: dict[str, Any]) -> BatchHandle:
-    """Check a manifest of this machine, say what is wrong by line, and stream the rest."""
-    with _readable_twice(name) as file:
-        checked = _Checked(file, name)
-        for problem in checked.problems:
-            complain(f"{name}: {problem}")
-        if checked.refused > len(checked.problems):
-            complain(
-                f"{name}: {checked.refused - len(checked.problems)} more lines cannot be done."
-            )
-        if options.pop("strict", False) and checked.refused:
-            raise InvalidJob(
-                f"{checked.refused} lines of {name} cannot be done; nothing was submitted.",
-                code="plan_refused",
-                hint="Correct them, or leave out --strict to do the others.",
-            )
-        return session.client.batch_rows(checked.again(), **options)
-
-
-@contextlib.contextmanager
-def _readable_twice(name: str) -> Iterator[IO[bytes]]:
-    """The manifest *name*; what is no regular file (`-`, a pipe) is kept in a temporary one."""
-    with contextlib.ExitStack() as stack:
-        try:
-            file = sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
-            if name == "-" or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                kept = stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(file, kept)
-                file = kept
-        except OSError as error:
-            raise InvalidJob(
-                f"The manifest {name} cannot be read: {error.strerror}.", code="manifest_unreadable"
-            ) from error
-        yield file
-
-
-class _Checked:
-    """A manifest that was read once: what is wrong with it, and its rows once more."""
-
-    def __init__(self, file: IO[bytes], name: str) -> None:
-        self._file = file
-        self._name = name
-        self.refused = 0
-        self.problems: list[Refusal] = []
-        with DuplicateFinder() as duplicates:
-            digest = hashlib.blake2b()
-            for row in self._rows(digest):
-                if isinstance(row, Refusal):
-                    self._note(row)
-                else:
-                    duplicates.add(row.line, row.destination)
-            repeats = duplicates.repeats()
-        self._digest = digest.digest()
-        self._repeats = set(repeats)
-        for line in repeats:
-            self._note(manifest.repeated(Item("upload", "", "", line=line)))
-        self.problems.sort(key=lambda problem: problem.line)
-
-    def again(self) -> Iterator[Planned]:
-        """The rows for the workers.
-
-        Raises:
-            InvalidJob: `manifest_changed`, behind the last of them.
-        """
-        digest = hashlib.blake2b()
-        for row in self._rows(digest):
-            if isinstance(row, Item) and row.line in self._repeats:
-                yield manifest.repeated(row)
-            else:
-                yield row
-        if digest.digest() != self._digest:
-            raise InvalidJob(
-                f"The manifest {self._name} was changed while it was read.",
-                code="manifest_changed",
-            )
-
-    def _rows(self, digest: hashlib.blake2b) -> Iterator[Planned]:
-        self._file.seek(0)
-        reader = manifest.Reader()
-        content = manifest.decompressed(self._file, self._name)
-        for line in manifest.lines(content, self._name):
-            digest.update(line.raw)
-            row = reader.read(line.raw, line.number)
-            if row is not None:
-                yield row
-
-    def _note(self, problem: Refusal) -> None:
-        self.refused += 1
-        if len(self.problems) < _SHOWN_PROBLEMS:
-            self.problems.append(problem)
 
 
 def _say(session: Session, batch_id: str, state: State, done: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from b2jobs.cli.follow import StatusLine
 from b2jobs.cli.session import Session
 from b2jobs.errors import JobFailed
 from b2jobs.handle import outcome, until
+from b2jobs.records import Record
 from b2jobs.requests import ENDED
 from b2jobs.results import BatchResult
 
@@ -51,8 +53,41 @@ def finish(session: Session, handle: BatchHandle[Any], timeout: float | None) ->
     _end(session, handle)
 
 
+def dry_run(record: Record) -> BatchResult | None:
+    """What a dry run that has ended found; None of any other batch."""
+    result = record.result or {}
+    return BatchResult(**result) if result.get("status") == "dry_run" else None
+
+
+def show_plan(result: BatchResult, refused: Sequence[str]) -> None:
+    """Print what a dry run found: files and bytes by action, the cost, what cannot be done."""
+    click.echo("A dry run: nothing was moved.")
+    rows = [
+        (action, f"{what['items']:,}", show.size(what["size_bytes"]))
+        for action, what in result.plan.items()
+        if isinstance(what, dict)
+    ]
+    show.listing(("ACTION", "FILES", "BYTES"), rows, "There is nothing to do.")
+    known = {
+        "sizes not known": result.plan.get("unknown_sizes"),
+        "compared": result.compared,
+        "refused": result.codes,
+        "calls": result.calls,
+        "dollars": result.dollars,
+    }
+    show.fields({name: value for name, value in known.items() if value})
+    for line in result.planned:
+        click.echo(f"plan     {show.printable(line)}")
+    for sample in refused:
+        click.echo(f"refused  {show.printable(sample)}")
+
+
 def _end(session: Session, handle: BatchHandle[Any]) -> None:
     record = handle.record()
+    planned = dry_run(record)
+    if planned is not None and not session.json:
+        show_plan(planned, handle.status().samples)
+        return
     result = BatchResult(**record.result) if record.result else None
     if result is not None and not session.json:
         shown = result.model_dump(
@@ -63,7 +98,7 @@ def _end(session: Session, handle: BatchHandle[Any]) -> None:
         show.line(result.as_json())
     if not session.json:
         for sample in handle.status().samples[:20]:
-            click.echo(f"refused  {sample}", err=True)
+            click.echo(f"refused  {show.printable(sample)}", err=True)
     try:
         outcome(record)
     except JobFailed as failed:

@@ -22,7 +22,7 @@ def console(session: Session, host: str | None, port: int | None, config: str | 
     Log in with the token of [console] in the config file, or of $B2JOBS_CONSOLE_TOKEN; with
     read_token ($B2JOBS_CONSOLE_READ_TOKEN) one may look and not act. Without any it prints an
     address that logs you in. For machines there are /metrics, /healthz and /readyz.
-    See docs/console.md.
+    See `b2jobs docs console`.
     """
     extras.need("console")
     given = {

@@ -67,10 +67,16 @@ def code_of(error: B2JobsError) -> int:
 
 def sentence(error: B2JobsError) -> str:
     """*error* as it is shown: what happened, what to do, and its code in brackets."""
+    from b2jobs.cli.wording import (
+        for_command_line,
+    )  # knows all requests, which --help does not need
+
     if isinstance(error, JobFailed):
-        return str(error.failure)
+        return for_command_line(str(error.failure))
     hint = f" {error.hint}" if error.hint else ""
-    return f"{error}{hint} [{error.code}]"
+    said = f"{error}{hint} [{error.code}]"
+    # What a schedule runs is given as ARGUMENT=VALUE, with Python's names.
+    return said if error.code == "invalid_schedule" else for_command_line(said)
 
 
 def complain(text: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import cleandoc
@@ -17,12 +18,32 @@ Table = Mapping[str, Mapping[str, str]]
 """Section title -> command name -> `module:attribute`."""
 
 
+class OutputClosed(Exception):
+    """Whoever read what a command prints has enough (`| head`). Click would exit with 1."""
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise OutputClosed from error
+
+
 class LazyGroup(click.Group):
     """The commands of *table*. `b2jobs upload` imports nothing of the other commands."""
 
     def __init__(self, *arguments: Any, table: Table, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.table = table
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with _reader_may_leave():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _reader_may_leave():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx

@@ -75,8 +75,9 @@ def list_(
         )
         for record in found
     ]
-    if rows:
-        show.table([("ID", "KIND", "STATE", "AGE", "WHY", "DONE", "WHAT"), *rows])
+    show.listing(
+        ("ID", "KIND", "STATE", "AGE", "WHY", "DONE", "WHAT"), rows, "There are no such jobs."
+    )
 
 
 def _share(record: Record) -> str:

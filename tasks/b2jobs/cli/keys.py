@@ -28,7 +28,7 @@ _OUT = click.option(
 
 @click.group()
 def keys() -> None:
-    """Make and change keys for signing (docs/security.md).
+    """Make and change keys for signing (`b2jobs docs security`).
 
     The workers' file has all keys; each producer gets a file with its own. Nothing is sent
     anywhere: take the files where they are needed, mode 600.

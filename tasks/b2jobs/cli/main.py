@@ -10,7 +10,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from b2jobs.cli import exits
-from b2jobs.cli.group import LazyGroup
+from b2jobs.cli.group import LazyGroup, OutputClosed
 from b2jobs.cli.session import common_options
 from b2jobs.errors import B2JobsError
 
@@ -42,6 +42,7 @@ COMMANDS = {
         "up": "b2jobs.cli.up:up",
         "demo": "b2jobs.cli.demo:demo",
         "emulator": "b2jobs.cli.emulator:emulator",
+        "docs": "b2jobs.cli.docs:docs",
         "completion": "b2jobs.cli.completion:completion",
     },
 }
@@ -84,13 +85,24 @@ def _one_sentence(error: click.UsageError) -> str:
 
 def main() -> NoReturn:
     """Run the command line and exit. A failure is a sentence and a code, never a traceback."""
-    sys.exit(_run(sys.argv[1:]))
+    status: int | str | None = exits.DONE
+    try:
+        try:
+            status = _run(sys.argv[1:])
+        except SystemExit as ended:
+            status = ended.code
+        sys.stdout.flush()
+    except (OutputClosed, BrokenPipeError):
+        # Keep the interpreter from flushing again, and from saying so.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+    sys.exit(status)
 
 
 def _run(arguments: list[str]) -> int:
     try:
         status = cli.main(arguments, prog_name="b2jobs", standalone_mode=False)
-        sys.stdout.flush()
         return status if isinstance(status, int) else exits.DONE
     except NoArgsIsHelpError as error:
         error.show()
@@ -107,10 +119,8 @@ def _run(arguments: list[str]) -> int:
         return exits.code_of(error)
     except (click.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read us has enough (`| head`). Keep the interpreter from flushing again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exits.DONE
+    except (OutputClosed, BrokenPipeError):
+        raise
     except Exception as error:
         if "--traceback" in arguments:
             raise

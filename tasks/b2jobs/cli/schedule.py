@@ -17,10 +17,13 @@ from b2jobs.cli.session import (
 )
 from b2jobs.schedules import Schedules, define, unknown
 
+_NEXT_RUNS = 5
+_RUNS = ("SLOT", "STATE", "JOB", "RESULT")
+
 
 @click.group()
 def schedule() -> None:
-    """List, add, remove and run jobs on a schedule."""
+    """List, show, add, remove, pause and run jobs on a schedule."""
 
 
 @schedule.command(name="list")
@@ -31,25 +34,53 @@ def list_(session: Session) -> None:
 
     With --json each line has the last ten runs, with results.
     """
-    for_people = [("NAME", "WHEN", "JOB", "NEXT", "LAST", "RESULT")]
+    rows = []
     for listed in Schedules(session.client.records).listed():
         found = listed.as_json()
         if session.json:
             show.line(found)
             continue
         last = (found["runs"] or [{}])[0]
-        for_people.append(
+        rows.append(
             (
                 listed.schedule.name,
                 _when(found),
                 listed.schedule.job,
-                _moment(found["next"]) or "never",
+                "paused" if found.get("paused") else _moment(found["next"]) or "never",
                 _moment(last.get("slot")) or "-",
                 _ended(last),
             )
         )
-    if not session.json and len(for_people) > 1:
-        show.table(for_people)
+    if not session.json:
+        columns = ("NAME", "WHEN", "JOB", "NEXT", "LAST", "RESULT")
+        show.listing(columns, rows, "There are no schedules. `b2jobs schedule add` makes one.")
+
+
+@schedule.command(name="show")
+@click.argument("name")
+@common_options
+@pass_session
+def show_(session: Session, name: str) -> None:
+    """Print the schedule NAME: what it runs and when, its next runs and the last ten."""
+    listed = Schedules(session.client.records).get(name)
+    found = listed.as_json()
+    upcoming = listed.next_runs(_NEXT_RUNS)
+    if session.json:
+        show.line({**found, "next_runs": [due.isoformat() for due in upcoming]})
+        return
+    runs = found.pop("runs")
+    found.pop("next")
+    paused = (
+        "no run begins by itself until `b2jobs schedule resume`" if listed.status.paused else ""
+    )
+    show.fields({**found, **({"paused": paused} if paused else {})})
+    for due in upcoming:
+        click.echo(f"next  {show.moment(due)}")
+    if not upcoming and not paused:
+        click.echo("next  never")
+    click.echo()
+    rows = ((_moment(run["slot"]), run["state"], run.get("job", "-"), _ended(run)) for run in runs)
+    show.listing(_RUNS, rows, "It has not run yet.")
 
 
 @schedule.command()
@@ -102,6 +133,32 @@ def remove(session: Session, name: str) -> None:
         raise unknown(name)
     if session.json:
         show.line({"name": name, "removed": True})
+    else:
+        click.echo(f"{name}  removed")
+
+
+@schedule.command()
+@click.argument("name")
+@common_options
+@pass_session
+def pause(session: Session, name: str) -> None:
+    """Begin no more runs of the schedule NAME by itself, until it is resumed.
+
+    A run under way goes on, `run` begins one all the same, and what passes meanwhile is left
+    out. Schedules of the config file can be paused too.
+    """
+    Schedules(session.client.records).pause(name)
+    _say(session, name, "paused")
+
+
+@schedule.command()
+@click.argument("name")
+@common_options
+@pass_session
+def resume(session: Session, name: str) -> None:
+    """Go on with the schedule NAME, with its next slot from now."""
+    Schedules(session.client.records).resume(name)
+    _say(session, name, "resumed")
 
 
 @schedule.command()
@@ -117,6 +174,13 @@ def run(session: Session, name: str, wait: bool, timeout: float | None) -> None:
         follow.finish(session, session.client.job(job_id), timeout)
     else:
         show.queued(session, job_id)
+
+
+def _say(session: Session, name: str, done: str) -> None:
+    if session.json:
+        show.line({"name": name, "paused": done == "paused"})
+    else:
+        click.echo(f"{name}  {done}")
 
 
 def _arguments(pairs: tuple[str, ...]) -> dict[str, Any]:

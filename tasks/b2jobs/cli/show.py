@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from b2jobs.cli import bucket_lines
 from b2jobs.cli.session import Session
 from b2jobs.locations import masked
 from b2jobs.records import Record
@@ -50,8 +51,12 @@ def answer(session: Session, outcome: Result) -> None:
             _checked(outcome)
         case ShareResult():
             click.echo(outcome.url)
+        case BucketResult(action="list", buckets=[]):
+            click.echo("There are no buckets.", err=True)
         case BucketResult(action="list"):
             table([(found.get("name", ""), found.get("type", "")) for found in outcome.buckets])
+        case BucketResult(action="show", buckets=[found]):
+            table(bucket_lines.lines(found))
         case _:
             data = outcome.as_json()
             shown = {name: value for name, value in data.items() if name not in _QUIET and value}
@@ -114,6 +119,15 @@ def table(rows: Iterable[tuple[str, ...]]) -> None:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
         click.echo("  ".join(map(printable, [*cells, row[-1]])).rstrip())
+
+
+def listing(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], none: str) -> None:
+    """A table with a header; where it would be empty, *none* on stderr."""
+    rows = list(rows)
+    if rows:
+        table([columns, *rows])
+    else:
+        click.echo(none, err=True)
 
 
 def what(record: Record) -> str:

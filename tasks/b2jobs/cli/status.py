@@ -67,10 +67,15 @@ def status(session: Session, watch: bool, every: float) -> None:
             live.update(screen(look(records)), refresh=True)
 
 
+class _Screen(Console):
+    def on_broken_pipe(self) -> None:  # rich would exit with 1
+        raise BrokenPipeError
+
+
 def _console() -> Console:
     """Names are printed as they are: nothing in them is markup."""
     width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
-    return Console(markup=False, emoji=False, highlight=False, width=width)
+    return _Screen(markup=False, emoji=False, highlight=False, width=width)
 
 
 def screen(found: Status) -> RenderableType:
@@ -93,7 +98,7 @@ def screen(found: Status) -> RenderableType:
 
 def _headline(found: Status) -> RenderableType:
     if not found.troubles:
-        return Text(f"All is well. {show.moment(found.at)}", style="green")
+        return Text(f"{well(found)} {show.moment(found.at)}", style="green")
     lines = Text("Somebody must look at this:", style="bold red")
     for trouble in found.troubles:
         lines.append(f"\n  {trouble.message}", style="red")
@@ -102,11 +107,29 @@ def _headline(found: Status) -> RenderableType:
     return lines
 
 
+def well(found: Status) -> str:
+    """What is said when no operator is needed; what failed for its caller is no part of it."""
+    failed = ", ".join(
+        f"{count:,} {what}{'' if count == 1 else 's'}"
+        for what, counts in (("job", found.today.jobs()), ("item", found.today.items()))
+        if (count := sum(each.count for each in counts if each.state == "failed"))
+    )
+    if not failed:
+        return "All is well."
+    return f"Nothing needs an operator; but {failed} failed today, see below."
+
+
 def _counts(found: Status) -> RenderableType:
     states = found.states
     words = [f"{states[name]:,} {name}" for name in ("running", "queued", "waiting")]
     ended = [f"{states[name]:,} {name}" for name in ("succeeded", "failed", "cancelled")]
-    return Text(f"\n{', '.join(words)}; kept of those that ended: {', '.join(ended)}.")
+    lines = Text(f"\n{', '.join(words)}; kept of those that ended: {', '.join(ended)}.")
+    for limits in {str(worker.limits): worker.limits for worker in found.workers}.values():
+        if limits:
+            until = f" until {limits['until']}" if "until" in limits else ""
+            told = show.printable(f"{limits.get('now', '')}{until}")
+            lines.append(f"\nLimits of each account now: {told}.")
+    return lines
 
 
 def _table(*columns: str) -> Table:
@@ -207,6 +230,7 @@ def _schedules(found: Status) -> Table | None:
     table = _table("name", "job", "next", "last")
     for each in found.schedules[:10]:
         due = _in(found.at, datetime.fromisoformat(each.next)) if each.next else "never"
+        due = "paused" if each.is_paused else due
         table.add_row(each.name, each.job, due, f"{each.last_state} {each.last_code}".strip())
     return table if table.rows else None
 

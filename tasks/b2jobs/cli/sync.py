@@ -8,6 +8,7 @@ import click
 
 from b2jobs.cli import batch_follow, show
 from b2jobs.cli.attributes import attribute_options, customer_key_option
+from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.session import Session, pass_session, submit_options
 
 
@@ -35,8 +36,7 @@ from b2jobs.cli.session import Session, pass_session, submit_options
     type=click.Choice(["fail", "skip", "replace"]),
     help="What to do with a file that is newer in the destination.  [default: fail]",
 )
-@click.option("--include", metavar="PATTERN", multiple=True, help="Only files that match.")
-@click.option("--exclude", metavar="PATTERN", multiple=True, help="No files that match.")
+@choosing_options
 @click.option(
     "--symlinks",
     type=click.Choice(["follow", "skip"]),
@@ -57,7 +57,7 @@ from b2jobs.cli.session import Session, pass_session, submit_options
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it costs; then exit.")
 @attribute_options
 @customer_key_option
-@submit_options()
+@submit_options(priority="low")
 @pass_session
 def sync(
     session: Session,
@@ -78,12 +78,7 @@ def sync(
       b2jobs sync data://nas/photos/ b2://archive/photos/ --keep-days 30 --wait
       b2jobs sync b2://archive/photos/ data://nas/restored/
     """
-    options = {
-        name: value
-        for name, value in arguments.items()
-        if value not in (None, (), False) or (name == "legal_hold" and value is not None)
-    }
-    options |= {name: list(options[name]) for name in ("include", "exclude") if name in options}
+    options = said(arguments)
     handle = session.client.sync(source, destination, **options)
     if options.get("dry_run"):
         result = handle.wait(timeout)
@@ -91,7 +86,9 @@ def sync(
             show.answer(session, result)
             return
         for line in result.planned:
-            click.echo(line)
+            click.echo(show.printable(line))
+        for sample in handle.status().samples:
+            click.echo(f"refused  {show.printable(sample)}", err=True)
         show.fields(
             result.model_dump(mode="json", include={"items", "size_bytes", "compared", "dollars"})
         )

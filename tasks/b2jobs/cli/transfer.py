@@ -12,6 +12,7 @@ import click
 from b2jobs.cli import follow
 from b2jobs.cli.attributes import attribute_options, customer_key_option
 from b2jobs.cli.session import Session, pass_session, submit_options
+from b2jobs.errors import InvalidJob
 
 _LOCATION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _IF_EXISTS = ["version", "skip", "fail", "replace"]
@@ -28,8 +29,18 @@ class Source(click.ParamType):  # type: ignore[type-arg]  # generic from click 8
         del param, ctx
         if value == "-":
             return sys.stdin.buffer
-        is_file = value.startswith(("./", "../", "/", "~/")) or Path(value).exists()
-        return Path(value).expanduser() if is_file and not _LOCATION.match(value) else value
+        if _LOCATION.match(value):
+            return str(value)
+        path = Path(value).expanduser()
+        if not path.exists():
+            raise InvalidJob(
+                f"source: there is no file {value!r} on this machine.",
+                code="source_missing",
+                hint="Write ./FILE for a file of this machine, or where workers find it: "
+                "data://ROOT/path, https://host/path.",
+                field="source",
+            )
+        return path
 
 
 @click.command()

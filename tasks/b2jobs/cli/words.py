@@ -38,16 +38,20 @@ def list_(session: Session, standing: WordState | None, limit: int) -> None:
         for word in found:
             show.line(word.as_json())
         return
-    show.table(
+    show.listing(
+        ("ID", "STANDING", "RECEIVER", "JOB", "TRIES", "ERROR OR NEXT TRY"),
         (
-            word.id,
-            word.standing,
-            word.receiver,
-            f"{word.kind} {word.state}",
-            f"{word.tries} tries",
-            word.error or show.moment(word.due),
-        )
-        for word in found
+            (
+                word.id,
+                word.standing,
+                word.receiver,
+                f"{word.kind} {word.state}",
+                f"{word.tries}",
+                word.error or show.moment(word.due),
+            )
+            for word in found
+        ),
+        "No word waits, and none was given up.",
     )
 
 

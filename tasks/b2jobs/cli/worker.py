@@ -65,7 +65,7 @@ def worker(
     """Run a worker until SIGTERM or Ctrl-C.
 
     Jobs under way are then handed to other workers. Every option is also an environment variable
-    or a line in the config file; the README lists them all.
+    or a line in the config file; `b2jobs docs readme` lists them all.
     """
     if healthcheck:
         _look_for_life(session)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
-from b2jobs import patterns
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests import on_done
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
+from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.job import IfExists, Job, Priority
 from b2jobs.requests.places import Located, lie_in_each_other, prefix, single
 from b2jobs.requests.protection import KeyName
 
 
-class Batch(AllAttributes):
+class Batch(Choosing, AllAttributes):
     """Many transfers as one job: a manifest, a prefix to a prefix, or items that stream in.
 
     Its items wait behind single jobs: the priority is `low` unless said otherwise. `retry`
@@ -25,6 +25,7 @@ class Batch(AllAttributes):
 
     on_done: as of any job; given as a task and its queue, the task is called with `batch`,
         `state` and `summary`.
+    include, exclude, min_age, max_age, min_size, max_size: see `Choosing`; of a source prefix.
     strict: end the batch before anything moves when any line of it cannot be done.
     ledger: a prefix (`data://ROOT/path/` or `b2://BUCKET/path/`) that takes the outcomes of
         finished items out of Redis, where they need about 70 bytes each.
@@ -37,8 +38,6 @@ class Batch(AllAttributes):
     source: str | None = None
     destination: str | None = None
     stream: bool = False
-    include: list[str] = Field(default_factory=list)
-    exclude: list[str] = Field(default_factory=list)
     if_exists: IfExists | None = None
     dry_run: bool = False
     strict: bool = False
@@ -74,8 +73,6 @@ class Batch(AllAttributes):
     def _ledger(cls, uri: str | None) -> str | None:
         return uri if uri is None else prefix(uri, B2File, RootPath)
 
-    _patterns = field_validator("include", "exclude")(patterns.checked)
-
     source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
     destination_location: ClassVar = Located[B2File | RootPath | LocalPath]("destination")
 
@@ -98,8 +95,10 @@ class Batch(AllAttributes):
                 raise ValueError("if_exists='version' needs a b2:// destination")
             if not isinstance(destination, B2File):
                 refuse_attributes(self)
-        if (self.include or self.exclude) and self.source is None:
-            raise ValueError("include and exclude go with a source prefix")
+        if self.chooses and self.source is None:
+            raise ValueError(
+                "include, exclude and what is said of age and size go with a source prefix"
+            )
         return self
 
 

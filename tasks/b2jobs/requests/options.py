@@ -68,6 +68,14 @@ class DeleteOptions(AccountOptions, total=False):
 class BucketOptions(AccountOptions, total=False):
     type: Literal["private", "public", "allPrivate", "allPublic"] | None
     lifecycle: list[dict[str, Any]] | None
+    encryption: Literal["SSE-B2", "none"] | None
+    lock: bool | None
+    retention: str | None
+    cors: list[dict[str, Any]] | None
+    replication: dict[str, Any] | None
+    notifications: list[dict[str, Any]] | None
+    info: dict[str, str] | None
+    if_revision: int | None
 
 
 class StreamOptions(AttributeOptions, total=False):
@@ -78,18 +86,26 @@ class StreamOptions(AttributeOptions, total=False):
     customer_key: str | None
 
 
-class BatchOptions(StreamOptions, total=False):
+class ChoosingOptions(AccountOptions, total=False):
+    """Those of jobs about many files: see `Choosing`."""
+
     include: list[str]
     exclude: list[str]
+    min_age: float | None
+    max_age: float | None
+    min_size: int | None
+    max_size: int | None
 
 
-class SyncOptions(AttributeOptions, total=False):
+class BatchOptions(StreamOptions, ChoosingOptions, total=False):
+    """Those of a batch of a prefix or a manifest."""
+
+
+class SyncOptions(ChoosingOptions, AttributeOptions, total=False):
     delete: Literal["keep", "hide", "remove"]
     keep_days: float | None
     compare: Literal["modtime", "size", "sha1", "none"]
     newer: Literal["fail", "skip", "replace"]
-    include: list[str]
-    exclude: list[str]
     symlinks: Literal["follow", "skip"]
     max_delete: float
     allow_empty_source: bool

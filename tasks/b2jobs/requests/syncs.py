@@ -6,16 +6,16 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from b2jobs import patterns
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
+from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.job import Priority
 from b2jobs.requests.places import Located, folder, lie_in_each_other
 from b2jobs.requests.protection import KeyName
 
 
-class Sync(AllAttributes):
+class Sync(Choosing, AllAttributes):
     """Make the destination like the source: up, down, or inside B2. One of them is in B2.
 
     delete: what becomes of files the source has not: `keep` them, `hide` them (in B2), or
@@ -27,6 +27,8 @@ class Sync(AllAttributes):
     symlinks: `follow` those that stay in the root, or `skip` all.
     max_delete: the largest share of the destination's files that may be hidden or removed;
         where it would be more, nothing is. 1 allows everything.
+    include, exclude, min_age, max_age, min_size, max_size: see `Choosing`. A name takes part as
+        its file in the source does; where there is none, as the destination's does.
     overlap: while a sync of the same pair runs, `wait` for its end, `skip`, or `replace` it.
     dry_run: tell what would be done, and what it would cost.
     customer_key: reads sources in B2 that are encrypted with it (SSE-C); see `Copy`.
@@ -43,8 +45,6 @@ class Sync(AllAttributes):
     keep_days: Annotated[float, Field(gt=0)] | None = None
     compare: Literal["modtime", "size", "sha1", "none"] = "modtime"
     newer: Literal["fail", "skip", "replace"] = "fail"
-    include: list[str] = Field(default_factory=list)
-    exclude: list[str] = Field(default_factory=list)
     symlinks: Literal["follow", "skip"] = "follow"
     max_delete: Annotated[float, Field(ge=0, le=1)] = 0.5
     allow_empty_source: bool = False
@@ -63,8 +63,6 @@ class Sync(AllAttributes):
     @classmethod
     def _destination(cls, uri: str) -> str:
         return folder(uri, B2File, RootPath, LocalPath)
-
-    _patterns = field_validator("include", "exclude")(patterns.checked)
 
     source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
 

@@ -57,7 +57,7 @@ class Upload(Attributes):
             raise InvalidLocation(
                 f"{uri[:120]!r} is not a location.",
                 hint="Write data://ROOT/path or https://host/path; a file of this machine is "
-                "handed over as pathlib.Path(...), on the command line as ./FILE.",
+                "handed over as pathlib.Path(...).",
             )
         return one_of(uri, RootPath, LocalPath, WebFile, StoreObject, InlineData, StagedBytes)
 
@@ -107,6 +107,8 @@ class Upload(Attributes):
 class Download(Job):
     """Fetch one file; without a destination, up to 256 KiB of it come back in the result.
 
+    destination: below a root, or an object of another store.
+
     verify: False takes the file though its bytes are not what its SHA-1 in B2 says.
     customer_key: the name of the key in the workers' secrets file that reads the file (SSE-C).
     replaces: only for the items of syncs: which file was compared, and so may be replaced;
@@ -137,7 +139,7 @@ class Download(Job):
                 f"{uri[:120]!r} is not a location.",
                 hint="A worker writes the file, so name a place of the workers: data://ROOT/path.",
             )
-        return uri if uri is None else one_of(uri, RootPath, LocalPath)
+        return uri if uri is None else one_of(uri, RootPath, LocalPath, StoreObject)
 
     @field_validator("range")
     @classmethod
@@ -149,7 +151,7 @@ class Download(Job):
 
     source_location: ClassVar = Located[B2File | B2Version]("source")
 
-    destination_location: ClassVar = Located[RootPath | LocalPath]("destination")
+    destination_location: ClassVar = Located[RootPath | LocalPath | StoreObject]("destination")
 
     def byte_range(self) -> tuple[int, int | None] | None:
         """First and last byte, both inclusive; None for the last means the end."""

@@ -98,7 +98,11 @@ def test_what_is_being_committed_while_the_lease_is_lost_is_still_told(
     bench.put("file", b"content")
     bench.admin.fault("latency", calls="b2_upload_file", seconds=1)
     attempt = bench.attempt()
-    threading.Timer(0.4, attempt.interrupt, ["lease_lost"], {"keep": True}).start()
+
+    def guard() -> None:  # asked right before the call, which is then under way
+        threading.Timer(0.2, attempt.interrupt, ["lease_lost"], {"keep": True}).start()
+
+    attempt.guard = guard  # type: ignore[method-assign]
     result = bench.run(
         "upload",
         attempt,

@@ -152,6 +152,10 @@ def test_the_config_file_has_a_table_of_its_own(tmp_path: Path) -> None:
     assert TOKEN not in repr(settings)
     config.chmod(0o644)
     assert refused(here).code == "config_exposed"
+    config.write_text('redis_url = "redis://elsewhere/0"\n')  # where it would be led to
+    config.chmod(0o666)
+    assert refused(here).code == "config_exposed"
+    config.chmod(0o600)
     config.write_text("[console]\ntokn = 'x'\n")
     assert "tokn" in str(refused(here))
     config.write_text("console = 3\n")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from b2jobs_worker.b2 import errors
+from b2jobs_worker.b2 import bucket_settings, errors
 from b2jobs_worker.b2.accounts import Account, BucketName
+from b2jobs_worker.b2.bucket_settings import CAPABILITIES, Settings
 from b2jobs_worker.b2.calls import Calls
 
 
@@ -63,11 +64,21 @@ class BucketCalls(Calls):
 
         return self.call("list_buckets", look, needs=("listBuckets",))
 
+    def bucket_named(self, bucket_id: str) -> str:
+        """The name of the bucket with this id; the id, where the account does not have it."""
+
+        def look(account: Account) -> str:
+            document = account.session.list_buckets(
+                account.session.info.get_account_id(), bucket_id=bucket_id
+            )
+            return next((str(each["bucketName"]) for each in document["buckets"]), bucket_id)
+
+        return self.call("list_buckets", look, needs=("listBuckets",))
+
     def create_bucket(
         self,
         name: str,
-        bucket_type: str,
-        lifecycle: list[dict[str, Any]] | None,
+        settings: Settings,
         *,
         in_doubt: Callable[[], dict[str, Any] | None],
     ) -> dict[str, Any]:
@@ -75,28 +86,64 @@ class BucketCalls(Calls):
 
         def create(account: Account) -> dict[str, Any]:
             document: dict[str, Any] = account.session.create_bucket(
-                account.session.info.get_account_id(), name, bucket_type, lifecycle_rules=lifecycle
+                account.session.info.get_account_id(),
+                name,
+                **bucket_settings.as_arguments(settings),
             )
             return document
 
-        return self.call("create_bucket", create, needs=("writeBuckets",), in_doubt=in_doubt)
+        needs = ("writeBuckets", *_needed(settings))
+        return self.call("create_bucket", create, needs=needs, in_doubt=in_doubt)
 
     def update_bucket(
         self,
         bucket: BucketName,
-        bucket_type: str | None,
-        lifecycle: list[dict[str, Any]] | None,
+        settings: Settings,
+        *,
+        if_revision: int,
+        in_doubt: Callable[[], dict[str, Any] | None],
     ) -> dict[str, Any]:
+        """Change *settings* while the bucket has *if_revision*.
+
+        Raises:
+            PassingError: `conflict`, somebody has changed the bucket since.
+        """
+
         def update(account: Account) -> dict[str, Any]:
             document: dict[str, Any] = account.session.update_bucket(
                 account.session.info.get_account_id(),
                 bucket.bucket_id,
-                bucket_type=bucket_type,
-                lifecycle_rules=lifecycle,
+                if_revision_is=if_revision,
+                **bucket_settings.as_arguments(settings),
             )
             return document
 
-        return self.call("update_bucket", update, needs=("writeBuckets",), bucket=bucket.name)
+        needs = ("writeBuckets", *_needed(settings))
+        return self.call(
+            "update_bucket", update, needs=needs, bucket=bucket.name, in_doubt=in_doubt
+        )
+
+    def notification_rules(self, bucket: BucketName) -> list[dict[str, Any]]:
+        """The bucket's event notification rules, with their secrets as they are."""
+
+        def look(account: Account) -> list[dict[str, Any]]:
+            document = account.session.get_bucket_notification_rules(bucket.bucket_id)
+            rules: list[dict[str, Any]] = (
+                document if isinstance(document, list) else document["eventNotificationRules"]
+            )
+            return rules
+
+        needs = ("readBucketNotifications",)
+        return self.call("get_bucket_notification_rules", look, needs=needs, bucket=bucket.name)
+
+    def set_notification_rules(self, bucket: BucketName, rules: list[dict[str, Any]]) -> None:
+        """Replace the bucket's event notification rules; setting the same again does no harm."""
+
+        def set_them(account: Account) -> None:
+            account.session.set_bucket_notification_rules(bucket.bucket_id, rules)
+
+        needs = ("writeBucketNotifications",)
+        self.call("set_bucket_notification_rules", set_them, needs=needs, bucket=bucket.name)
 
     def delete_bucket(self, bucket: BucketName) -> bool:
         """Remove an empty bucket; false when it is not there (any more)."""
@@ -111,3 +158,7 @@ class BucketCalls(Calls):
             )
         finally:
             self.account().forget_bucket(bucket.name)
+
+
+def _needed(settings: Settings) -> set[str]:
+    return {CAPABILITIES[name] for name in settings if name in CAPABILITIES}

@@ -46,8 +46,9 @@ class Calls:
         self._accounts = accounts
         self._name = account
         self.attempt = attempt
-        self._caller = Caller(attempt, meter)
-        self._committing = Caller(attempt, meter, commits=True)
+        pace = partial(accounts.governor.moved, account, checkpoint=attempt.checkpoint)
+        self._caller = Caller(attempt, meter, pace)
+        self._committing = Caller(attempt, meter, pace, commits=True)
         self.meter = meter
         self.customer_key: Encryption | None = None
         """What reads files that are encrypted with it (SSE-C): set before anything is read."""
@@ -168,7 +169,7 @@ class Calls:
         """Wait for the call's turn and make it once."""
         self.attempt.checkpoint()
         account = self.require(*needs)
-        self._accounts.governor.admit(account.name, moves, self.attempt.checkpoint)
+        self._accounts.governor.admit(account.name, self.attempt.checkpoint)
         account.concurrency.enter(self.attempt.checkpoint)
         overloaded = False
         try:

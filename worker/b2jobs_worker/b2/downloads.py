@@ -80,10 +80,10 @@ class DownloadCalls(Calls):
             return found
 
         def count(received: int) -> None:
-            governor.received(account.name, received, self.attempt.checkpoint)
+            governor.moved(account.name, received, checkpoint=self.attempt.checkpoint)
 
         governor = self._accounts.governor
-        governor.admit(account.name, 0, self.attempt.checkpoint)
+        governor.admit(account.name, self.attempt.checkpoint)
         account.concurrency.enter(self.attempt.checkpoint)
         overloaded = False
         arriving: Arriving | None = None

@@ -33,6 +33,7 @@ FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 3600.0
 LONGEST_SILENCE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
+STOP_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,8 @@ class Outbox:
         self._lease = settings.lease_seconds + LONGEST_TELLING_SECONDS
         self._stop = threading.Event()
         self._busy = 0
+        self._listens = True
+        """Whether no lane is being taken: `serve` waits for the bell, or has not begun."""
         self._change = threading.Condition()
 
     def serve(self) -> None:
@@ -90,25 +93,42 @@ class Outbox:
                 self._stop.wait(LOOK_SECONDS)
 
     def stop(self) -> None:
-        """Take no more lanes; those that are served are left after the word under way."""
-        self._stop.set()
+        """Take no more lanes; those that are served are left after the word under way.
+
+        Returns when they are, or `STOP_SECONDS` later: they go on elsewhere. `serve` may still
+        wait for the bell, with nothing in its hands.
+        """
+        with self._change:
+            self._stop.set()
+            self._change.wait_for(lambda: self._listens and not self._busy, STOP_SECONDS)
 
     def _round(self) -> None:
         """Take what lanes there are threads for, then wait for the bell."""
         with self._change:
             if not self._change.wait_for(lambda: self._busy < THREADS, LOOK_SECONDS):
                 return
+            if self._stop.is_set():
+                return
+            self._listens = False
             spare = THREADS - self._busy
-        lanes = self._call("words/take", most=spare, lease=self._lease)
+        try:
+            lanes = self._call("words/take", most=spare, lease=self._lease)
+            self._serve_lanes(lanes)
+        finally:
+            with self._change:
+                self._listens = True
+                self._change.notify_all()
+        if not lanes:
+            with unavailable(self._settings.redis_url):
+                self._records.redis.blpop(f"{self._records.prefix}outbox-bell", self._patience())
+
+    def _serve_lanes(self, lanes: list[object]) -> None:
         with self._change:
             self._busy += len(lanes)
         for lane in lanes:
             # A daemon: a worker that ends does not wait for a receiver; the lease runs out.
             name, given = f"b2jobs-outbox-{lane}", (str(lane),)
             threading.Thread(target=self._turn, args=given, name=name, daemon=True).start()
-        if not lanes:
-            with unavailable(self._settings.redis_url):
-                self._records.redis.blpop(f"{self._records.prefix}outbox-bell", self._patience())
 
     def _patience(self) -> float:
         """How long to wait for the bell: shorter than a call of Redis may take."""
@@ -124,7 +144,7 @@ class Outbox:
         finally:
             with self._change:
                 self._busy -= 1
-                self._change.notify()
+                self._change.notify_all()
 
     def _serve_lane(self, lane: str) -> None:
         began = time.monotonic()

@@ -11,6 +11,7 @@ from b2jobs_worker.batch.plan.source import PlanSource
 from b2jobs_worker.batch.planner.work import PlannerWork
 from b2jobs_worker.resources import context, resources, store
 from b2jobs_worker.settings import current
+from b2jobs_worker.sources.limits import began_millis
 from b2jobs_worker.sync.pair import hold
 from b2jobs_worker.sync.planner import SyncPlan
 from b2jobs_worker.sync.removing import remove
@@ -24,7 +25,8 @@ def plan_sync(request: Job, attempt: Attempt) -> PlanSource:
     """The plan of one sync."""
     assert isinstance(request, Sync)
     client = context().client(request.account, attempt)
-    find = partial(sides_of, request, client, current(), resources().digests)
+    now = began_millis(attempt.journal) if request.has_limits else 0
+    find = partial(sides_of, request, client, current(), resources().digests, now)
     return SyncPlan(request, attempt, store(), client.meter, find)
 
 

@@ -46,7 +46,7 @@ def report(findings: list[Finding], *, as_json: bool) -> int:
         if as_json:
             sys.stdout.write(json.dumps(each.as_json()) + "\n")
         else:
-            sys.stdout.write(f"{'Warning' if each.heals else 'Error'}: {each}\n")
+            sys.stdout.write(f"{'Problem' if each.heals else 'Error'}: {each}\n")
     if not findings and not as_json:
         sys.stdout.write("Nothing is wrong: a worker can start and do its jobs.\n")
     sys.stdout.flush()

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from b2jobs.config_file import CONFIG_VARIABLE
 from b2jobs.errors import OperatorError
 from b2jobs.locations import StoreObject, parse
 from b2jobs_worker.b2.prices import Prices
-from b2jobs_worker.config_file import CONFIG_VARIABLE
 from b2jobs_worker.secrets import SecretsFile
 from b2jobs_worker.settings import Root, Settings
 from b2jobs_worker.sources.roots import FolderRoot, folder_roots

@@ -84,7 +84,7 @@ def redis_dangers(settings: Settings) -> list[Finding]:
     finally:
         redis.close()
     return [
-        Finding("redis_may_lose_jobs", said, "docs/guarantees.md says what each setting is worth.")
+        Finding("redis_may_lose_jobs", said, "`b2jobs docs guarantees` says what each is worth.")
         for said in dangers(found)
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from b2jobs.errors import InternalError
+from b2jobs_worker.sources.limits import Limits
 from b2jobs_worker.sources.names import Refused
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer, decide
 from b2jobs_worker.sync.entries import Entry, Trouble
@@ -16,7 +17,10 @@ Pair = tuple[Entry | None, Entry | None]
 
 @dataclass
 class Tally:
-    """What has been compared and planned so far."""
+    """What has been compared and planned so far.
+
+    passed_over: names that take no part by their age or size.
+    """
 
     sources: int = 0
     destinations: int = 0
@@ -26,6 +30,7 @@ class Tally:
     gone: int = 0
     old_versions: int = 0
     problems: int = 0
+    passed_over: int = 0
 
     @property
     def gone_share(self) -> float:
@@ -59,6 +64,26 @@ def pairs(sources: Iterator[Entry], destinations: Iterator[Entry]) -> Iterator[P
     while destination is not None:
         yield None, destination
         destination = _after(destination.name, next(destinations, None))
+
+
+def within(matched: Iterator[Pair], limits: Limits, tally: Tally) -> Iterator[Pair]:
+    """Those of *matched* that take part by age and size.
+
+    The source's file decides for its name; where there is none, the destination's. So what the
+    source still has is never taken for gone since it has become too large, or too young. Of a
+    file that is hidden only the age is known.
+    """
+    for source, destination in matched:
+        entry = source or destination
+        if entry is None or entry.trouble is not None or _takes_part(entry, limits):
+            yield source, destination
+        else:
+            tally.passed_over += 1
+
+
+def _takes_part(entry: Entry, limits: Limits) -> bool:
+    is_known = entry.is_visible or not limits.of_size
+    return is_known and limits.allow(entry.size, entry.modified_millis)
 
 
 def plan(

@@ -152,7 +152,8 @@ class SyncPlan:
         return kept, count if count <= spool.MOST_ITEMS else None
 
     def _check(self, removes: bool) -> None:
-        is_empty = not self.tally.sources and not self._request.allow_empty_source
+        seen = self.tally.sources or self.tally.passed_over
+        is_empty = not seen and not self._request.allow_empty_source
         is_local = not self._request.source.startswith("b2://")
         if is_empty and (is_local or (removes and self.tally.destinations)):
             unread = (
@@ -174,7 +175,7 @@ class SyncPlan:
 
     def _actions(self, sides: Sides, after: str) -> Iterator[Action]:
         self.tally = Tally()
-        matched = sides.matched(after)
+        matched = sides.matched(self.tally, after)
         for number, action in enumerate(
             plan(matched, sides.rules, sides.make_refuse(), self.tally)
         ):

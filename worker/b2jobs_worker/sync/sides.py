@@ -16,6 +16,7 @@ from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.beneath import found
 from b2jobs_worker.sources.case import folds_case
+from b2jobs_worker.sources.limits import Limits
 from b2jobs_worker.sources.local import file_identity, open_file
 from b2jobs_worker.sources.names import LocalNames, Refused, b2_problem
 from b2jobs_worker.sources.port import Problem
@@ -24,7 +25,7 @@ from b2jobs_worker.sources.tree import Links
 from b2jobs_worker.sync import bucket, folder
 from b2jobs_worker.sync.digests import DigestCache, with_digests
 from b2jobs_worker.sync.entries import Entry, Trouble
-from b2jobs_worker.sync.plan import Pair, pairs
+from b2jobs_worker.sync.plan import Pair, Tally, pairs, within
 from b2jobs_worker.sync.rules import Deletion, Direction, Rules
 
 Listing = Callable[[str], Iterator[Entry]]
@@ -48,12 +49,18 @@ class Sides:
     make_refuse: Callable[[], Callable[[str], Refused | None]]
     digest: Callable[[Entry], str | None] | None
     loose: list[Problem]
+    limits: Limits | None = None
     info: Mapping[str, str] | None = None
     customer_key: str | None = None
 
-    def matched(self, after: str = "") -> Iterator[Pair]:
-        """Both sides by name, behind *after*; with local digests where they are compared."""
+    def matched(self, tally: Tally, after: str = "") -> Iterator[Pair]:
+        """Both sides by name, behind *after*; with local digests where they are compared.
+
+        What takes no part by its age or size is counted in *tally*, and not there.
+        """
         matched = pairs(self.list_source(after), self.list_destination(after))
+        if self.limits is not None:
+            matched = within(matched, self.limits, tally)
         return matched if self.digest is None else with_digests(matched, self.digest)
 
     def refused_in_b2(self, name: str, *, is_source: bool = False) -> Refused | None:
@@ -62,8 +69,10 @@ class Sides:
         return b2_problem(side.split("/", 3)[3] + name)
 
 
-def sides_of(request: Sync, client: B2Client, settings: Settings, digests: DigestCache) -> Sides:
-    """Find both sides; nothing is listed yet.
+def sides_of(
+    request: Sync, client: B2Client, settings: Settings, digests: DigestCache, now_millis: int
+) -> Sides:
+    """Find both sides; nothing is listed yet. Ages are told from *now_millis*.
 
     Raises:
         JobError: `root_unknown`, `root_read_only`, `listing_unsupported`, `sha1_unavailable`.
@@ -135,6 +144,7 @@ def sides_of(request: Sync, client: B2Client, settings: Settings, digests: Diges
         make_refuse,
         digest,
         loose,
+        Limits.of(request, now_millis) if request.has_limits else None,
         request.info,
         request.customer_key,
     )

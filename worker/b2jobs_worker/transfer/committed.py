@@ -63,6 +63,14 @@ class Content:
         return self.sha1 in (None, version.sha1)
 
 
+def mark(client: B2Client, attempt: Attempt, *place: str) -> str:
+    """What tells that *attempt*'s job made what is at *place*: its id, and a code to prove it."""
+    key = client.account().credential.application_key.get_secret_value()
+    about = "\n".join((attempt.job_id, *place))
+    code = hmac.new(key.encode(), about.encode(), hashlib.sha256).hexdigest()[:24]
+    return f"{attempt.job_id}.{code}"
+
+
 class Committed:
     """How one job knows what it has made under one name."""
 
@@ -184,10 +192,7 @@ class Committed:
         )
 
     def _mark(self) -> str:
-        key = self._client.account().credential.application_key.get_secret_value()
-        about = "\n".join((self._attempt.job_id, self._bucket.bucket_id, self._name))
-        code = hmac.new(key.encode(), about.encode(), hashlib.sha256).hexdigest()[:24]
-        return f"{self._attempt.job_id}.{code}"
+        return mark(self._client, self._attempt, self._bucket.bucket_id, self._name)
 
     def _is_from_job(self, version: FileVersion) -> bool:
         """Whether an unfinished file says it is the job's: nothing is taken from it."""

@@ -22,8 +22,9 @@ from b2jobs_worker.b2.meter import Meter
 from b2jobs_worker.b2.prices import Prices
 from b2jobs_worker.secrets import SecretsFile
 from b2jobs_worker.settings import Settings
-from b2jobs_worker.sources.opener import open_sink, open_source
+from b2jobs_worker.sources.opener import open_sink, open_source, open_target
 from b2jobs_worker.sources.port import Sink, Source
+from b2jobs_worker.sources.target import ObjectTarget
 from b2jobs_worker.sources.web_connection import Opening
 from b2jobs_worker.transfer.buffers import Buffers
 from b2jobs_worker.transfer.threads import Threads
@@ -47,6 +48,7 @@ class Context:
     settings: Settings
     open_source: Callable[..., Source]
     open_sink: OpenSink
+    open_target: Callable[[Location, Callable[[], None]], ObjectTarget | None]
     prices: Prices = field(default_factory=Prices)
     threads: Threads = field(default_factory=Threads)
     buffers: Buffers = field(default_factory=Buffers)
@@ -102,6 +104,7 @@ def build(
         open_sink=lambda location, job_id, replaces=None: open_sink(
             location, settings, job_id, durable=durable, replaces=replaces
         ),
+        open_target=lambda location, checkpoint: open_target(location, settings, checkpoint),
     )
 
 

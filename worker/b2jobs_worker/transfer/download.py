@@ -28,6 +28,7 @@ from b2jobs_worker.transfer.ranges import (
     opened,
     thread_buffer,
 )
+from b2jobs_worker.transfer.store_download import StoreDownload
 
 
 def download(request: Download, attempt: Attempt, context: Context) -> TransferResult:
@@ -107,11 +108,18 @@ def _download(
         fields = _inline_fields(request, attempt, content, version, window)
         return _result(client, usage, version, fields, location)
     destination = request.destination_location
-    sink = context.open_sink(destination, attempt.job_id, request.replaces)
-    with contextlib.closing(sink):
-        fetched = _into(sink, request, client, attempt, context, url, window)
+    target = context.open_target(destination, attempt.checkpoint)
+    not_carried: list[str] = []
+    if target is not None:
+        into_store = StoreDownload(client, attempt, context, target, request)
+        fetched, not_carried = into_store.run(url), into_store.not_carried
+    else:
+        sink = context.open_sink(destination, attempt.job_id, request.replaces)
+        with contextlib.closing(sink):
+            fetched = _into(sink, request, client, attempt, context, url, window)
     fields = {
-        "uri": sink.uri,
+        "uri": str(destination),
+        "not_carried": not_carried,
         "size": fetched.size,
         "sha1": fetched.sha1,
         "verified": fetched.verified,

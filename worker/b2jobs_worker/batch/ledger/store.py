@@ -392,7 +392,7 @@ def _is_sealed(name: str) -> bool:
 _NOT_OURS = Failure(
     code="seal_refused",
     message="Somebody else than a worker has written down how far the batch is.",
-    hint="Submit it again; docs/security.md says what is sealed.",
+    hint="Submit it again; `b2jobs docs security` says what is sealed.",
     act="operator",
 ).model_dump_json()
 

@@ -10,13 +10,15 @@ from b2jobs_worker.b2.client import B2Client
 
 
 class Listed(NamedTuple):
-    """A file: its name below the prefix, its size and, where the listing tells it, its SHA-1.
+    """A file: its name below the prefix, its size, when it was modified (else uploaded) and,
+    where the listing tells it, its SHA-1.
 
     has_customer_key: encrypted with a customer's key (SSE-C).
     """
 
     name: str
     size: int
+    modified_millis: int
     sha1: str | None = None
     has_customer_key: bool = False
 
@@ -30,6 +32,9 @@ def below_bucket(client: B2Client, prefix: B2File, after: str) -> Iterator[Liste
         for version in page:
             name = version.name.removeprefix(prefix.name)
             if name and name.encode() > after.encode():
-                yield Listed(name, version.size, version.sha1, version.has_customer_key)
+                modified = version.modified_millis
+                millis = version.uploaded_millis if modified is None else modified
+                has_key = version.has_customer_key
+                yield Listed(name, version.size, millis, version.sha1, has_key)
         if start is None:
             return

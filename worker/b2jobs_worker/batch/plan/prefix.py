@@ -14,6 +14,7 @@ from b2jobs_worker.batch.plan.listing import Listed, below_bucket
 from b2jobs_worker.batch.plan.places import Places
 from b2jobs_worker.batch.plan.source import Forecast
 from b2jobs_worker.sources.case import folds_case
+from b2jobs_worker.sources.limits import Limits, began_millis
 from b2jobs_worker.sources.listing import list_root
 from b2jobs_worker.sources.names import LocalNames, Refused
 from b2jobs_worker.sources.port import Problem
@@ -35,6 +36,9 @@ class PrefixPlan:
         self._customer_key = request.customer_key
         self._is_chosen = chosen(request.include, request.exclude)
         self._is_silenced = silenced(request.include, request.exclude)
+        self._limits: Limits | None = None
+        if request.has_limits:
+            self._limits = Limits.of(request, began_millis(attempt.journal))
         if not isinstance(self._source, B2File):
             self._action: Action = "upload"
         else:
@@ -62,9 +66,14 @@ class PrefixPlan:
         for listed in self._listing(cursor, problems.append):
             yield from ((behind, each) for each in self._told(problems))
             behind = listed.name
-            if self._is_chosen(listed.name):
+            if self._takes_part(listed):
                 yield behind, self._planned(listed, refuse)
         yield from ((behind, each) for each in self._told(problems))
+
+    def _takes_part(self, listed: Listed) -> bool:
+        limits = self._limits
+        in_limits = limits is None or limits.allow(listed.size, listed.modified_millis)
+        return in_limits and self._is_chosen(listed.name)
 
     def _told(self, problems: list[Problem]) -> list[Refusal]:
         told = [
@@ -92,7 +101,7 @@ class PrefixPlan:
             client = self._context.client(self._account, self._attempt)
             return below_bucket(client, source, after)
         entries = list_root(source, self._context.settings, report=report, after=after)
-        return (Listed(entry.name, entry.size) for entry in entries)
+        return (Listed(entry.name, entry.size, entry.modified_millis) for entry in entries)
 
     def _passed_over(self, problem: Problem, *, for_now: bool = False) -> Refusal:
         name = problem.name.encode(errors="backslashreplace").decode()

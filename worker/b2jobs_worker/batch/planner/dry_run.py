@@ -19,6 +19,7 @@ from b2jobs_worker.batch.planner.desk import Desk
 PART_BYTES = 100_000_000
 _ONE_COPY_BYTES = 5_000_000_000
 _LOOK_SECONDS = 0.2
+_MOST_SAMPLES = 20
 NOTED_EVERY = 1000
 MOVING = ("upload", "download", "copy")
 
@@ -31,7 +32,12 @@ def dry_run(
     for cursor in _whole_plan(desk, source, tally, state.get("cursor", "")):
         if cursor:
             desk.note(cursor=cursor, tally=json.dumps(asdict(tally)))
-    desk.note(cursor="", tally="")
+    desk.note(
+        cursor="",
+        tally="",
+        refused=tally.items.get("refused", 0),
+        samples=json.dumps(tally.samples),
+    )
     calls = Counter(tally.calls)
     calls["c"] += forecast.listing_calls
     if str(getattr(desk.request, "source", "")).startswith("b2://"):
@@ -59,18 +65,21 @@ def dry_run(
 
 @dataclass
 class Tally:
-    """What has been added up so far, by action, code and class of call."""
+    """What has been added up so far, by action, code and class of call; the first refusals."""
 
     items: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     codes: dict[str, int] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     unknown_sizes: int = 0
+    samples: list[str] = field(default_factory=list)
 
     def add(self, planned: Planned, if_exists: str | None) -> None:
         if isinstance(planned, Refusal):
             _count(self.items, "refused")
             _count(self.codes, planned.code)
+            if len(self.samples) < _MOST_SAMPLES:
+                self.samples.append(str(planned))
             return
         _count(self.items, planned.action)
         _count(self.sizes, planned.action, planned.size or 0)
