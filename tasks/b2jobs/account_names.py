@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from b2jobs import locations
+from b2jobs import for_people
 from b2jobs.errors import InvalidJob
 
 # B2's application keys are K, three digits and 27 characters; older master keys 40 or more
@@ -47,4 +47,4 @@ def masked(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _masked(text: str) -> str:
-    return "***" if could_be_a_key(text) else locations.masked(text)
+    return "***" if could_be_a_key(text) else for_people.masked(text)

@@ -20,6 +20,7 @@ from typing import IO, Any, Literal, NamedTuple, cast
 
 from b2jobs import locations
 from b2jobs.errors import B2JobsError, InvalidJob
+from b2jobs.for_people import masked
 from b2jobs.items import Item, Planned, Refusal, refused
 from b2jobs.locations import B2File, B2Version, InvalidLocation, Location
 from b2jobs.requests import build, last_name
@@ -178,7 +179,7 @@ def decompressed(stream: IO[bytes], name: str) -> IO[bytes]:
 
 
 def _bad(number: int, code: str, message: str, source: str, destination: str) -> Refusal:
-    source = locations.masked(source)
+    source = masked(source)
     return Refusal(code, _as_text(message), _as_text(source), _as_text(destination), number)
 
 
@@ -214,9 +215,7 @@ def _action(source: str, destination: str) -> tuple[Literal["upload", "download"
     if isinstance(ends[0], locations.StagedBytes):
         raise InvalidLocation("Staged bytes belong to the one job they were handed over with.")
     if getattr(ends[0], "is_prefix", False):
-        raise InvalidLocation(
-            f"{locations.masked(source)[:120]!r} is a prefix, one file is needed."
-        )
+        raise InvalidLocation(f"{masked(source)[:120]!r} is a prefix, one file is needed.")
     if getattr(ends[1], "is_prefix", False):
         destination += _name(ends[0], source)
         ends = ends[0], locations.parse(destination)
@@ -225,7 +224,7 @@ def _action(source: str, destination: str) -> tuple[Literal["upload", "download"
     if from_b2 and isinstance(ends[1], locations.RootPath | locations.LocalPath):
         return "download", destination
     raise InvalidLocation(
-        f"{locations.masked(source)[:80]!r} cannot go to {destination[:80]!r}.",
+        f"{masked(source)[:80]!r} cannot go to {destination[:80]!r}.",
         hint="One end must be in B2.",
     )
 
@@ -234,7 +233,7 @@ def _name(source: Location, uri: str) -> str:
     name = source.name.rsplit("/", 1)[-1] if isinstance(source, B2File) else last_name(source)
     if not name or name in (".", ".."):
         raise InvalidLocation(
-            f"{locations.masked(uri)[:120]!r} gives no name for a destination ending in '/'."
+            f"{masked(uri)[:120]!r} gives no name for a destination ending in '/'."
         )
     return name
 

@@ -152,7 +152,8 @@ class Settings(BaseSettings):
     prices: dict[str, float] = Field(
         default_factory=dict,
         description="Your own prices in US dollars for a thousand calls: class_a_per_thousand, "
-        "class_b_per_thousand, class_c_per_thousand; only for the `dollars` of results.",
+        "class_b_per_thousand, class_c_per_thousand, and storage_per_gb_month; only for the "
+        "dollars of results.",
     )
     lease_seconds: float = Field(
         15.0,

@@ -86,9 +86,9 @@ def sync(
             show.answer(session, result)
             return
         for line in result.planned:
-            click.echo(show.printable(line))
+            show.say(line)
         for sample in handle.status().samples:
-            click.echo(f"refused  {show.printable(sample)}", err=True)
+            show.say(f"refused  {sample}", err=True)
         show.fields(
             result.model_dump(mode="json", include={"items", "size_bytes", "compared", "dollars"})
         )

@@ -97,6 +97,12 @@ class ChoosingOptions(AccountOptions, total=False):
     max_size: int | None
 
 
+class ListOptions(ChoosingOptions, total=False):
+    recursive: bool
+    versions: bool
+    limit: int | None
+
+
 class BatchOptions(StreamOptions, ChoosingOptions, total=False):
     """Those of a batch of a prefix or a manifest."""
 

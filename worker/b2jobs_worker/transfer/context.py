@@ -135,5 +135,6 @@ def _prices(settings: Settings) -> Prices:
         raise OperatorError(
             "config_invalid",
             f"The prices are refused: {'.'.join(map(str, first['loc']))}: {first['msg']}.",
-            hint="It may say class_a_per_thousand, class_b_per_thousand, class_c_per_thousand.",
+            hint="It may say class_a_per_thousand, class_b_per_thousand, class_c_per_thousand, "
+            "storage_per_gb_month.",
         ) from error

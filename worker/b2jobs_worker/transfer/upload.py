@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from b2jobs.errors import CallerError, JobError, Wait
-from b2jobs.locations import masked
+from b2jobs.for_people import masked
 from b2jobs.metadata import MODIFIED_MILLIS
 from b2jobs.requests import Upload
 from b2jobs.results import TransferResult
