@@ -43,6 +43,7 @@ class Sides:
     loose: problems that the listings met and that have no place in their order.
     complete: asks for what is compared and no listing tells: digests of files, objects' times.
     info: what copies have in place of the source's info; None leaves them that.
+    customer_key: the name of the key that reads sources which are encrypted with it.
     """
 
     rules: Rules
@@ -55,6 +56,7 @@ class Sides:
     loose: list[Problem]
     limits: Limits | None = None
     info: Mapping[str, str] | None = None
+    customer_key: str | None = None
 
     def matched(self, tally: Tally, after: str = "") -> Iterator[Pair]:
         """Both sides by name, behind *after*, with all that the comparison needs.
@@ -152,6 +154,7 @@ def sides_of(
         loose,
         Limits.of(request, now_millis) if request.has_limits else None,
         request.info,
+        request.customer_key,
     )
 
 
