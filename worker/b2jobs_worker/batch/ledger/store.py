@@ -43,6 +43,8 @@ class Orders:
     retry_seconds: float
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """What the files that are made in B2 carry."""
+    customer_key: str | None = None
+    """Reads sources in B2 of which the plan does not know how they are encrypted."""
 
 
 @dataclass(frozen=True)
