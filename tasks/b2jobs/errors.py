@@ -45,6 +45,8 @@ class B2JobsError(Exception):
 
     code: str = "error"
     hint: str = ""
+    queued: int = 0
+    """Of a list of jobs that was submitted, how many are queued all the same: the first."""
 
 
 class InvalidJob(B2JobsError, ValueError):
