@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from typing import Any, cast, get_args
@@ -21,12 +19,14 @@ from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.ends import Ends
 from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobNotFound
-from b2jobs.locations import InlineData, StagedBytes, masked_all
+from b2jobs.locations import InlineData, StagedBytes
+from b2jobs.record import Record as Record  # noqa: PLC0414 - found here by all
+from b2jobs.record import record_of
 from b2jobs.redis import Door, unavailable
 from b2jobs.redis.pieces import Pieces, gone
-from b2jobs.requests import ENDED, Job, Priority, State, Upload
+from b2jobs.requests import Job, Priority, State, Upload
 from b2jobs.requests.on_done import to_tell
-from b2jobs.signed import Signed, Submission
+from b2jobs.signed import Signed, Submission, invalid
 from b2jobs.signing import Ring
 from b2jobs.staging import Limits, Origin, staging
 
@@ -38,59 +38,8 @@ _MOST_TOGETHER = 100
 """Jobs that one step submits: it holds Redis for some milliseconds."""
 
 
-@dataclass(frozen=True)
-class Record:
-    """One job as Redis has it. Times are aware and UTC; None where it has not happened.
-
-    staged_bytes: how many its producer handed over with it.
-    """
-
-    id: str
-    kind: str
-    state: State
-    reason: str = ""
-    until: datetime | None = None
-    priority: Priority = "normal"
-    key: str = ""
-    request: dict[str, Any] = field(default_factory=dict)
-    staged_bytes: int | None = None
-    retry_seconds: float = 0.0
-    attempts: int = 0
-    lost: int = 0
-    worker: str = ""
-    created: datetime | None = None
-    started: datetime | None = None
-    ended: datetime | None = None
-    progress: dict[str, Any] = field(default_factory=dict)
-    result: dict[str, Any] | None = None
-    failure: Failure | None = None
-    signature: str = field(default="", repr=False)
-
-    @property
-    def has_ended(self) -> bool:
-        return self.state in ENDED
-
-    def as_json(self) -> dict[str, Any]:
-        """The record as `b2jobs job show --json` prints it; absent fields are left out.
-
-        What opens a URL of the request (a query is a signature) is left out too.
-        """
-        found: dict[str, Any] = {}
-        for name, value in self.__dict__.items():
-            if isinstance(value, datetime):
-                found[name] = value.isoformat()
-            elif isinstance(value, Failure):
-                found[name] = value.model_dump()
-            elif value not in (None, "", {}) and name != "signature":
-                found[name] = masked_all(value) if name == "request" else value
-        return found
-
-
 class Records:
-    """The records of one installation: one Redis, one key prefix.
-
-    Thread-safe. Any call may raise `QueueUnavailable`.
-    """
+    """The records of one installation. Thread-safe; any call may raise `QueueUnavailable`."""
 
     def __init__(
         self,
@@ -139,7 +88,7 @@ class Records:
         with ExitStack() as stack:
             job = self._staged(job, stack, counts=not from_message)
             given = self._given(job_id, job, delay_seconds, asked, canvas)
-            return _accepted(self.door.call("jobs/submit", **given))
+            return self._accepted(self.door.call("jobs/submit", **given), job_id, job)
 
     def submit_many(self, jobs: Sequence[tuple[str, Job]]) -> list[str]:
         """As `submit` for each of *jobs*, an id and a request, in one step for hundreds of them.
@@ -164,8 +113,9 @@ class Records:
                 size += len(given[-1]["request"])
                 if size > MOST_REQUEST_BYTES:
                     break
-            for answer in self.door.call("jobs/submit_many", jobs=given):
-                accepted.append(_accepted(answer))  # noqa: PERF401 - those before a refusal stay
+            answers = self.door.call("jobs/submit_many", jobs=given)
+            for answer, (job_id, job) in zip(answers, jobs, strict=False):  # until one is refused
+                accepted.append(self._accepted(answer, job_id, job))
         if len(given) < len(jobs):
             self._submit_together(jobs[len(given) :], accepted)
 
@@ -225,6 +175,36 @@ class Records:
             "producer": (asked.producer if asked else self.ring.name) or None,
         }
         return {name: value for name, value in given.items() if value is not None}
+
+    def _accepted(self, first: Any, job_id: str, job: Job) -> str:
+        """The id that was answered for *job*, submitted as *job_id*.
+
+        Raises:
+            InvalidJob: `limit_reached`, `staged_gone`, `signature_invalid`
+        """
+        if isinstance(first, list):
+            _, whose, most = first
+            raise InvalidJob(
+                f"{most} jobs of {whose} wait already, as many as may. The job was not queued.",
+                code="limit_reached",
+                hint="Try again when some have ended; the workers' policy sets max_waiting.",
+            )
+        if not first:
+            raise gone()
+        if first != job_id:
+            self._vouch(str(first), job)
+        return str(first)
+
+    def _vouch(self, first: str, job: Job) -> None:
+        """Whether the job that has the key is one of this producer, where it signs.
+
+        Raises:
+            InvalidJob: `signature_invalid`: somebody else has put that job under the key.
+        """
+        if self.ring.name and not self.ring.is_workers:
+            found = self.get(first)
+            if found.key != job.key or not self.signed_anew(first):
+                raise invalid(f"is not there, for what has the key {job.key!r}")
 
     def refuse(
         self,
@@ -394,24 +374,6 @@ class Records:
             )
 
 
-def _accepted(first: Any) -> str:
-    """The id that `jobs/submit` answered.
-
-    Raises:
-        InvalidJob: `limit_reached`, `staged_gone`
-    """
-    if isinstance(first, list):
-        _, whose, most = first
-        raise InvalidJob(
-            f"{most} jobs of {whose} wait already, as many as may. The job was not queued.",
-            code="limit_reached",
-            hint="Try again when some have ended; the workers' policy sets max_waiting.",
-        )
-    if not first:
-        raise gone()
-    return str(first)
-
-
 @contextmanager
 def _counted(accepted: Sized) -> Iterator[None]:
     try:
@@ -419,41 +381,3 @@ def _counted(accepted: Sized) -> Iterator[None]:
     except B2JobsError as error:
         error.queued = len(accepted)
         raise
-
-
-def record_of(values: dict[str, str]) -> Record:
-    return Record(
-        id=values["id"],
-        kind=values["kind"],
-        state=cast("State", values["state"]),
-        reason=values.get("reason", ""),
-        until=_moment(values.get("until")),
-        priority=cast("Priority", values["priority"]),
-        key=values.get("key", ""),
-        signature=values.get("signature", ""),
-        request=_object(values["request"]),
-        staged_bytes=int(values["staged_bytes"]) if "staged_bytes" in values else None,
-        retry_seconds=float(values["retry"]),
-        attempts=int(values["attempts"]),
-        lost=int(values["lost"]),
-        worker=values.get("worker", ""),
-        created=_moment(values.get("created")),
-        started=_moment(values.get("started")),
-        ended=_moment(values.get("ended")),
-        progress=_object(values.get("progress") or "{}"),
-        result=json.loads(values["result"]) if "result" in values else None,
-        failure=Failure(**json.loads(values["failure"])) if values.get("failure") else None,
-    )
-
-
-def _object(text: str) -> dict[str, Any]:
-    """A JSON object; an empty one for what somebody else has written there."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _moment(seconds: str | None) -> datetime | None:
-    return datetime.fromtimestamp(float(seconds), UTC) if seconds else None

@@ -8,6 +8,9 @@
 -- Full Redis: allows it.
 -- include shared/job
 local id = given.id
+if redis.call('EXISTS', job_key(id)) == 1 and not is_sound(id, P .. 'queued:normal') then
+  return {'broken'}
+end
 local job = fields(id, {'state', 'started', 'expires', 'kind', 'lost', 'again', 'created', 'retry',
                         'cancel', 'priority', 'key', 'signature'})
 if job.state ~= 'queued' then return {job.state == '' and 'unknown' or job.state} end
