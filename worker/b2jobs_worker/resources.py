@@ -14,6 +14,7 @@ from b2jobs_worker import transfer
 from b2jobs_worker.b2.budget import RedisBudgets
 from b2jobs_worker.b2.prices import Prices
 from b2jobs_worker.b2.redis_governor import RedisGovernor
+from b2jobs_worker.b2.tally import used
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.delivery.claims import Claims
 from b2jobs_worker.delivery.credentials_watch import wake
@@ -39,6 +40,7 @@ class Resources:
             settings.redis_timeout_seconds,
             settings.ring(),
         )
+        self.records.ring.told = used.refused
         self.claims = Claims(self.records, settings)
         self.leases = Leases(self.claims)
         self.store = Store(self.records, settings.keep_failures_seconds)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
+from b2jobs.for_people import masked
 from b2jobs.locations import (
     InlineData,
     InvalidLocation,
@@ -15,7 +16,6 @@ from b2jobs.locations import (
     StagedBytes,
     StoreObject,
     WebFile,
-    shown,
 )
 from b2jobs.redis.pieces import Pieces
 from b2jobs_worker.settings import Settings
@@ -23,7 +23,7 @@ from b2jobs_worker.sources import stores
 from b2jobs_worker.sources.inline import InlineSource
 from b2jobs_worker.sources.local import LocalSource
 from b2jobs_worker.sources.port import Sink, Source
-from b2jobs_worker.sources.roots import StorePlace, place
+from b2jobs_worker.sources.roots import StorePlace, place, store_place
 from b2jobs_worker.sources.sink import LocalSink
 from b2jobs_worker.sources.staged import StagedSource
 from b2jobs_worker.sources.stores import open_object
@@ -105,15 +105,8 @@ def open_target(
     Raises:
         JobError: whatever `stores.open_target` raises.
     """
-    location = _parsed(location)
-    if isinstance(location, RootPath):
-        found = place(location, settings)
-        if isinstance(found, StorePlace):
-            return stores.open_target(found, settings, checkpoint)
-    if isinstance(location, StoreObject):
-        target = StorePlace(location, str(location))
-        return stores.open_target(target, settings, checkpoint)
-    return None
+    found = store_place(_parsed(location), settings)
+    return None if found is None else stores.open_target(found, settings, checkpoint)
 
 
 def _parsed(location: str | Location) -> Location:
@@ -128,6 +121,6 @@ def _parsed(location: str | Location) -> Location:
 def _not_served(location: Location, end: str) -> CallerError:
     return CallerError(
         f"{end}_unsupported",
-        f"{shown(str(location))[:120]} cannot be the {end} of this kind of job.",
+        f"{masked(str(location))[:120]} cannot be the {end} of this kind of job.",
         hint="`b2jobs docs sources` lists what can.",
     )
