@@ -188,6 +188,12 @@ class RecordedBatchHandle(RecordedHandle, BatchHandle[Any]):
             **{name: value for name, value in known.items() if name in named},
         )
 
+    def state(self) -> State:
+        return self.record().state
+
+    def reason(self) -> str:
+        return self._memory.waiting_for(self.record())
+
     def pause(self) -> State:
         return self._memory.pause(self.id)
 

@@ -25,6 +25,11 @@ class Result(BaseModel):
         return self.model_dump(mode="json")
 
 
+def without_content(result: dict[str, Any]) -> dict[str, Any]:
+    """*result* as it stands in a list: `size` says how much a download without destination got."""
+    return {name: value for name, value in result.items() if name not in ("content", "encoding")}
+
+
 class TransferResult(Result):
     """The outcome of an upload, a download or a copy.
 

@@ -4,7 +4,8 @@
     {"accounts": {"default": {...}, "archive": {..., "realm": "..."}},
      "stores": {"s3://bucket": {"access_key_id": "...", ...}, "gs://": {...}},
      "webhooks": {"hooks.example.com": "whsec_...", "*": ["whsec_...", "whsec_..."]},
-     "notifications": {"hooks.example.com": {"NAME": "..."}}}
+     "notifications": {"hooks.example.com": {"NAME": "..."}},
+     "customer_keys": {"backups-2026": "32 random bytes in base64"}}
 
 An entry that is wrong makes itself unusable and no other; a realm without TLS needs
 `"allow_http": true` beside it, unless it is on this machine.
@@ -26,6 +27,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from b2jobs.account_names import could_be_a_key
+from b2jobs.requests.protection import is_key_name
 
 PRODUCTION = "production"
 DEFAULT_ACCOUNT = "default"
@@ -90,6 +92,8 @@ class Contents:
     bad_webhooks: Mapping[str, str] = field(default_factory=dict, repr=False)
     notifications: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict, repr=False)
     bad_notifications: Mapping[str, str] = field(default_factory=dict, repr=False)
+    customer_keys: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
+    bad_customer_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def read(raw: bytes) -> Contents:
@@ -107,7 +111,7 @@ def read(raw: bytes) -> Contents:
         raise Malformed("it is not a JSON object")
     sections: dict[str, Any] = {
         name: document[name]
-        for name in ("accounts", "stores", "webhooks", "notifications")
+        for name in ("accounts", "stores", "webhooks", "notifications", "customer_keys")
         if name in document
     }
     flat = {name: value for name, value in document.items() if name not in sections}
@@ -136,6 +140,9 @@ def read(raw: bytes) -> Contents:
     notified = sections.get("notifications", {})
     if not isinstance(notified, dict):
         notified = {ANY_HOST: notified}
+    keys = sections.get("customer_keys", {})
+    if not isinstance(keys, dict):
+        keys = {ANY_HOST: keys}
     return Contents(
         good_accounts,
         good_stores,
@@ -143,6 +150,7 @@ def read(raw: bytes) -> Contents:
         {**bad_stores, **found},
         *_judged(webhooks, _webhook_secrets),
         *_judged(notified, _notification_secrets),
+        *_judged(keys, _customer_key),
     )
 
 
@@ -258,6 +266,21 @@ def _notification_secrets(host: str, value: object) -> dict[str, SecretStr]:
         if not isinstance(text, str) or not re.match(r"[ -~]{1,1024}\Z", text):
             raise Malformed(f'"{name}" {where} is not printable ASCII of up to 1,024 characters')
     return {name: SecretStr(text) for name, text in value.items()}
+
+
+def _customer_key(name: str, value: object) -> SecretStr:
+    if not is_key_name(name):
+        raise Malformed(
+            "a customer's key has a name that is not shown here: it is up to 40 letters, digits "
+            "and . _ -, and nothing that could be a key"
+        )
+    try:
+        size = len(base64.b64decode(value, validate=True)) if isinstance(value, str) else 0
+    except ValueError:
+        size = 0
+    if size != 32:
+        raise Malformed(f'the customer\'s key "{name}" is not the base64 of 32 bytes')
+    return SecretStr(str(value))
 
 
 def _is_webhook_secret(text: str) -> bool:

@@ -8,6 +8,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from b2jobs.printable import printable
+
 FIELDS = "b2jobs_fields"
 """The name in `extra` under which a line's own fields come: job, kind, code, bytes, ..."""
 
@@ -49,16 +51,9 @@ class _Json(logging.Formatter):
             "process": self._process,
             "pid": record.process,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": printable(record.getMessage()),
             **getattr(record, FIELDS, {}),
         }
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
         return json.dumps(said, ensure_ascii=True, default=str)
-
-
-def printable(text: str) -> str:
-    """*text* on one line, without what would move a terminal's cursor or colour it."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -10,6 +10,7 @@ from b2jobs.connection import connect
 from b2jobs.records import Records
 from b2jobs_worker import transfer
 from b2jobs_worker.b2.redis_governor import RedisGovernor
+from b2jobs_worker.b2.tally import used
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.delivery.claims import Claims
 from b2jobs_worker.delivery.leases import Leases
@@ -32,6 +33,7 @@ class Resources:
             settings.redis_timeout_seconds,
             settings.ring(),
         )
+        self.records.ring.told = used.refused
         self.claims = Claims(self.records, settings)
         self.leases = Leases(self.claims)
         self.store = Store(self.records, settings.keep_failures_seconds)

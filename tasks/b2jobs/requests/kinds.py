@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from b2jobs import locations
 from b2jobs.errors import InvalidJob
+from b2jobs.for_people import masked
 from b2jobs.locations import InvalidLocation
 from b2jobs.requests.accounts import Bucket, Check
 from b2jobs.requests.batches import Batch, Pack, ReadLedger, Verify
@@ -107,4 +107,4 @@ def _shown(given: Any) -> str:
     """What was given, shortened; never the content that somebody wants to have stored."""
     if isinstance(given, bytes | bytearray | memoryview):
         return f"{len(given)} bytes"
-    return repr(locations.masked(given) if isinstance(given, str) else given)[:120]
+    return repr(masked(given) if isinstance(given, str) else given)[:120]

@@ -12,6 +12,7 @@ from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.job import Priority
 from b2jobs.requests.places import Located, folder, lie_in_each_other
+from b2jobs.requests.protection import KeyName
 
 
 class Sync(Choosing, AllAttributes):
@@ -30,6 +31,7 @@ class Sync(Choosing, AllAttributes):
         its file in the source does; where there is none, as the destination's does.
     overlap: while a sync of the same pair runs, `wait` for its end, `skip`, or `replace` it.
     dry_run: tell what would be done, and what it would cost.
+    customer_key: reads sources in B2 that are encrypted with it (SSE-C); see `Copy`.
 
     Attributes hold for what it uploads or copies; a file that counts as the same is not made
     anew for them.
@@ -48,6 +50,7 @@ class Sync(Choosing, AllAttributes):
     allow_empty_source: bool = False
     overlap: Literal["wait", "skip", "replace"] = "wait"
     dry_run: bool = False
+    customer_key: KeyName | None = None
     account: AccountName = "default"
     priority: Priority = "low"
 

@@ -97,7 +97,7 @@ CALLS: dict[str, dict[str, Any]] = {
         **{"word": "w", "lane": "l", "error": "", "delay": 1, "ends": 1, "is_silent": 1},
         **{"longest": 1, "patience": 1, "keep": 60},
     },
-    "words/send": {"word": "w", "id": "t", "list": "q"},
+    "words/send": {"word": "w", "once": "t", "list": "q"},
     "words/resend": {"word": "w"},
     "words/drop": {"word": "w"},
     "staged/put": {"id": "s", "number": 0, "most": 9, "all": 0},

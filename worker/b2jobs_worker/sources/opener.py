@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
+from b2jobs.for_people import masked
 from b2jobs.locations import (
     InlineData,
     InvalidLocation,
@@ -15,7 +16,6 @@ from b2jobs.locations import (
     StagedBytes,
     StoreObject,
     WebFile,
-    shown,
 )
 from b2jobs.redis.pieces import Pieces
 from b2jobs_worker.settings import Settings
@@ -128,6 +128,6 @@ def _parsed(location: str | Location) -> Location:
 def _not_served(location: Location, end: str) -> CallerError:
     return CallerError(
         f"{end}_unsupported",
-        f"{shown(str(location))[:120]} cannot be the {end} of this kind of job.",
+        f"{masked(str(location))[:120]} cannot be the {end} of this kind of job.",
         hint="`b2jobs docs sources` lists what can.",
     )

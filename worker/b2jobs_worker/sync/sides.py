@@ -38,6 +38,7 @@ class Sides:
 
     loose: problems that the listings met and that have no place in their order.
     info: what copies have in place of the source's info; None leaves them that.
+    customer_key: the name of the key that reads sources which are encrypted with it.
     """
 
     rules: Rules
@@ -50,6 +51,7 @@ class Sides:
     loose: list[Problem]
     limits: Limits | None = None
     info: Mapping[str, str] | None = None
+    customer_key: str | None = None
 
     def matched(self, tally: Tally, after: str = "") -> Iterator[Pair]:
         """Both sides by name, behind *after*; with local digests where they are compared.
@@ -144,6 +146,7 @@ def sides_of(
         loose,
         Limits.of(request, now_millis) if request.has_limits else None,
         request.info,
+        request.customer_key,
     )
 
 

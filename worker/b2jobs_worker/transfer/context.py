@@ -71,9 +71,15 @@ class Context:
             with closing(source):
                 yield source
 
-    def client(self, account: str, attempt: Attempt) -> B2Client:
-        """The way into B2 for *attempt*, with a meter of its own."""
-        return B2Client(self.accounts, account, attempt, Meter(self.prices, account))
+    def client(self, account: str, attempt: Attempt, customer_key: str | None = None) -> B2Client:
+        """The way into B2 for *attempt*, with a meter of its own.
+
+        *customer_key*: the name of the key that reads files which are encrypted with it.
+        """
+        client = B2Client(self.accounts, account, attempt, Meter(self.prices, account))
+        if customer_key is not None:
+            client.customer_key = client.encryption(customer_key)
+        return client
 
 
 def build(

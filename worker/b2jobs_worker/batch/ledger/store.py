@@ -16,7 +16,6 @@ from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
 from b2jobs.signed import Submission
-from b2jobs.signing import unsealed_fields
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.ledger.outcome import Again, Outcome
 
@@ -44,6 +43,8 @@ class Orders:
     retry_seconds: float
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """What the files that are made in B2 carry."""
+    customer_key: str | None = None
+    """Reads sources in B2 of which the plan does not know how they are encrypted."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ class Store:
             return None
         ring = self.records.ring
         orders, *rows = rows_of(ring.unseal(packed, "pack", pack))
-        found = unsealed_fields(ring, found, "outcome", pack)
+        found = ring.unsealed_fields(found, "outcome", pack)
         return OpenPack(
             orders=Orders(*orders),
             entries=[Entry(at, earlier, unpacked(row)) for at, earlier, row in rows],
@@ -333,8 +334,8 @@ class Store:
 
     def _opened_state(self, batch: str, found: Mapping[str, str]) -> dict[str, str]:
         sealed = {name: text for name, text in found.items() if text and _is_sealed(name)}
-        opened = unsealed_fields(self.records.ring, sealed, "batch", batch)
-        if "cursor" in sealed and "cursor" not in opened:
+        opened = self.records.ring.unsealed_fields(sealed, "batch", batch)
+        if any(name in sealed and name not in opened for name in ("cursor", "sync")):
             opened["broken"] = _NOT_OURS
         return {name: text for name, text in found.items() if name not in sealed} | opened
 
@@ -384,7 +385,7 @@ def _recorded(position: int, found: Outcome | Again) -> list[Any]:
 
 
 def _is_sealed(name: str) -> bool:
-    return name == "cursor" or name.startswith("spill:")
+    return name in ("cursor", "sync", "planned_all") or name.startswith("spill:")
 
 
 _NOT_OURS = Failure(

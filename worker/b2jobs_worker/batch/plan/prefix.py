@@ -33,6 +33,7 @@ class PrefixPlan:
         self._attempt = attempt
         self._context = context
         self._account = request.account
+        self._customer_key = request.customer_key
         self._is_chosen = chosen(request.include, request.exclude)
         self._is_silenced = silenced(request.include, request.exclude)
         self._limits: Limits | None = None
@@ -66,7 +67,7 @@ class PrefixPlan:
             yield from ((behind, each) for each in self._told(problems))
             behind = listed.name
             if self._takes_part(listed):
-                yield behind, self._planned(listed.name, listed.size, refuse)
+                yield behind, self._planned(listed, refuse)
         yield from ((behind, each) for each in self._told(problems))
 
     def _takes_part(self, listed: Listed) -> bool:
@@ -108,7 +109,8 @@ class PrefixPlan:
         item = Item(self._action, f"{self._source}{name}", f"{self._destination}{name}")
         return refused(item, problem.code, message, for_now=for_now)
 
-    def _planned(self, name: str, size: int, refuse: Callable[[str], Refused | None]) -> Planned:
+    def _planned(self, listed: Listed, refuse: Callable[[str], Refused | None]) -> Planned:
+        name = listed.name
         judged = refuse(name)
         if judged is not None:
             return self._passed_over(Problem(name, *judged))
@@ -120,7 +122,10 @@ class PrefixPlan:
         except (InvalidLocation, UnicodeEncodeError) as error:
             code = getattr(error, "code", "name_refused")
             return self._passed_over(Problem(name, code, str(error)))
-        return Item(self._action, source, destination, size)
+        options = {}
+        if listed.has_customer_key and self._customer_key is not None:
+            options["customer_key"] = self._customer_key
+        return Item(self._action, source, destination, listed.size, options=options)
 
 
 def _may_heal(problem: Problem) -> bool:
