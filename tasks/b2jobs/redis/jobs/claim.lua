@@ -3,7 +3,8 @@
 -- Arguments: id, worker, lease (seconds), random (part of the fencing number), longest (bytes of a
 --   request); failure (JSON), meta and keep for a job that has expired, which is left alone without.
 -- Answer: the state it is in, or `unknown`, or `expired`; or `claimed`, fence, attempt, kind,
---   request (empty where it is longer than any that was accepted), seconds since its first start,
+--   request (empty where it is longer than any that was accepted), seconds since its first start
+--   without those it has waited for its budget,
 --   retry, losses, cancel, priority, key, signature, and 1 where that is used up.
 -- Full Redis: allows it.
 -- include shared/job
@@ -12,7 +13,7 @@ if redis.call('EXISTS', job_key(id)) == 1 and not is_sound(id, P .. 'queued:norm
   return {'broken'}
 end
 local job = fields(id, {'state', 'started', 'expires', 'kind', 'lost', 'again', 'created', 'retry',
-                        'cancel', 'priority', 'key', 'signature'})
+                        'cancel', 'priority', 'key', 'signature', 'excused'})
 if job.state ~= 'queued' then return {job.state == '' and 'unknown' or job.state} end
 local started, kind = job.started, job.kind
 if started == '' and job.expires ~= '' and NOW > (tonumber(job.expires) or 0) then
@@ -44,6 +45,6 @@ local request = redis.call('HSTRLEN', job_key(id), 'request') <= given.longest
   and field(id, 'request') or ''
 local token = token_of(job.signature)
 return {'claimed', fence, tostring(attempts), kind, request,
-        seconds(NOW - (tonumber(started) or NOW)), job.retry, job.lost,
-        job.cancel, job.priority, job.key, job.signature,
+        seconds(math.max(0, NOW - (tonumber(started) or NOW) - (tonumber(job.excused) or 0))),
+        job.retry, job.lost, job.cancel, job.priority, job.key, job.signature,
         token and redis.call('ZSCORE', P .. 'used', token) and 1 or 0}
