@@ -27,6 +27,7 @@ from b2jobs.requests.on_done import to_tell
 from b2jobs.signed import Signed, Submission
 from b2jobs.signing import Ring
 from b2jobs.staging import Limits, Origin, staging
+from b2jobs.tracing import trace_id, traceparent
 
 MOST_REQUEST_BYTES = 1024 * 1024
 """Longest request that is accepted, as JSON; data of a job goes another way."""
@@ -39,6 +40,7 @@ class Record:
     """One job as Redis has it. Times are aware and UTC; None where it has not happened.
 
     staged_bytes: how many its producer handed over with it.
+    trace: the id of the trace its producer was in.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Record:
     result: dict[str, Any] | None = None
     failure: Failure | None = None
     signature: str = field(default="", repr=False)
+    trace: str = ""
 
     @property
     def has_ended(self) -> bool:
@@ -119,6 +122,7 @@ class Records:
         asked: Signed | None = None,
         from_message: bool = False,
         canvas: Mapping[str, Any] | None = None,
+        trace: str | None = None,
     ) -> str:
         """Write the record and ring, in one step; return the id of the job that now has the key.
 
@@ -126,26 +130,33 @@ class Records:
         the same id it does nothing. The content of a `data:` source is staged, so that it is
         in no record; *from_message*: it is in Redis already and needs no room. *canvas* is what
         plain Celery goes on with when the job has ended. *asked*: who asked, and when, where a
-        worker submits it.
+        worker submits it. *trace*: its place in a trace, where that is not this thread's.
 
         Raises:
             InvalidJob: `staged_gone`, `request_too_long`
             QueueUnavailable: `staged_full` too.
         """
         tell = to_tell(job_id, job.on_done, canvas, self._seal_of_words(job_id))
+        trace = traceparent() if trace is None else trace
         if not isinstance(job, Upload):
-            return self._submit(job_id, job, delay_seconds, tell, asked)
+            return self._submit(job_id, job, delay_seconds, tell, asked, trace)
         source = job.source_location
         if not isinstance(source, InlineData) or not source.content:
-            return self._submit(job_id, job, delay_seconds, tell, asked)
+            return self._submit(job_id, job, delay_seconds, tell, asked, trace)
         origin, limits = Origin(content_type=source.content_type), Limits.of_environment()
         with staging(self.pieces, origin, limits, counts=not from_message) as made:
             made.add(source.content)
             staged = job.from_staged(made.location())
-            return self._submit(job_id, staged, delay_seconds, tell, asked)
+            return self._submit(job_id, staged, delay_seconds, tell, asked, trace)
 
     def _submit(
-        self, job_id: str, job: Job, delay_seconds: float, tell: str | None, asked: Signed | None
+        self,
+        job_id: str,
+        job: Job,
+        delay_seconds: float,
+        tell: str | None,
+        asked: Signed | None,
+        trace: str,
     ) -> str:
         source = job.source_location if isinstance(job, Upload) else None
         staged = source if isinstance(source, StagedBytes) else None
@@ -157,7 +168,7 @@ class Records:
                 hint=f"At most {MOST_REQUEST_BYTES} are accepted; long lists go into a manifest.",
             )
         signature = self.ring.sign(
-            Submission(job_id, job.kind, job.priority, job.key or "", request),
+            Submission(job_id, job.kind, job.priority, job.key or "", request, trace),
             retry=job.retry,
             expires=job.expires,
             delay=delay_seconds,
@@ -178,6 +189,7 @@ class Records:
             staged=staged.id if staged else None,
             staged_bytes=staged.size if staged else None,
             producer=(asked.producer if asked else self.ring.name) or None,
+            trace=trace or None,
         )
         if isinstance(first, list):
             _, whose, most = first
@@ -279,13 +291,13 @@ class Records:
         """A new signature of a job that is to run again, where the one it has is good."""
         if not self.ring.name:
             return ""
-        names = ("kind", "priority", "key", "request", "retry", "signature")
+        names = ("kind", "priority", "key", "request", "retry", "signature", "trace")
         with unavailable(self.url):
             found = cast("list[str | None]", self.redis.hmget(f"{self.prefix}job:{job_id}", *names))
-        kind, priority, key, request, retry, signature = (text or "" for text in found)
+        kind, priority, key, request, retry, signature, trace = (text or "" for text in found)
         if not signature:
             return ""
-        job = Submission(job_id, kind, priority, key, request)
+        job = Submission(job_id, kind, priority, key, request, trace)
         before = self.ring.check(job, signature, in_time=False)
         asked = self.ring.asked(before.producer) if self.ring.is_workers else None
         return self.ring.sign(job, retry=float(retry), asked=asked)
@@ -380,6 +392,7 @@ def record_of(values: dict[str, str]) -> Record:
         progress=_object(values.get("progress") or "{}"),
         result=json.loads(values["result"]) if "result" in values else None,
         failure=Failure(**json.loads(values["failure"])) if values.get("failure") else None,
+        trace=trace_id(values.get("trace", "")),
     )
 
 

@@ -4,7 +4,8 @@
 --   request); failure (JSON), meta and keep for a job that has expired.
 -- Answer: the state it is in, or `unknown`, or `expired`; or `claimed`, fence, attempt, kind,
 --   request (empty where it is longer than any that was accepted), seconds since its first start,
---   retry, losses, cancel, priority, key, signature, and 1 where that is used up.
+--   retry, losses, cancel, priority, key, signature, 1 where that is used up, the job's place in
+--   a trace, and where it has one, since when it was not run and what it waited for.
 -- Full Redis: allows it.
 -- include shared/job
 local id = given.id
@@ -28,9 +29,16 @@ redis.call('HDEL', job_key(id), 'progress')
 move(id, 'running', seconds(NOW + given.lease), 'started', started, 'worker', given.worker,
      'fence', fence, 'unheard', 0)
 local kind, losses = field(id, 'kind'), field(id, 'lost')
+local since, awaited = '', ''
 if is_first and not UNTOLD[kind] then
   local asked = redis.call('HMGET', job_key(id), 'again', 'created')
-  observe('wait|' .. kind, NOW - (tonumber(asked[1] or asked[2]) or NOW))
+  since, awaited = asked[1] or asked[2] or '', 'queued'
+  observe('wait|' .. kind, NOW - (tonumber(since) or NOW))
+end
+local trace = redis.call('HSTRLEN', job_key(id), 'trace') <= 64 and field(id, 'trace') or ''
+if trace ~= '' and field(id, 'since') ~= '' then
+  since, awaited = field(id, 'since'), field(id, 'awaited')
+  redis.call('HDEL', job_key(id), 'since', 'awaited')
 end
 -- A planner leaves its slot and takes it again many times a minute: its batch goes on meanwhile.
 if is_first or losses ~= '0' or (kind ~= 'batch' and kind ~= 'sync') then
@@ -42,4 +50,4 @@ local token = token_of(id)
 return {'claimed', fence, tostring(attempts), kind, request,
         seconds(NOW - (tonumber(started) or NOW)), field(id, 'retry'), losses,
         field(id, 'cancel'), field(id, 'priority'), field(id, 'key'), field(id, 'signature'),
-        token and redis.call('ZSCORE', P .. 'used', token) and 1 or 0}
+        token and redis.call('ZSCORE', P .. 'used', token) and 1 or 0, trace, since, awaited}

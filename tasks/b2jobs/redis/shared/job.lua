@@ -94,7 +94,8 @@ local function code_of(failure)
 end
 
 -- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key,
--- expires (seconds from now), tell (see shared/outbox) and signature (b2jobs/signing.py).
+-- expires (seconds from now), tell (see shared/outbox), signature (b2jobs/signing.py) and trace
+-- (b2jobs/tracing.py).
 local function create(id, job)
   redis.call('HSET', job_key(id), 'id', id, 'kind', job.kind, 'priority', job.priority,
              'key', job.key or '', 'request', job.request, 'retry', job.retry,
@@ -104,6 +105,7 @@ local function create(id, job)
   if job.tell then redis.call('HSET', job_key(id), 'tell', job.tell) end
   if job.signature then redis.call('HSET', job_key(id), 'signature', job.signature) end
   if job.producer then redis.call('HSET', job_key(id), 'producer', job.producer) end
+  if job.trace then redis.call('HSET', job_key(id), 'trace', job.trace) end
 end
 
 -- A signature is good for one end of a job: its token is remembered for as long as it is good.
@@ -146,6 +148,9 @@ local function let_go(id) redis.call('HSET', job_key(id), 'fence', '', 'lost', 0
 local function wait(id, reason, delay)
   local due = seconds(NOW + delay)
   move(id, 'waiting', due, 'reason', reason, 'until', due)
+  if redis.call('HEXISTS', job_key(id), 'trace') == 1 then
+    redis.call('HSET', job_key(id), 'since', seconds(NOW), 'awaited', reason)
+  end
 end
 
 -- base64 of [[], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]
