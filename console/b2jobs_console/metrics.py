@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 
 from b2jobs import fleet, listing, numbers
 from b2jobs.errors import B2JobsError
+from b2jobs.printable import printable
 from b2jobs.records import Records
 from b2jobs.requests import Priority
 from b2jobs.words import Words
@@ -49,7 +50,13 @@ class Fleet(Collector):
     found: list[Metric]
 
     def collect(self) -> Iterable[Metric]:
-        return self.found
+        for metric in self.found:
+            metric.samples = [each._replace(labels=_shown(each.labels)) for each in metric.samples]
+            yield metric
+
+
+def _shown(labels: dict[str, str]) -> dict[str, str]:
+    return {name: printable(value) for name, value in labels.items()}
 
 
 def families(records: Records) -> list[Metric]:
@@ -79,7 +86,9 @@ def _jobs(records: Records) -> list[Metric]:
         held.add_metric([reason], number)
     batches = _gauge("open_batches", "Batches and syncs that have not ended.")
     batches.add_metric([], listing.open_batches(records))
-    return [jobs, queued, waited, held, batches]
+    staged = _gauge("staged_bytes", "Bytes that producers handed over and that are in Redis.")
+    staged.add_metric([], records.pieces.total())
+    return [jobs, queued, waited, held, batches, staged]
 
 
 def _by_reason(records: Records) -> Counter[str]:
@@ -123,7 +132,10 @@ def _counted(records: Records) -> list[Metric]:
         again.add_metric([reason, code], count)
     lost = _counter("recoveries", "Jobs taken from a worker that showed no life.")
     lost.add_metric([], found.recoveries())
-    return [submitted, ended, items, again, lost, *_accounts(found), *_histograms(found)]
+    refused = _counter("refused", "What had no good signature or seal.", "what")
+    for what, count in found.refused().items():
+        refused.add_metric([what], count)
+    return [submitted, ended, items, again, lost, refused, *_accounts(found), *_histograms(found)]
 
 
 def _accounts(found: numbers.Numbers) -> list[Metric]:

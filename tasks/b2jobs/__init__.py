@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from b2jobs.failure import Failure
     from b2jobs.functions import function
     from b2jobs.handle import AsyncHandle, Handle
+    from b2jobs.listings import AsyncListing, Listing
     from b2jobs.records import Record
     from b2jobs.requests import (
         Batch,
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
         Check,
         Copy,
         Delete,
+        DiskUsage,
         Download,
         Job,
+        List,
         Share,
         Sync,
         Upload,
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
         BucketResult,
         CheckResult,
         DeleteResult,
+        DiskUsageResult,
+        ListResult,
         ShareResult,
         SyncResult,
         TransferResult,
@@ -62,6 +67,7 @@ __all__ = [
     "AsyncBatchHandle",
     "AsyncClient",
     "AsyncHandle",
+    "AsyncListing",
     "B2JobsError",
     "Batch",
     "BatchHandle",
@@ -75,6 +81,8 @@ __all__ = [
     "Copy",
     "Delete",
     "DeleteResult",
+    "DiskUsage",
+    "DiskUsageResult",
     "Download",
     "Event",
     "Failure",
@@ -84,6 +92,9 @@ __all__ = [
     "JobCancelled",
     "JobFailed",
     "JobNotFound",
+    "List",
+    "ListResult",
+    "Listing",
     "QueueUnavailable",
     "Record",
     "Schedule",
@@ -104,9 +115,11 @@ __all__ = [
     "copy",
     "delete",
     "download",
+    "du",
     "events",
     "job",
     "jobs",
+    "ls",
     "share",
     "sync",
     "upload",
@@ -138,6 +151,8 @@ if TYPE_CHECKING:
     copy = function(Client.copy, _client)
     delete = function(Client.delete, _client)
     bucket = function(Client.bucket, _client)
+    ls = function(Client.ls, _client)
+    du = function(Client.du, _client)
     share = function(Client.share, _client)
     check = function(Client.check, _client)
     batch = function(Client.batch, _client)
@@ -158,9 +173,11 @@ else:
         "event_stream": "Event",
         "failure": "Failure",
         "handle": "AsyncHandle Handle",
+        "listings": "AsyncListing Listing",
         "records": "Record",
-        "requests": "Batch Bucket Check Copy Delete Download Job Share Sync Upload",
-        "results": "BatchResult BucketResult CheckResult DeleteResult ShareResult SyncResult "
+        "requests": "Batch Bucket Check Copy Delete DiskUsage Download Job List Share Sync Upload",
+        "results": "BatchResult BucketResult CheckResult DeleteResult DiskUsageResult ListResult "
+        "ShareResult SyncResult "
         "TransferResult",
         "schedules": "Schedule Schedules",
     }

@@ -19,9 +19,11 @@ __all__ = [
     "copy",
     "delete",
     "download",
+    "du",
     "events",
     "job",
     "jobs",
+    "ls",
     "share",
     "sync",
     "upload",
@@ -44,6 +46,8 @@ download = function(AsyncClient.download, _client)
 copy = function(AsyncClient.copy, _client)
 delete = function(AsyncClient.delete, _client)
 bucket = function(AsyncClient.bucket, _client)
+ls = function(AsyncClient.ls, _client)
+du = function(AsyncClient.du, _client)
 share = function(AsyncClient.share, _client)
 check = function(AsyncClient.check, _client)
 batch = function(AsyncClient.batch, _client)

@@ -12,16 +12,19 @@ from b2jobs.errors import B2JobsError
 from b2jobs.event_stream import FIRST, Event, EventReader, pages
 from b2jobs.handle import AsyncHandle
 from b2jobs.items import Planned
+from b2jobs.listings import AsyncListing
 from b2jobs.records import Record
 from b2jobs.requests import Job, State
 from b2jobs.requests.options import (
     AccountOptions,
     BatchOptions,
     BucketOptions,
+    ChoosingOptions,
     CopyOptions,
     DeleteOptions,
     DownloadOptions,
     JobOptions,
+    ListOptions,
     StreamOptions,
     SyncOptions,
     UploadOptions,
@@ -30,6 +33,7 @@ from b2jobs.results import (
     BucketResult,
     CheckResult,
     DeleteResult,
+    DiskUsageResult,
     ShareResult,
     SyncResult,
     TransferResult,
@@ -144,6 +148,15 @@ class AsyncClient:
         self, action: str, name: str | None = None, **options: Unpack[BucketOptions]
     ) -> AsyncHandle[BucketResult]:
         return await self.ask("bucket", action=action, name=name, **options)
+
+    async def ls(self, target: str, **options: Unpack[ListOptions]) -> AsyncListing:
+        run = self.threads.run
+        return AsyncListing(self.threads, await run(self.client.ls, target, **options))
+
+    async def du(
+        self, target: str, **options: Unpack[ChoosingOptions]
+    ) -> AsyncHandle[DiskUsageResult]:
+        return await self.ask("du", target=target, **options)
 
     async def share(
         self, source: str, seconds: int = 3600, **options: Unpack[AccountOptions]

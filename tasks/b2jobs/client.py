@@ -20,6 +20,7 @@ from b2jobs.event_stream import FIRST, Event, EventReader, read_events
 from b2jobs.feed import RowsBroke, feed
 from b2jobs.handle import Handle
 from b2jobs.items import Planned
+from b2jobs.listings import Listing
 from b2jobs.records import Record, Records
 from b2jobs.reports import ReportReader
 from b2jobs.requests import KINDS, PUBLIC_KINDS, Job, State, build
@@ -27,10 +28,12 @@ from b2jobs.requests.options import (
     AccountOptions,
     BatchOptions,
     BucketOptions,
+    ChoosingOptions,
     CopyOptions,
     DeleteOptions,
     DownloadOptions,
     JobOptions,
+    ListOptions,
     StreamOptions,
     SyncOptions,
     UploadOptions,
@@ -39,6 +42,7 @@ from b2jobs.results import (
     BucketResult,
     CheckResult,
     DeleteResult,
+    DiskUsageResult,
     ShareResult,
     SyncResult,
     TransferResult,
@@ -233,6 +237,26 @@ class Client:
         every job.
         """
         return self.ask("bucket", action=action, name=name, **options)
+
+    def ls(self, target: str, **options: Unpack[ListOptions]) -> Listing:
+        """List what is below the prefix *target*, or the file of that name.
+
+        `for line in b2jobs.ls("b2://some-bucket/photos/").lines()` reads while a worker lists, in
+        constant memory on both ends; leaving off early ends the job.
+
+        Options: recursive, versions (old ones, hide markers and unfinished large files too),
+        limit (1 to 1,000 lines, which then stand in the result), include, exclude, min_age,
+        max_age, min_size, max_size, account and those of every job.
+        """
+        return Listing(self.records, self.ask("list", target=target, **options).id)
+
+    def du(self, target: str, **options: Unpack[ChoosingOptions]) -> Handle[DiskUsageResult]:
+        """Add up what is below the prefix *target*: files, versions, bytes, dollars a month.
+
+        Options: include, exclude, min_age, max_age, min_size, max_size (of each version),
+        account and those of every job.
+        """
+        return self.ask("du", target=target, **options)
 
     def share(
         self, source: str, seconds: int = 3600, **options: Unpack[AccountOptions]

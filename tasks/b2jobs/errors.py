@@ -23,6 +23,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from b2jobs.printable import printable
+
 if TYPE_CHECKING:
     from b2jobs.failure import Act as Act  # noqa: PLC0414 - and for others from here
     from b2jobs.failure import Failure as Failure  # noqa: PLC0414
@@ -45,6 +47,9 @@ class B2JobsError(Exception):
 
     code: str = "error"
     hint: str = ""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InvalidJob(B2JobsError, ValueError):

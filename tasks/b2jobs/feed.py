@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from b2jobs.errors import Failure, JobFailed, QueueUnavailable
+from b2jobs.errors import Failure, JobFailed, QueueUnavailable, WaitTimeout
 from b2jobs.handle import Handle, outcome
 from b2jobs.ledger import packed_rows
 from b2jobs.records import Records
@@ -14,6 +14,7 @@ from b2jobs.redis import unavailable
 from b2jobs.signed import unsealed
 
 CHUNK_ITEMS = 1000
+CHUNK_CHARACTERS = 1024 * 1024  # of sources: a `data:` location may have 350,000
 CHUNK_SECONDS = 1.0  # a slow producer is heard, and its items begin
 BROKEN = "broken"
 MOST_CHUNKS = 16
@@ -33,8 +34,8 @@ class RowsBroke(Exception):
 def feed(records: Records, job_id: str, rows: Iterable[Any]) -> int:
     """Hand *rows* to the job in chunks of 1,000, or of what came in a second; how many.
 
-    At most 16 chunks lie in Redis: this waits while the job has not used them. A Redis that
-    does not answer is tried again for a minute.
+    At most 16 chunks of some 1 MiB lie in Redis: this waits while the job has not used them. A
+    Redis that does not answer is tried again for a minute.
 
     Raises:
         RowsBroke: *rows* raised. What it gave before is fed, and behind it that it broke.
@@ -64,17 +65,27 @@ def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
         RowsBroke: with the rows that came last.
     """
     chunk: list[Any] = []
-    since = time.monotonic()
+    since, characters = time.monotonic(), 0
     try:
         for row in rows:
             chunk.append(row)
-            if len(chunk) == CHUNK_ITEMS or time.monotonic() - since > CHUNK_SECONDS:
+            characters += _characters(row)
+            is_full = len(chunk) == CHUNK_ITEMS or characters >= CHUNK_CHARACTERS
+            if is_full or time.monotonic() - since > CHUNK_SECONDS:
                 yield chunk
-                chunk, since = [], time.monotonic()
+                chunk, since, characters = [], time.monotonic(), 0
     except Exception as error:
         raise RowsBroke(chunk) from error
     if chunk:
         yield chunk
+
+
+def _characters(row: Any) -> int:
+    """Of what may be long in it: an item's source."""
+    match row:
+        case [_, str() as source, *_]:
+            return len(source)
+    return 0
 
 
 def _words(error: BaseException | None) -> str:
@@ -82,16 +93,18 @@ def _words(error: BaseException | None) -> str:
     return text[:500].encode(errors="backslashreplace").decode()
 
 
-def taken(records: Records, job: Handle) -> Iterator[bytes]:
+def taken(records: Records, job: Handle, timeout: float | None = None) -> Iterator[bytes]:
     """The other way round: what a job hands over, chunk by chunk, until it has ended.
 
     Raises:
         JobFailed, JobCancelled: it could not hand over everything.
+        WaitTimeout: no chunk came for *timeout* seconds.
     """
     key = f"{records.prefix}batch:{job.id}:feed"
     number = 0
+    since = time.monotonic()
     while True:
-        ended = job.record().has_ended
+        record = job.record()
         with unavailable(records.url):
             chunk = records.redis.execute_command(  # type: ignore[no-untyped-call]  # untyped
                 "HGET", key, number, NEVER_DECODE=True
@@ -101,10 +114,16 @@ def taken(records: Records, job: Handle) -> Iterator[bytes]:
         if chunk is not None:
             yield chunk
             number += 1
-        elif ended:
+            since = time.monotonic()
+        elif record.has_ended:
             job.wait()
             return
         else:
+            if (record.state, record.reason) == ("waiting", "window"):
+                # It rests since there was no room; there is some now.
+                records.door.call("keeper/hasten", ids=[job.id], reason="window")
+            if timeout is not None and time.monotonic() - since > timeout:
+                raise WaitTimeout(f"The job {job.id} has handed over nothing for {timeout:g} s.")
             time.sleep(_PAUSE_SECONDS / 2)
 
 

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from b2jobs.locations import masked
+from b2jobs.for_people import masked
 
 
 class LedgerLine(NamedTuple):

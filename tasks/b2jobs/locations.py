@@ -19,13 +19,13 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlencode, urlsplit
+
+from b2jobs.for_people import is_inline, masked
 
 INLINE_LIMIT_BYTES = 256 * 1024
 _NAME_LIMIT_BYTES = 1024
 _SEGMENT_LIMIT_BYTES = 250
-_NAMES = {"b2", "b2id", "data", "file", "s3", "gs", "azure"}
 _BUCKET = re.compile(r"[A-Za-z0-9-]{6,63}\Z")
 _STAGED_ID = re.compile(r"[0-9a-f]{32}\Z")
 _SHA1 = re.compile(r"[0-9a-f]{40}\Z")
@@ -207,19 +207,6 @@ def parse(uri: str) -> Location:
             )
 
 
-def shown(uri: str) -> str:
-    """*uri* for people: a URL of the web without user, password, query and fragment.
-
-    Each of them may be what opens it: a signed URL is a key. Other locations are names, in
-    which these characters stand for themselves.
-    """
-    scheme, separator, rest = uri.partition("://")
-    if separator and scheme not in _NAMES:
-        place, slash, path = rest.partition("#")[0].partition("?")[0].partition("/")
-        return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"
-    return uri
-
-
 def check_b2_name(name: str) -> None:
     """Refuse a file name that B2 would refuse.
 
@@ -365,32 +352,6 @@ def _parse_staged(uri: str, rest: str) -> StagedBytes:
 def _refuse_nul(uri: str) -> None:
     if "\0" in uri:
         raise InvalidLocation(f"{_shown(uri)} has a NUL character.")
-
-
-def is_inline(text: str) -> bool:
-    """Whether *text* is a `data:` location, whose content must not be shown or kept."""
-    return text.startswith("data:") and not text.startswith("data://")
-
-
-def masked(text: str) -> str:
-    """*text* for people: without the content of a `data:` location, or what opens a URL."""
-    if not is_inline(text):
-        return shown(text)
-    header, _, payload = text.partition(",")
-    return f"{header[:100]},... ({len(payload)} characters)" if payload else text[:100]
-
-
-def masked_all(value: Any) -> Any:
-    """*value*, of JSON, with every location in it as `masked` shows it."""
-    match value:
-        case str():
-            return masked(value)
-        case dict():
-            return {name: masked_all(each) for name, each in value.items()}
-        case list() | tuple():
-            return [masked_all(each) for each in value]
-        case _:
-            return value
 
 
 def _shown(text: str) -> str:

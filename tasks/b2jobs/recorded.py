@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
@@ -14,6 +14,7 @@ from b2jobs.batches import BatchHandle, BatchStatus
 from b2jobs.errors import Failure, JobNotFound
 from b2jobs.handle import Handle
 from b2jobs.items import Item, Planned, unpacked
+from b2jobs.listings import Listing
 from b2jobs.records import Record
 from b2jobs.requests import RESULTS, Copy, Download, Job, State, Upload
 from b2jobs.results import BatchResult, Result
@@ -187,6 +188,12 @@ class RecordedBatchHandle(RecordedHandle, BatchHandle[Any]):
             **{name: value for name, value in known.items() if name in named},
         )
 
+    def state(self) -> State:
+        return self.record().state
+
+    def reason(self) -> str:
+        return self._memory.waiting_for(self.record())
+
     def pause(self) -> State:
         return self._memory.pause(self.id)
 
@@ -211,6 +218,13 @@ class RecordedBatchHandle(RecordedHandle, BatchHandle[Any]):
     @property
     def _memory(self) -> MemoryRecords:
         return cast("MemoryRecords", self.records)
+
+
+class RecordedListing(RecordedHandle, Listing):
+    """A listing whose lines are those that the test lets it succeed with."""
+
+    def pages(self, timeout: float | None = None) -> Generator[list[dict[str, Any]], None, None]:
+        yield from filter(None, (self.wait(timeout).lines,))
 
 
 def plausible_result(request: Job) -> Result:

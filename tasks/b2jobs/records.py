@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, cast, get_args
 
@@ -19,15 +17,17 @@ from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.ends import Ends
 from b2jobs.errors import Failure, InvalidJob, JobNotFound
-from b2jobs.locations import InlineData, StagedBytes, masked_all
+from b2jobs.locations import InlineData, StagedBytes
+from b2jobs.record import Record as Record  # noqa: PLC0414 - found here by all
+from b2jobs.record import record_of
 from b2jobs.redis import Door, unavailable
 from b2jobs.redis.pieces import Pieces, gone
-from b2jobs.requests import ENDED, Job, Priority, State, Upload
+from b2jobs.requests import Job, Priority, State, Upload
 from b2jobs.requests.on_done import to_tell
-from b2jobs.signed import Signed, Submission
+from b2jobs.signed import Signed, Submission, invalid
 from b2jobs.signing import Ring
 from b2jobs.staging import Limits, Origin, staging
-from b2jobs.tracing import trace_id, traceparent
+from b2jobs.tracing import traceparent
 
 MOST_REQUEST_BYTES = 1024 * 1024
 """Longest request that is accepted, as JSON; data of a job goes another way."""
@@ -35,61 +35,8 @@ WORKER_LIFE_SECONDS = 30.0
 _PAGE = 500
 
 
-@dataclass(frozen=True)
-class Record:
-    """One job as Redis has it. Times are aware and UTC; None where it has not happened.
-
-    staged_bytes: how many its producer handed over with it.
-    trace: the id of the trace its producer was in.
-    """
-
-    id: str
-    kind: str
-    state: State
-    reason: str = ""
-    until: datetime | None = None
-    priority: Priority = "normal"
-    key: str = ""
-    request: dict[str, Any] = field(default_factory=dict)
-    staged_bytes: int | None = None
-    retry_seconds: float = 0.0
-    attempts: int = 0
-    lost: int = 0
-    worker: str = ""
-    created: datetime | None = None
-    started: datetime | None = None
-    ended: datetime | None = None
-    progress: dict[str, Any] = field(default_factory=dict)
-    result: dict[str, Any] | None = None
-    failure: Failure | None = None
-    signature: str = field(default="", repr=False)
-    trace: str = ""
-
-    @property
-    def has_ended(self) -> bool:
-        return self.state in ENDED
-
-    def as_json(self) -> dict[str, Any]:
-        """The record as `b2jobs job show --json` prints it; absent fields are left out.
-
-        What opens a URL of the request (a query is a signature) is left out too.
-        """
-        found: dict[str, Any] = {}
-        for name, value in self.__dict__.items():
-            if isinstance(value, datetime):
-                found[name] = value.isoformat()
-            elif isinstance(value, Failure):
-                found[name] = value.model_dump()
-            elif value not in (None, "", {}) and name != "signature":
-                found[name] = masked_all(value) if name == "request" else value
-        return found
-
-
 class Records:
-    """The records of one installation: one Redis, one key prefix.
-
-    Thread-safe. Any call may raise `QueueUnavailable`.
-    """
+    """The records of one installation. Thread-safe; any call may raise `QueueUnavailable`."""
 
     def __init__(
         self,
@@ -200,7 +147,20 @@ class Records:
             )
         if not first:
             raise gone()
+        if first != job_id:
+            self._vouch(str(first), job)
         return str(first)
+
+    def _vouch(self, first: str, job: Job) -> None:
+        """Whether the job that has the key is one of this producer, where it signs.
+
+        Raises:
+            InvalidJob: `signature_invalid`: somebody else has put that job under the key.
+        """
+        if self.ring.name and not self.ring.is_workers:
+            found = self.get(first)
+            if found.key != job.key or not self.signed_anew(first):
+                raise invalid(f"is not there, for what has the key {job.key!r}")
 
     def refuse(
         self,
@@ -368,42 +328,3 @@ class Records:
                     f"{self.prefix}workers", seconds - within_seconds, "+inf", byscore=True
                 ),
             )
-
-
-def record_of(values: dict[str, str]) -> Record:
-    return Record(
-        id=values["id"],
-        kind=values["kind"],
-        state=cast("State", values["state"]),
-        reason=values.get("reason", ""),
-        until=_moment(values.get("until")),
-        priority=cast("Priority", values["priority"]),
-        key=values.get("key", ""),
-        signature=values.get("signature", ""),
-        request=_object(values["request"]),
-        staged_bytes=int(values["staged_bytes"]) if "staged_bytes" in values else None,
-        retry_seconds=float(values["retry"]),
-        attempts=int(values["attempts"]),
-        lost=int(values["lost"]),
-        worker=values.get("worker", ""),
-        created=_moment(values.get("created")),
-        started=_moment(values.get("started")),
-        ended=_moment(values.get("ended")),
-        progress=_object(values.get("progress") or "{}"),
-        result=json.loads(values["result"]) if "result" in values else None,
-        failure=Failure(**json.loads(values["failure"])) if values.get("failure") else None,
-        trace=trace_id(values.get("trace", "")),
-    )
-
-
-def _object(text: str) -> dict[str, Any]:
-    """A JSON object; an empty one for what somebody else has written there."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _moment(seconds: str | None) -> datetime | None:
-    return datetime.fromtimestamp(float(seconds), UTC) if seconds else None

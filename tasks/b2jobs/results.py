@@ -25,6 +25,11 @@ class Result(BaseModel):
         return self.model_dump(mode="json")
 
 
+def without_content(result: dict[str, Any]) -> dict[str, Any]:
+    """*result* as it stands in a list: `size` says how much a download without destination got."""
+    return {name: value for name, value in result.items() if name not in ("content", "encoding")}
+
+
 class TransferResult(Result):
     """The outcome of an upload, a download or a copy.
 
@@ -153,6 +158,47 @@ class VerifyResult(Result):
     @property
     def agrees(self) -> bool:
         return not (self.missing or self.different or self.extra)
+
+
+class ListResult(Result):
+    """What a listing came to: its lines, folders among them, the bytes of the files it named.
+
+    pages, digest: how many there were, and SHA-256 over them, by which the reader knows that it
+    had all. lines: only with a `limit`; `more` says whether there would have been others.
+    """
+
+    uri: str = ""
+    count: int = 0
+    size_bytes: int = 0
+    pages: int = 0
+    digest: str = ""
+    lines: list[dict[str, Any]] = Field(default_factory=list)
+    more: bool = False
+
+
+class DiskUsageResult(Result):
+    """What is below a prefix.
+
+    files, size_bytes: what is visible. versions, version_bytes: every version that takes room,
+    the visible ones included. old_versions, old_bytes: those that are not visible: replaced, or
+    hidden. hidden: names whose newest version is a hide marker. hide_markers: all of them.
+    unfinished: large files that were begun and not finished; their parts take room too, and are
+    not counted in bytes. month_dollars, old_month_dollars: what all versions, and the old ones
+    alone, cost a month of storage beyond the free allowance.
+    """
+
+    uri: str = ""
+    files: int = 0
+    size_bytes: int = 0
+    versions: int = 0
+    version_bytes: int = 0
+    old_versions: int = 0
+    old_bytes: int = 0
+    hidden: int = 0
+    hide_markers: int = 0
+    unfinished: int = 0
+    month_dollars: float = 0.0
+    old_month_dollars: float = 0.0
 
 
 class ReadLedgerResult(Result):

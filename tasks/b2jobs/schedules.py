@@ -28,13 +28,15 @@ from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from b2jobs.errors import InvalidJob
+from b2jobs.for_people import masked_all
 from b2jobs.keyfile import WORKERS
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.redis.values import json_object
 from b2jobs.requests import Job, build
 from b2jobs.schedule_status import Run, Status, status_of
-from b2jobs.signed import SealRefused
-from b2jobs.signing import ANYONE, believed
+from b2jobs.signed import SealRefused, believed
+from b2jobs.signing import ANYONE
 
 logger = logging.getLogger(__name__)
 _NEVER = math.inf
@@ -149,12 +151,13 @@ class Listed:
     producer: str = ""
 
     def as_json(self) -> dict[str, Any]:
+        """With the locations of its arguments as people see them: no bytes, no signed URLs."""
         status = self.status
         upcoming = _NEVER if status.paused else status.next
         if upcoming is None or (status.timing != self.schedule.timing() and not status.paused):
             upcoming = self.schedule.slot_after(time.time())  # as the keeper is about to find
         return {
-            **self.schedule.model_dump(mode="json", exclude_defaults=True),
+            **masked_all(self.schedule.model_dump(mode="json", exclude_defaults=True)),
             "origin": self.origin,
             **({"paused": True} if status.paused else {}),
             "next": None if upcoming == _NEVER else _shown(self.schedule.fires_at(upcoming)),
@@ -374,7 +377,7 @@ def define(name: str, values: dict[str, Any]) -> Schedule:
 
 @cache
 def _parsed(text: str) -> tuple[Schedule, Literal["config", "added"]]:
-    values = json.loads(text)
+    values = json_object(text)
     return Schedule(**{k: v for k, v in values.items() if k != "origin"}), values["origin"]
 
 

@@ -16,7 +16,8 @@ from b2jobs.batches import BatchStatus
 from b2jobs.batches import status as batch_status
 from b2jobs.errors import JobNotFound
 from b2jobs.fleet import Cap, Upcoming, Waiting, Worker
-from b2jobs.records import Record, Records
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.requests import Priority, State
 from b2jobs.troubles import Trouble, troubles
 from b2jobs.words import Words
@@ -26,7 +27,10 @@ MOST_SHOWN = 20
 
 @dataclass(frozen=True)
 class Status:
-    """All of it. Rates are those of the last full minute and of the last hour."""
+    """All of it. Rates are those of the last full minute and of the last hour.
+
+    staged_bytes: what producers have handed over and is in Redis.
+    """
 
     at: datetime
     states: dict[State, int]
@@ -39,6 +43,7 @@ class Status:
     schedules: list[Upcoming]
     caps: list[Cap]
     words: dict[str, int]
+    staged_bytes: int
     minute: numbers.Numbers
     hour: numbers.Numbers
     today: numbers.Numbers
@@ -50,7 +55,7 @@ class Status:
         plain = asdict(self)
         for name in rates:
             del plain[name]
-        plain["running"] = [record.as_json() for record in self.running]
+        plain["running"] = [record.as_json(is_listed=True) for record in self.running]
         plain["batches"] = [batch.as_json() for batch in self.batches]
         found: dict[str, Any] = json.loads(json.dumps({**plain, **rates}, default=_text))
         return found
@@ -85,10 +90,13 @@ def look(records: Records) -> Status:
         schedules=schedules,
         caps=caps,
         words=words,
+        staged_bytes=records.pieces.total(),
         minute=minutes[-2],
         hour=hour,
         today=today,
-        troubles=troubles(records, workers, queued, waiting, words, schedules),
+        troubles=troubles(
+            records, workers, queued, waiting, words, schedules, numbers.summed(minutes).refused()
+        ),
     )
 
 
@@ -128,6 +136,7 @@ def _rates(found: numbers.Numbers) -> dict[str, Any]:
             for (reason, code), count in found.retries().items()
         ],
         "recoveries": found.recoveries(),
+        "refused": found.refused(),
         "waited_seconds_mean": round(found.waited().mean_seconds, 3),
         "ran_seconds_mean": round(found.ran().mean_seconds, 3),
     }

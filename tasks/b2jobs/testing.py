@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import b2jobs
 import b2jobs.aio
@@ -30,16 +30,19 @@ from b2jobs.errors import Act, Failure, QueueUnavailable
 from b2jobs.feed import RowsBroke
 from b2jobs.handle import Handle
 from b2jobs.items import Planned
+from b2jobs.record import Record
 from b2jobs.recorded import (
     Answer,
     MemoryRecords,
     RecordedBatchHandle,
     RecordedHandle,
+    RecordedListing,
     plausible_result,
 )
-from b2jobs.records import Record, Records
+from b2jobs.records import Records
 from b2jobs.requests import Job, State, Upload
 from b2jobs.requests.on_done import TaskCall
+from b2jobs.requests.options import ListOptions
 
 __all__ = [
     "Answer",
@@ -200,6 +203,9 @@ class RecordingClient(Client):
 
     def batch_job(self, batch_id: str) -> BatchHandle[Any]:
         return RecordedBatchHandle(self.records, batch_id)
+
+    def ls(self, target: str, **options: Unpack[ListOptions]) -> RecordedListing:
+        return RecordedListing(self.records, super().ls(target, **options).id)
 
     def _feed_rows(self, job_id: str, rows: Iterable[Any]) -> None:
         """Keep *rows*."""

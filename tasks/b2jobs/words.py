@@ -5,7 +5,6 @@ They wait in the outbox (`redis/shared/outbox.lua`) until a worker has delivered
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,8 @@ from typing import Any, Literal, cast
 from b2jobs.errors import WordNotFound
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.redis.values import json_object, moment, whole
+from b2jobs.results import without_content
 from b2jobs.signed import unsealed
 
 WordState = Literal["waiting", "undelivered"]
@@ -64,13 +65,17 @@ class Word:
             "failure": self.failure,
         }
 
-    def as_json(self) -> dict[str, Any]:
-        """As `b2jobs words show --json` prints it; absent fields are left out."""
+    def as_json(self, *, is_listed: bool = False) -> dict[str, Any]:
+        """As `b2jobs words show --json` prints it; absent fields are left out.
+
+        *is_listed*: as in a list, without the content that a download has brought.
+        """
         found: dict[str, Any] = {
             "id": self.id,
             "standing": self.standing,
             "to": self.receiver,
             **self.about(),
+            "result": without_content(self.result) if self.result and is_listed else self.result,
             "tries": self.tries,
             "error": self.error,
             "ended": self.ended.isoformat() if self.ended else None,
@@ -84,16 +89,16 @@ def word_of(word_id: str, fields: Mapping[str, str], due: datetime | None = None
     result, failure = fields.get("result"), fields.get("failure")
     return Word(
         id=word_id,
-        job=fields["job"],
-        kind=fields["kind"],
-        state=fields["state"],
-        to=json.loads(unsealed(fields["to"])),
-        result=json.loads(result) if result else None,
-        failure=json.loads(failure) if failure else None,
+        job=fields.get("job", ""),
+        kind=fields.get("kind", ""),
+        state=fields.get("state", ""),
+        to=json_object(unsealed(fields.get("to", ""))),
+        result=json_object(result) if result else None,
+        failure=json_object(failure) if failure else None,
         lane=fields.get("lane", ""),
-        tries=int(fields.get("tries", 0)),
+        tries=whole(fields.get("tries")),
         error=fields.get("error", ""),
-        ended=datetime.fromtimestamp(float(fields["ended"]), UTC),
+        ended=moment(fields.get("ended")),
         due=due,
     )
 

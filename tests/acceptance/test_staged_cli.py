@@ -29,9 +29,9 @@ def test_a_file_of_this_machine(cli: Run, bucket: str, file: Path) -> None:
 
     assert (done.status, done.err) == (0, "")
     assert (done.json["name"], done.json["sha1"]) == ("in/a picture.png", SHA1)
-    shown = cli("job", "show", done.json["job"])
-    assert "staged_bytes" in shown.out
-    assert "1500000" in shown.out
+    for said in (cli("job", "show", done.json["job"]), cli("job", "list")):
+        assert "a picture.png (handed over, 1.4 MiB)" in said.out
+        assert "staged://" not in said.out
 
 
 def test_standard_input_takes_its_name_from_the_destination(
@@ -75,6 +75,28 @@ def test_what_cannot_be_read_or_is_too_large_says_the_way_out(idle: Run, file: P
             "[staged_too_large]",
         )
     )
+
+
+# A schedule's content and a download's stood in full in lists; each was up to 350,000 characters.
+def test_no_list_has_content(cli: Run, bucket: str) -> None:
+    source = "data:text/plain;base64,c2VjcmV0LWNvbnRlbnQ="
+    there = f"b2://{bucket}/x"
+    done = cli("schedule", "add", "s", "upload", f"source={source}", f"destination={there}",
+               "--every", "1d", "--json")  # fmt: skip
+    cli("schedule", "run", "s", "--wait")
+    cli("schedule", "add", "d", "download", f"source={there}", "--every", "1d")
+    got = cli("schedule", "run", "d", "--wait")
+
+    assert got.out == "secret-content", "whoever asks for it has it"
+    assert done.json["arguments"]["source"] == "data:text/plain (14 B)"
+    lists = [cli("schedule", "list", *more) for more in ((), ("--json",))]
+    lists += [cli("job", "list", *more) for more in ((), ("--json",))]
+    for listed in lists:
+        assert listed.status == 0
+        assert "c2Vjcm" not in listed.out
+        assert "secret-content" not in listed.out
+    for name in ("s", "d"):
+        cli("schedule", "remove", name)
 
 
 def test_an_interrupted_upload_leaves_nothing(installation: Installation, tmp_path: Path) -> None:

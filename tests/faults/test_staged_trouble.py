@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import subprocess
+import sys
 import threading
 import tracemalloc
 import uuid
@@ -18,6 +20,7 @@ import b2jobs
 from b2jobs.redis.pieces import PIECE_BYTES
 from b2jobs.staging import pieces
 from support.emulator import LocalB2
+from support.fake import Fake
 from support.installation import Installation
 from support.processes import kill_tree
 from support.redis_server import RedisServer
@@ -202,6 +205,48 @@ def test_a_key_that_exists_keeps_the_first_bytes_only(installation: Installation
     held = staged(installation)
     assert installation.client.upload(THREE, TO, key="k").id == first.id
     assert staged(installation) == held
+
+
+def due(installation: Installation) -> None:
+    """As if the time of all that is staged were over."""
+    key = f"{installation.client.records.prefix}staging"
+    for name in installation.redis.zrange(key, 0, -1):
+        installation.redis.zadd(key, {name: 1})
+
+
+# Nobody but the next producer was seen to sweep: an application that stages once a week left what
+# it had begun when it died.
+def test_a_worker_sweeps_what_a_killed_producer_left_and_what_was_kept_for_a_retry(
+    fake: Fake,
+) -> None:
+    installation = fake.installation
+    installation.start_celery(B2JOBS_KEEP_STAGED_SECONDS="600")
+    failed = installation.client.upload(THREE, TO, info={"end": "asked"})
+    eventually(failed.ended)
+    kept = staged(installation)
+    assert kept
+    failed.retry()
+    eventually(failed.ended)
+    assert staged(installation) == kept
+    producer = subprocess.Popen(
+        [sys.executable, "-m", "b2jobs", "upload", "-", TO],
+        env=installation.env(),
+        stdin=subprocess.PIPE,
+    )
+    assert producer.stdin is not None
+    producer.stdin.write(THREE)
+    producer.stdin.flush()
+    eventually(lambda: len(staged(installation)) > len(kept))
+    producer.kill()
+    producer.wait(10)
+
+    due(installation)
+
+    eventually(lambda: not staged(installation))
+    with pytest.raises(b2jobs.InvalidJob) as refused:
+        failed.retry()
+    assert refused.value.code == "staged_gone"
+    assert installation.client.records.pieces.total() == 0
 
 
 # A worker that dies with a job takes none of its bytes along: the next attempt reads them again.

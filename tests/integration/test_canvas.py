@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from collections.abc import Iterator
@@ -11,8 +12,14 @@ from typing import Any
 import pytest
 from celery import Celery, Signature, chain, chord, group
 from celery.exceptions import ChordError, TaskRevokedError
+from kombu.transport import redis
 
 import b2jobs
+from b2jobs.words import Word
+from b2jobs_worker.celery import broker
+from b2jobs_worker.celery.canvas import canvas_of
+from b2jobs_worker.celery.telling import Teller
+from b2jobs_worker.settings import Settings
 from support.foreign_app import make_app
 from support.installation import Installation
 from support.waiting import eventually
@@ -216,6 +223,55 @@ def test_a_chord_in_the_middle_of_a_chain(application: Application) -> None:
     steps = chain(application.upload(), middle, application.upload(), last, app=application.celery)
     result = steps.apply_async().get(timeout=120)
     assert application.called(name)[1] == [result]
+
+
+# A word whose worker died when it had counted its part, told again when the last part had been
+# counted and its body just sent, found all parts there and sent the body once more.
+@pytest.mark.parametrize("shape", ["one", "group"])
+def test_a_part_that_is_counted_again_sends_no_second_body(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, shape: str
+) -> None:
+    for transport in (redis.Transport, redis.SentinelTransport):
+        monkeypatch.setattr(transport, "Channel", transport.Channel)
+    broker.install(lambda raw, error: None)
+    app = make_app(installation.redis_url, installation.key_prefix)
+    note = app.signature("theirs.note").set(queue="bodies")
+    body = note if shape == "one" else group(note.clone(), note.clone())
+    upload = app.signature("b2jobs.upload", kwargs={}, immutable=True)
+    chord([upload.clone(), upload.clone()], body, app=app).apply_async()
+    ours, prefix = installation.redis, installation.key_prefix
+    words = []
+    for raw in ours.lrange(f"{prefix}b2jobs", 0, -1):
+        message = json.loads(str(raw))
+        embed = json.loads(base64.b64decode(message["body"]))[2]
+        to = {"canvas": canvas_of(embed, message["headers"])}
+        job = message["headers"]["id"]
+        words.append(Word(f"w{len(words)}", job, "upload", "succeeded", to, {"job": job}))
+        ours.hset(f"{prefix}b2jobs:word:w{len(words) - 1}", "job", job)
+    settings = Settings(redis_url=installation.redis_url, key_prefix=prefix)
+
+    again: list[Word] = []
+
+    def tell(word: Word) -> None:
+        teller = Teller(settings, installation.client.records)
+        call = teller._call
+
+        def sent(*arguments: Any, **named: Any) -> Any:
+            answer = call(*arguments, **named)
+            while again:  # who has sent the body dies: the parts are there, its claim ends
+                ours.delete(*ours.keys(f"{prefix}celery-taskset-meta-*.c"))
+                tell(again.pop())
+            return answer
+
+        teller._call = sent  # type: ignore[method-assign]
+        teller.canvas(word)
+
+    tell(words[0])
+    again.append(words[0])
+    tell(words[1])
+
+    assert not again
+    assert ours.llen(f"{prefix}bodies") == (1 if shape == "one" else 2)
 
 
 @pytest.mark.parametrize("way", ["fails", "refused", "revoked", "theirs"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,6 +76,28 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(fake: Fake, hook: Receiver) 
         eventually(lambda: len(hook.got) == 20)
         eventually(lambda: fake.installation.redis.llen(queue) == 20)
         assert len(stuck.got) == 2, "two at most are on their way to one host"
+
+
+# A lane was leased for as long as a telling may last: a dead worker's words waited 30 s.
+def test_a_dead_workers_words_are_told_within_the_lease_and_a_slow_ones_once(
+    fake: Fake, hook: Receiver
+) -> None:
+    hook.hang = True
+    first, redis = start(fake), fake.installation.redis
+    submit(fake, hook.url())
+    eventually(lambda: hook.got)
+    outbox = f"{fake.installation.key_prefix}b2jobs:outbox"
+    [(_, leased)] = redis.zrange(outbox, 0, -1, withscores=True)
+    fake.installation.start_celery("second", **HERE)
+
+    eventually(lambda: redis.zrange(outbox, 0, -1, withscores=True)[0][1] > leased + 4)
+    assert len(hook.got) == 1, "its lease (3 s) is renewed while it is told"
+    hook.hang = False
+    first.kill()
+    killed = time.monotonic()
+    eventually(lambda: len(hook.got) == 2)
+    assert time.monotonic() - killed < 10
+    assert len(set(hook.ids())) == 1
 
 
 def test_a_host_that_is_not_allowed_is_listed_and_told_once_it_is(

@@ -240,10 +240,9 @@ def test_a_worker_that_is_stopped_while_it_starts_has_not_failed(
     few = {"B2JOBS_PROCESSES": "1", "B2JOBS_RESERVED_SLOTS": "0"}
     workers = [installation.start_worker(f"w{i}", **few) for i in range(6)]
     deaths = Counter[bool]()
-    for worker in workers:
+    for number, worker in enumerate(workers):  # each at another moment of its start
         eventually(lambda worker=worker: children(worker.pid), timeout=60, what=worker.output)
-        pause = 0.1 if worker is workers[0] else 0.5  # each at another moment of its start
-        time.sleep(pause)
+        time.sleep(0.05 * number)
         deaths[" ready." not in worker.output()] += 1
         worker.signal(signal.SIGTERM)
     assert [worker.wait(60) for worker in workers] == [0] * len(workers)

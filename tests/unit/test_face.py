@@ -23,6 +23,7 @@ TWINS = [
     (b2jobs.Client, b2jobs.AsyncClient),
     (b2jobs.Handle, b2jobs.AsyncHandle),
     (b2jobs.BatchHandle, b2jobs.AsyncBatchHandle),
+    (b2jobs.Listing, b2jobs.AsyncListing),
 ]
 AT_ONCE = {"job", "batch_job"}  # they ask nothing
 
@@ -69,12 +70,24 @@ def test_a_type_checker_finds_mistakes_and_nothing_else(tmp_path: Path) -> None:
     assert lines == [str(number) for number in (2, 3, 4, 5, 6, 7, 8, 10, 11, 12)], said
 
 
-METHODS = ("upload", "download", "copy", "delete", "bucket", "share", "check", "sync", "batch")
+METHODS = (
+    "upload",
+    "download",
+    "copy",
+    "delete",
+    "bucket",
+    "share",
+    "check",
+    "sync",
+    "batch",
+    "du",
+)
+LS = "list"  # a builtin's name, which no function here takes
 
 
-@pytest.mark.parametrize("kind", [*METHODS, "verify"])
+@pytest.mark.parametrize("kind", [*METHODS, "verify", LS])
 def test_every_field_of_a_request_is_an_argument_or_an_option(kind: str) -> None:
-    method = getattr(b2jobs.Client, kind)
+    method = getattr(b2jobs.Client, "ls" if kind == LS else kind)
     given = inspect.get_annotations(method)["options"]
     typed = getattr(options, given.removeprefix("Unpack[").removesuffix("]"))
     named = set(inspect.signature(method).parameters) - {"self", "options", "report"}
@@ -158,9 +171,13 @@ def test_the_twins_leave_asyncios_executor_alone(
         await aio.check()
         await aio.sync("data://.my/x/", "b2://some-bucket/y/")
         await aio.batch("data://.my/list.csv")
+        await aio.du("b2://some-bucket/")
+        listing = await aio.ls("b2://some-bucket/")
+        b2jobs_client.asked(LS)[0].succeed(lines=[{"name": "a"}])
+        assert [line["name"] async for line in listing.lines(1)] == ["a"]
         return {record.kind for record in await aio.jobs()}
 
-    assert asyncio.run(everything()) == set(METHODS)
+    assert asyncio.run(everything()) == {*METHODS, LS}
 
 
 def test_jobs_are_listed_by_state_and_kind(b2jobs_client: RecordingClient) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2jobs import locations
+from b2jobs.for_people import masked, masked_all
 from b2jobs.locations import (
     B2File,
     B2Version,
@@ -114,11 +115,19 @@ def test_any_text_is_a_location_or_refused(text: str) -> None:
         ("s3://minio@bucket/a?b", "s3://minio@bucket/a?b"),
         ("data://root/a@b?c", "data://root/a@b?c"),
         ("plain ? text", "plain ? text"),
+        ("data:text/plain;base64,Z2VoZWlt", "data:text/plain (6 B)"),
+        ("data:;base64,Z2VoZWltZQ==", "data: (7 B)"),
+        ("data:,ge%20heim", "data: (7 B)"),
+        ("data:text/plain (6 B)", "data:text/plain (6 B)"),
+        ("data:,", "data:,"),
+        ("staged://0f/a%20b.png?bytes=2202010&sha1=geheim", "a b.png (handed over, 2.1 MiB)"),
+        ("staged://0f/?bytes=7&sha1=geheim", "bytes (handed over, 7 B)"),
+        ("staged://0f/x?bytes=" + "9" * 5000, "x (handed over)"),
     ],
 )
 def test_what_opens_a_url_is_not_shown(uri: str, seen: str) -> None:
-    assert locations.masked(uri) == seen
-    assert locations.masked_all({"a": [uri, 1], "b": None}) == {"a": [seen, 1], "b": None}
+    assert masked(uri) == seen
+    assert masked_all({"a": [uri, 1], "b": None}) == {"a": [seen, 1], "b": None}
     with pytest.raises(InvalidLocation) as caught:
         parse(uri.replace("https", "nothing", 1) if uri.startswith("https") else "x-" + uri)
     assert "geheim" not in str(caught.value)

@@ -12,41 +12,29 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import select
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from types import FrameType
 
 from b2jobs.errors import OperatorError
-from b2jobs_worker import logs
+from b2jobs_worker import children, logs
+from b2jobs_worker.children import Child, Plan
 from b2jobs_worker.delivery.credentials_watch import CredentialsWatch
 from b2jobs_worker.health import Health
 from b2jobs_worker.settings import Settings, load
 from b2jobs_worker.start.check import before_processes, check, log, report
 from b2jobs_worker.start.finding import finding
 
-RESTART_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
 START_TRIES = 4
+LOOK_SECONDS = 0.2
 PARENT = "parent"
 START_FAILED, CANNOT_START = 1, 2
 STOPPED = {-signal.SIGTERM, -signal.SIGQUIT, -signal.SIGKILL}
 """How a process ends that is told to stop before it knows signals, or is not waited for."""
 
 logger = logging.getLogger("b2jobs_worker")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One process: which priorities it serves, with how many slots."""
-
-    name: str
-    priorities: list[str]
-    slots: int
 
 
 def plan(settings: Settings) -> list[Plan]:
@@ -58,97 +46,28 @@ def plan(settings: Settings) -> list[Plan]:
     return plans
 
 
-class Child:
-    """One Celery process and how it is kept running."""
-
-    def __init__(self, what: Plan) -> None:
-        self.plan = what
-        self.deaths = 0
-        self.failed_starts = 0
-        """How often in a row it has died before it took jobs."""
-        self._ready = False
-        self.start()
-
-    def start(self) -> None:
-        self.started = time.monotonic()
-        self._ready = False
-        self._is_noted = False
-        self._pipe, ready = os.pipe()
-        os.set_blocking(self._pipe, False)
-        try:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "b2jobs_worker.process", "serve"),
-                    *(self.plan.name, str(self.plan.slots), str(os.getpid()), str(ready)),
-                ],
-                env={**os.environ, "B2JOBS_QUEUES": ",".join(self.plan.priorities)},
-                start_new_session=True,
-                pass_fds=[ready],
-            )
-        finally:
-            os.close(ready)
-
-    def revive(self) -> None:
-        """Start the process again if it has died and has rested long enough."""
-        status = self.process.poll()
-        if status is None:
-            return
-        now = time.monotonic()
-        self._note_death(now)
-        pause = min(RESTART_PAUSE_SECONDS * 2**self.deaths, LONGEST_PAUSE_SECONDS)
-        if now - self.started >= pause:
-            logger.error(
-                "process %s ended with status %d; starting it again", self.plan.name, status
-            )
-            self.deaths += 1
-            self.start()
-
-    def has_given_up(self, tries: int) -> bool:
-        """Whether it has died *tries* times in a row while it was starting."""
-        if self.process.poll() is not None:
-            self._note_death(time.monotonic())
-        return self.failed_starts >= tries
-
-    def signal(self, number: int) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-
-    def is_running(self) -> bool:
-        return self.process.poll() is None
-
-    def takes_jobs(self) -> bool:
-        """Whether it runs and has said that it is ready."""
-        if not self._is_noted:
-            self._hear()
-        return self._ready and self.is_running()
-
-    def _hear(self) -> None:
-        with suppress(BlockingIOError):  # it has not said it, or one of its own holds the other end
-            self._ready = self._ready or os.read(self._pipe, 1) == b"1"
-
-    def _note_death(self, now: float) -> None:
-        if self._is_noted:
-            return
-        self._is_noted = True
-        self._hear()
-        os.close(self._pipe)
-        self.failed_starts = 0 if self._ready else self.failed_starts + 1
-        if now - self.started > LONGEST_PAUSE_SECONDS:
-            self.deaths = 0
-
-
 class Parent:
     """Starts the processes, passes signals on, and waits for all of them."""
 
     def __init__(
-        self, plans: list[Plan], start_tries: int = START_TRIES, health: Health | None = None
+        self,
+        plans: list[Plan],
+        start_tries: int = START_TRIES,
+        health: Health | None = None,
+        *,
+        forks: bool = False,
     ) -> None:
+        """*forks*: what the processes need is loaded, and there is no other thread yet."""
         self.stopping = 0
+        self._woken, self._wake = os.pipe()
+        os.set_blocking(self._woken, False)
         self._health = health
         self._start_tries = start_tries
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        self.children = [Child(what) for what in plans]
+        self.children = [Child(what, self._forked if forks else None) for what in plans]
+        if health is not None:
+            health.serve()
 
     def run(self) -> int:
         failed = None
@@ -162,7 +81,7 @@ class Parent:
                         running=all(child.is_running() for child in self.children),
                         ready=all(child.takes_jobs() for child in self.children),
                     )
-                time.sleep(0.2)
+                self._rest(LOOK_SECONDS)
         for child in self.children:
             child.signal(signal.SIGTERM)
         statuses = [child.process.wait() for child in self.children]
@@ -175,9 +94,21 @@ class Parent:
             return START_FAILED
         return max(0 if status in STOPPED else abs(status) for status in statuses)
 
+    def _rest(self, seconds: float) -> None:
+        if select.select([self._woken], [], [], seconds)[0]:
+            os.read(self._woken, 64)
+
+    def _forked(self) -> None:
+        """What a copy of this process gives up before it serves."""
+        os.close(self._woken)
+        os.close(self._wake)
+        if self._health is not None:
+            self._health.close()
+
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del frame
         self.stopping += 1
+        os.write(self._wake, b"!")
         if self.stopping > 1 and hasattr(self, "children"):
             for child in self.children:
                 child.signal(signal.SIGQUIT)
@@ -217,9 +148,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log([finding(error, heals=False)])
         return CANNOT_START
     watch = CredentialsWatch(settings)
-    parent = Parent(plan(settings), given.start_tries, health)
+    parent = Parent(plan(settings), given.start_tries, health, forks=children.load())
     watch.start()
-    return parent.run()
+    status = parent.run()
+    children.leave(status)
 
 
 def _options() -> argparse.ArgumentParser:

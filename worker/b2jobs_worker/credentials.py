@@ -4,7 +4,8 @@
     {"accounts": {"default": {...}, "archive": {..., "realm": "..."}},
      "stores": {"s3://bucket": {"access_key_id": "...", ...}, "gs://": {...}},
      "webhooks": {"hooks.example.com": "whsec_...", "*": ["whsec_...", "whsec_..."]},
-     "notifications": {"hooks.example.com": {"NAME": "..."}}}
+     "notifications": {"hooks.example.com": {"NAME": "..."}},
+     "customer_keys": {"backups-2026": "32 random bytes in base64"}}
 
 An entry that is wrong makes itself unusable and no other; a realm without TLS needs
 `"allow_http": true` beside it, unless it is on this machine.
@@ -26,6 +27,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from b2jobs.account_names import could_be_a_key
+from b2jobs.requests.protection import is_key_name
 
 PRODUCTION = "production"
 DEFAULT_ACCOUNT = "default"
@@ -33,10 +35,11 @@ ANY_HOST = "*"
 
 _ACCOUNT_KEYS = ("key_id", "application_key", "realm", "allow_http")
 _STORE_KEYS = {
-    "s3": ("access_key_id", "secret_access_key", "session_token", "region", "endpoint"),
-    "gs": ("service_account_key", "service_account_path", "endpoint"),
-    "azure": ("account_name", "account_key", "sas_token", "endpoint"),
+    "s3": ("access_key_id", "secret_access_key", "session_token", "region", "endpoint", "access"),
+    "gs": ("service_account_key", "service_account_path", "endpoint", "access"),
+    "azure": ("account_name", "account_key", "sas_token", "endpoint", "access"),
 }
+_ACCESS = ("read", "read-write")
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]+(/[A-Za-z0-9_./~-]*)?\Z")
 # Shorter than an application key (31 characters), or a bucket behind a scheme.
 _TOLD = re.compile(r"(?:[A-Za-z0-9_.-]{1,24}|[a-z0-9]{1,8}://[a-z0-9.@-]{0,63})\Z")
@@ -89,6 +92,8 @@ class Contents:
     bad_webhooks: Mapping[str, str] = field(default_factory=dict, repr=False)
     notifications: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict, repr=False)
     bad_notifications: Mapping[str, str] = field(default_factory=dict, repr=False)
+    customer_keys: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
+    bad_customer_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def read(raw: bytes) -> Contents:
@@ -106,7 +111,7 @@ def read(raw: bytes) -> Contents:
         raise Malformed("it is not a JSON object")
     sections: dict[str, Any] = {
         name: document[name]
-        for name in ("accounts", "stores", "webhooks", "notifications")
+        for name in ("accounts", "stores", "webhooks", "notifications", "customer_keys")
         if name in document
     }
     flat = {name: value for name, value in document.items() if name not in sections}
@@ -135,6 +140,9 @@ def read(raw: bytes) -> Contents:
     notified = sections.get("notifications", {})
     if not isinstance(notified, dict):
         notified = {ANY_HOST: notified}
+    keys = sections.get("customer_keys", {})
+    if not isinstance(keys, dict):
+        keys = {ANY_HOST: keys}
     return Contents(
         good_accounts,
         good_stores,
@@ -142,6 +150,7 @@ def read(raw: bytes) -> Contents:
         {**bad_stores, **found},
         *_judged(webhooks, _webhook_secrets),
         *_judged(notified, _notification_secrets),
+        *_judged(keys, _customer_key),
     )
 
 
@@ -229,6 +238,8 @@ def _store(name: str, value: object) -> dict[str, SecretStr]:
     fields = _strings(value, f"of store {_told(name)}", _STORE_KEYS[scheme])
     if "endpoint" in fields and not _BASE_URL.match(fields["endpoint"]):
         raise Malformed(f'"endpoint" of store {_told(name)} is not a URL such as https://host')
+    if fields.get("access", "read") not in _ACCESS:
+        raise Malformed(f'"access" of store {_told(name)} is neither "read" nor "read-write"')
     return {key: SecretStr(text) for key, text in fields.items()}
 
 
@@ -255,6 +266,21 @@ def _notification_secrets(host: str, value: object) -> dict[str, SecretStr]:
         if not isinstance(text, str) or not re.match(r"[ -~]{1,1024}\Z", text):
             raise Malformed(f'"{name}" {where} is not printable ASCII of up to 1,024 characters')
     return {name: SecretStr(text) for name, text in value.items()}
+
+
+def _customer_key(name: str, value: object) -> SecretStr:
+    if not is_key_name(name):
+        raise Malformed(
+            "a customer's key has a name that is not shown here: it is up to 40 letters, digits "
+            "and . _ -, and nothing that could be a key"
+        )
+    try:
+        size = len(base64.b64decode(value, validate=True)) if isinstance(value, str) else 0
+    except ValueError:
+        size = 0
+    if size != 32:
+        raise Malformed(f'the customer\'s key "{name}" is not the base64 of 32 bytes')
+    return SecretStr(str(value))
 
 
 def _is_webhook_secret(text: str) -> bool:

@@ -16,8 +16,8 @@ _SILENT_SECONDS = 10.0
 class Health:
     """What the parent last said of its processes. *port* 0 takes a free one.
 
-    Answers until the parent ends: `/healthz` 200 while the parent goes on and all its processes
-    run, `/readyz` 200 once all of them take jobs; else 503.
+    `serve` answers until the parent ends: `/healthz` 200 while the parent goes on and all its
+    processes run, `/readyz` 200 once all of them take jobs; else 503.
 
     Raises:
         OperatorError: `port_taken`.
@@ -47,7 +47,14 @@ class Health:
             ) from error
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
+
+    def serve(self) -> None:
+        """Answer, in a thread."""
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
+
+    def close(self) -> None:
+        """Give up the port, in a process that does not serve."""
+        self._server.server_close()
 
     def tell(self, *, running: bool, ready: bool) -> None:
         """What holds now; said again and again, or the parent counts as stuck."""

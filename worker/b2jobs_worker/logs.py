@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from b2jobs.printable import printable
+
 _about: ContextVar[dict[str, str]] = ContextVar("b2jobs_about", default={})  # noqa: B039 - never changed
 FIELDS = "b2jobs_fields"
 """The name in `extra` under which a line's own fields come: job, kind, code, bytes, ..."""
@@ -63,17 +65,10 @@ class _Json(logging.Formatter):
             "process": self._process,
             "pid": record.process,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": printable(record.getMessage()),
             **_about.get(),
             **getattr(record, FIELDS, {}),
         }
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
         return json.dumps(said, ensure_ascii=True, default=str)
-
-
-def printable(text: str) -> str:
-    """*text* on one line, without what would move a terminal's cursor or colour it."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

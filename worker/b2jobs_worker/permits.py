@@ -60,6 +60,9 @@ class _Permit:
             account = getattr(job, "account", None)
             if rules.accounts is not None and account not in (None, *rules.accounts):
                 raise _refused(f"the account {account!r}", f"{name}.accounts")
+            for key in (getattr(job, "customer_key", None), getattr(job, "encryption_key", None)):
+                if rules.customer_keys is not None and key not in (None, *rules.customer_keys):
+                    raise _refused(f"the customer's key {key!r}", f"{name}.customer_keys")
         for entry in getattr(job, "on_done", None) or ():
             self.tell(getattr(entry, "task", ""), getattr(entry, "url", ""))
         for location, is_written in _places_of(job):

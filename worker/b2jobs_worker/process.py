@@ -6,6 +6,7 @@ python -m b2jobs_worker.process attempt MODULE PARENT      makes one attempt (ow
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 
 from b2jobs_worker import logs, tracing
 from b2jobs_worker.b2.tally import used
+from b2jobs_worker.children import leave
 from b2jobs_worker.delivery import shutdown
 from b2jobs_worker.delivery.claims import Claim
 from b2jobs_worker.delivery.deliver import Delivery
@@ -26,39 +28,58 @@ FIRST = "w1"
 """The process that checks the accounts, for all of the worker."""
 
 
+# What Celery itself loads while it starts, by name, is in it.
+_ALL = (
+    "b2jobs_worker.celery.app",
+    "b2jobs_worker.handlers.tasks",
+    "billiard.pool",
+    "celery.app.amqp",
+    "celery.app.control",
+    "celery.app.events",
+    "celery.app.log",
+    "celery.backends.redis",
+    "celery.concurrency.thread",
+    "celery.events.dispatcher",
+    "celery.worker.autoscale",
+    "celery.worker.components",
+    "celery.worker.consumer.delayed_delivery",
+    "celery.worker.strategy",
+    "kombu.pidbox",
+)
+
+
+def load() -> None:
+    """Load what every process of a worker needs, in their parent, and nothing that connects.
+
+    What is loaded stays: the collector need not walk it again and again, and does not write
+    into memory that forked processes share.
+    """
+    for name in _ALL:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
 def serve(name: str, slots: str, parent: str, ready: str) -> None:
     """Serve the queues that the settings name, with *slots* threads, until SIGTERM.
 
     *parent*: the process id without which this one ends. *ready*: the descriptor of a pipe
     that is told when jobs are taken.
     """
-    from b2jobs_worker.celery.app import (  # an attempt has its own
-        app,
-        leave_logging_alone,
-        queue_names,
-        when_ready,
-    )
+    from b2jobs_worker.celery import app  # an attempt has its own
 
+    current.cache_clear()  # of a parent that loaded everything
     shutdown.end_with_parent(int(parent))
     os.set_inheritable(int(ready), False)
     if name == FIRST:
-        when_ready(say_what_b2_refuses)
-    when_ready(lambda: _tell(int(ready)))
+        app.when_ready(say_what_b2_refuses)
+    app.when_ready(lambda: _tell(int(ready)))
     logs.set_up(current().log_format, current().log_level, name)
-    leave_logging_alone()
+    app.leave_logging_alone()
     tracing.set_up()
-    app.worker_main(
-        [
-            "--quiet",
-            "worker",
-            f"--concurrency={slots}",
-            f"--queues={queue_names(current().priorities())}",
-            f"--hostname={name}-{os.getpid()}@%h",
-            "--without-gossip",
-            "--without-mingle",
-            f"--loglevel={current().log_level.upper()}",
-        ]
-    )
+    status = app.serve(name, int(slots), current())
+    tracing.flush()
+    leave(status)
 
 
 def attempt(module: str, parent: str) -> None:

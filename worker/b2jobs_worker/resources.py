@@ -10,10 +10,12 @@ from b2jobs.connection import connect
 from b2jobs.records import Records
 from b2jobs_worker import transfer
 from b2jobs_worker.b2.redis_governor import RedisGovernor
+from b2jobs_worker.b2.tally import used
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.delivery.claims import Claims
 from b2jobs_worker.delivery.leases import Leases
-from b2jobs_worker.settings import Settings, current
+from b2jobs_worker.live_limits import LiveLimits
+from b2jobs_worker.settings import Settings, config_path, current
 from b2jobs_worker.sync.digests import DigestCache
 
 _making = threading.RLock()
@@ -24,12 +26,14 @@ class Resources:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.limits = LiveLimits(settings, config_path())
         self.records = Records(
             settings.redis_url,
             settings.key_prefix,
             settings.redis_timeout_seconds,
             settings.ring(),
         )
+        self.records.ring.told = used.refused
         self.claims = Claims(self.records, settings)
         self.leases = Leases(self.claims)
         self.store = Store(self.records, settings.keep_failures_seconds)
@@ -64,8 +68,7 @@ class Resources:
         governor = RedisGovernor(
             connect(settings.redis_url, settings.redis_timeout_seconds),
             f"{settings.key_prefix}b2jobs:",
-            requests_per_second=settings.requests_per_second,
-            bytes_per_second=settings.bytes_per_second,
+            rates=self.limits.rates,
             url=settings.redis_url,
         )
         made = transfer.build_context(settings, governor=governor, pieces=self.records.pieces)

@@ -25,6 +25,7 @@ from b2jobs.errors import OperatorError
 from b2jobs.signing import Ring, ring
 from b2jobs_worker import config_file, variables
 from b2jobs_worker.policy import Policy
+from b2jobs_worker.timetable import Rates, Timetable, timetable
 
 
 class Root(BaseModel):
@@ -142,10 +143,17 @@ class Settings(BaseSettings):
         description="Most bytes a second to and from one account by all workers together. Must "
         "be the same on every worker; transfers above it wait in their slots.",
     )
+    limits: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Bytes and requests a second by hours and weekdays (docs/limits.md), in place "
+        "of the two above while a window holds; only in the config file, which is read again "
+        "when it changes.",
+    )
     prices: dict[str, float] = Field(
         default_factory=dict,
         description="Your own prices in US dollars for a thousand calls: class_a_per_thousand, "
-        "class_b_per_thousand, class_c_per_thousand; only for the `dollars` of results.",
+        "class_b_per_thousand, class_c_per_thousand, and storage_per_gb_month; only for the "
+        "dollars of results.",
     )
     lease_seconds: float = Field(
         15.0,
@@ -319,6 +327,11 @@ class Settings(BaseSettings):
         return url
 
     @model_validator(mode="after")
+    def _limited(self) -> Self:
+        self.timetable()
+        return self
+
+    @model_validator(mode="after")
     def _served(self) -> Self:
         unknown = set(self.priorities()) - {"high", "normal", "low"}
         if unknown or not self.priorities():
@@ -349,6 +362,10 @@ class Settings(BaseSettings):
         """
         return ring(self.keys_file, self.require_signature, self.key_prefix)
 
+    def timetable(self) -> Timetable:
+        """What limits hold when."""
+        return timetable(self.limits, Rates(self.bytes_per_second, self.requests_per_second))
+
     def priorities(self) -> list[str]:
         return [name.strip() for name in self.queues.split(",") if name.strip()]
 
@@ -376,6 +393,12 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         raise config_file.refused(error, path or "it") from error
+
+
+def config_path() -> Path | None:
+    """The config file, if there is one."""
+    path = os.environ.get(CONFIG_VARIABLE)
+    return Path(path) if path else None
 
 
 @cache

@@ -17,6 +17,7 @@ from typing import Any
 from b2jobs.errors import JobError
 from b2jobs.tracing import accepted, trace_id
 
+_FLUSH_MILLIS = 2000
 LEAST_WAIT_SECONDS = 0.005
 """A shorter wait within an attempt is no span of its own."""
 
@@ -29,6 +30,14 @@ def set_up() -> None:
     if os.environ.get("OTEL_TRACES_EXPORTER"):
         for entry in entry_points(group="opentelemetry_configurator"):
             entry.load()().configure()
+
+
+def flush() -> None:
+    """Hand over what is recorded, before a process ends without further ado; 2 s at most."""
+    api = _api()
+    hand_over = getattr(api.get_tracer_provider(), "force_flush", None) if api else None
+    if hand_over is not None:
+        hand_over(_FLUSH_MILLIS)
 
 
 class Trace:

@@ -10,8 +10,10 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from b2jobs import event_stream, listing
+from b2jobs.batches import as_it_stands
 from b2jobs.errors import InvalidJob, JobNotFound
-from b2jobs.records import Record, Records
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.requests import KINDS
 from b2jobs_console.site import SITE, back, page
 
@@ -43,7 +45,8 @@ async def listed(request: web.Request) -> web.Response:
         listing.page, records, view, after=request.query.get("after", ""), wanted=wanted
     )
     counts = await run(records.counts)
-    rows = [(record, await run(records.waiting_for, record)) for record in found.records]
+    stand = [await run(as_it_stands, records, record) for record in found.records]
+    rows = [(record, await run(records.waiting_for, record)) for record in stand]
     kept = {name: value for name, value in given.items() if value}
     return page(
         request,

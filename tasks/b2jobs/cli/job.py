@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from heapq import merge
 from itertools import islice
 from typing import get_args
 
 import click
 
+from b2jobs import listing
+from b2jobs.batches import as_it_stands
 from b2jobs.cli import follow, show
 from b2jobs.cli.exits import USAGE, complain, sentence
 from b2jobs.cli.session import Duration, Session, common_options, pass_session
 from b2jobs.errors import InvalidJob
 from b2jobs.handle import outcome, until
-from b2jobs.records import Record
+from b2jobs.records import Record, Records
 from b2jobs.requests import ENDED, PUBLIC_KINDS, State
 from b2jobs.requests.kinds import INTERNAL
 
 _ORDER: tuple[State, ...] = ("running", "waiting", "queued", "failed", "succeeded", "cancelled")
 _EVERYTHING = 10_000_000
+_BATCHES = ("batch", "sync")
+_PAGE = 100
 
 
 @click.group()
@@ -50,10 +56,9 @@ def list_(
     records = session.client.records
     found: list[Record] = []
     for shelf in state or (("failed",) if code else _ORDER):
-        listed = records.listed(shelf, limit=_EVERYTHING if code or kind else limit)
         wanted = (
             record
-            for record in listed
+            for record in _in_state(records, shelf, _EVERYTHING if code or kind else limit)
             if record.kind not in INTERNAL
             and kind in (None, record.kind)
             and (code is None or _failed_with(record, code))
@@ -61,7 +66,7 @@ def list_(
         found += islice(wanted, limit)
     if session.json:
         for record in found:
-            show.line(record.as_json())
+            show.line(record.as_json(is_listed=True))
         return
     rows = [
         (
@@ -80,6 +85,34 @@ def list_(
     )
 
 
+def _in_state(records: Records, state: State, limit: int) -> Iterator[Record]:
+    """The jobs in *state*, the latest first; batches where `batch show` says that they are."""
+    found = records.listed(state, limit=limit)
+    if state in ENDED:
+        return found
+    batches = (as_it_stands(records, each) for each in _open_batches(records))
+    moved = [each for each in batches if each.state == state]
+    others = (each for each in found if each.kind not in _BATCHES)
+    return merge(moved, others, key=_created, reverse=True)
+
+
+def _open_batches(records: Records) -> Iterator[Record]:
+    """Batches and syncs that have not ended, the latest first."""
+    after = ""
+    while True:
+        page = listing.page(records, "batches", after=after, limit=_PAGE)
+        for record in page.records:
+            if record.has_ended:
+                return
+            yield record
+        if not (after := page.after):
+            return
+
+
+def _created(record: Record) -> float:
+    return record.created.timestamp() if record.created else 0.0
+
+
 def _share(record: Record) -> str:
     done, total = record.progress.get("done"), record.progress.get("total")
     return f"{done / total:.0%}" if record.state == "running" and done and total else ""
@@ -91,9 +124,10 @@ def _share(record: Record) -> str:
 @pass_session
 def show_(session: Session, job_id: str) -> None:
     """Print all that is known of the job ID."""
-    record = session.client.records.get(job_id)
+    records = session.client.records
+    record = as_it_stands(records, records.get(job_id))
     data = record.as_json()
-    reason = session.client.records.waiting_for(record)
+    reason = records.waiting_for(record)
     if reason:
         data["reason"] = reason
     if session.json:
@@ -137,7 +171,7 @@ def watch(session: Session, job_id: str, timeout: float | None) -> None:
                 show.line(record.as_json())
             else:
                 ended = record.has_ended
-                click.echo(record.state if ended else follow.describe(record, handle.reason()))
+                show.say(record.state if ended else follow.describe(record, handle.reason()))
             sys.stdout.flush()
         return record if record.has_ended else None
 
@@ -159,7 +193,7 @@ def cancel(session: Session, job_ids: tuple[str, ...]) -> None:
         if session.json or state in ENDED:
             _say(session, job_id, state)
         else:
-            click.echo(f"{job_id}  {state}, will be cancelled")
+            show.say(f"{job_id}  {state}, will be cancelled")
 
 
 @job.command()
@@ -202,4 +236,4 @@ def _say(session: Session, job_id: str, state: State) -> None:
     if session.json:
         show.line({"job": job_id, "state": state})
     else:
-        click.echo(f"{job_id}  {state}")
+        show.say(f"{job_id}  {state}")

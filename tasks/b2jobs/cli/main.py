@@ -21,6 +21,8 @@ COMMANDS = {
         "copy": "b2jobs.cli.transfer:copy",
         "delete": "b2jobs.cli.transfer:delete",
         "sync": "b2jobs.cli.sync:sync",
+        "ls": "b2jobs.cli.look:ls",
+        "du": "b2jobs.cli.look:du",
         "share": "b2jobs.cli.share:share",
     },
     "Follow and steer": {

@@ -12,21 +12,29 @@ from typing import Any
 
 import click
 
+from b2jobs import for_people
 from b2jobs.cli import bucket_lines
 from b2jobs.cli.session import Session
-from b2jobs.locations import masked
+from b2jobs.for_people import masked
+from b2jobs.printable import json_line, printable
 from b2jobs.records import Record
 from b2jobs.results import BucketResult, CheckResult, Result, ShareResult, TransferResult
 
 _QUIET = {"job", "kind", "attempts", "calls", "encoding"}
 _LAST = {"seconds", "dollars"}
 _CHECKED = ("upload", "download", "copy", "delete", "share", "sync", "bucket")
+size = for_people.size
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
 def line(data: dict[str, Any]) -> None:
     """One JSON object on one line."""
-    click.echo(json.dumps(data, ensure_ascii=False))
+    click.echo(json_line(data))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """One line of *text*, in which names of others may stand."""
+    click.echo(printable(text), err=err)
 
 
 def queued(session: Session, job_id: str) -> None:
@@ -50,7 +58,7 @@ def answer(session: Session, outcome: Result) -> None:
         case CheckResult():
             _checked(outcome)
         case ShareResult():
-            click.echo(outcome.url)
+            say(outcome.url)
         case BucketResult(action="list", buckets=[]):
             click.echo("There are no buckets.", err=True)
         case BucketResult(action="list"):
@@ -114,11 +122,11 @@ def _said(name: str, value: Any) -> str:
 
 def table(rows: Iterable[tuple[str, ...]]) -> None:
     """Columns as wide as they need to be; the last one is not padded."""
-    rows = list(rows)
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
-        click.echo("  ".join(map(printable, [*cells, row[-1]])).rstrip())
+        click.echo("  ".join([*cells, row[-1]]).rstrip())
 
 
 def listing(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], none: str) -> None:
@@ -170,15 +178,6 @@ def seconds(count: float) -> str:
     return f"{whole}s"
 
 
-def size(count: float) -> str:
-    """Bytes for people, in powers of 1024: `213 MiB`, `1.4 GiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(count) < 1024 or unit == "TiB":
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" or abs(count) >= 100 else f"{count:.1f} {unit}"
-
-
 def dollars(amount: float) -> str:
     """Money to its first two digits that count, and to the cent: `$0.000004`, `$12.30`."""
     if not amount:
@@ -187,8 +186,3 @@ def dollars(amount: float) -> str:
     text = f"{amount:.{min(digits, 9)}f}"
     whole, _, rest = text.partition(".")
     return f"${whole}.{rest.rstrip('0').ljust(2, '0')}"
-
-
-def printable(text: str) -> str:
-    """*text* without what would move the cursor or colour the terminal: as escapes."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -36,7 +36,7 @@ def list_(session: Session, standing: WordState | None, limit: int) -> None:
     found = list(Words(session.client.records).listed(standing=standing, limit=limit))
     if session.json:
         for word in found:
-            show.line(word.as_json())
+            show.line(word.as_json(is_listed=True))
         return
     show.listing(
         ("ID", "STANDING", "RECEIVER", "JOB", "TRIES", "ERROR OR NEXT TRY"),
@@ -107,4 +107,4 @@ def _acted(session: Session, word_id: str, act: str) -> None:
     if session.json:
         show.line({"id": word_id, act: True})
     else:
-        click.echo(f"{word_id} {act}")
+        show.say(f"{word_id} {act}")

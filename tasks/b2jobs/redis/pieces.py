@@ -54,6 +54,11 @@ class Pieces:
         """Remove what no job has."""
         self._door.call("staged/drop", id=staged)
 
+    def total(self) -> int:
+        """How many bytes of all producers are in Redis."""
+        with unavailable(self._url):
+            return int(cast("str | None", self._redis.get(f"{self._prefix}staged_bytes")) or 0)
+
     def piece(self, staged: str, number: int) -> bytes | None:
         """A piece, None where it is not there."""
         with unavailable(self._url):

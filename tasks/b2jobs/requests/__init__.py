@@ -6,6 +6,7 @@ from b2jobs.requests.files import Delete, Hide, Remove, Share
 from b2jobs.requests.info import check_info
 from b2jobs.requests.job import DEFAULT_RETRY_SECONDS, ENDED, IfExists, Job, Priority, State
 from b2jobs.requests.kinds import KINDS, PUBLIC_KINDS, RESULTS, build
+from b2jobs.requests.listings import DiskUsage, List
 from b2jobs.requests.syncs import Sync
 from b2jobs.requests.transfers import Copy, Download, Upload, last_name
 
@@ -16,12 +17,14 @@ __all__ = [
     "Copy",
     "DEFAULT_RETRY_SECONDS",
     "Delete",
+    "DiskUsage",
     "Download",
     "ENDED",
     "Hide",
     "IfExists",
     "Job",
     "KINDS",
+    "List",
     "PUBLIC_KINDS",
     "Pack",
     "Priority",

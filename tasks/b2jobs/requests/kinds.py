@@ -6,13 +6,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from b2jobs import locations
 from b2jobs.errors import InvalidJob
+from b2jobs.for_people import masked
 from b2jobs.locations import InvalidLocation
 from b2jobs.requests.accounts import Bucket, Check
 from b2jobs.requests.batches import Batch, Pack, ReadLedger, Verify
 from b2jobs.requests.files import Delete, Hide, Remove, Share
 from b2jobs.requests.job import Job
+from b2jobs.requests.listings import DiskUsage, List
 from b2jobs.requests.syncs import Sync
 from b2jobs.requests.transfers import Copy, Download, Upload
 from b2jobs.results import (
@@ -20,7 +21,9 @@ from b2jobs.results import (
     BucketResult,
     CheckResult,
     DeleteResult,
+    DiskUsageResult,
     HideResult,
+    ListResult,
     ReadLedgerResult,
     Result,
     ShareResult,
@@ -37,6 +40,8 @@ _TABLE: tuple[tuple[type[Job], type[Result] | None], ...] = (
     (Bucket, BucketResult),
     (Share, ShareResult),
     (Check, CheckResult),
+    (List, ListResult),
+    (DiskUsage, DiskUsageResult),
     (Batch, BatchResult),
     (Pack, None),  # nobody waits for a pack
     (Hide, HideResult),
@@ -102,4 +107,4 @@ def _shown(given: Any) -> str:
     """What was given, shortened; never the content that somebody wants to have stored."""
     if isinstance(given, bytes | bytearray | memoryview):
         return f"{len(given)} bytes"
-    return repr(locations.masked(given) if isinstance(given, str) else given)[:120]
+    return repr(masked(given) if isinstance(given, str) else given)[:120]

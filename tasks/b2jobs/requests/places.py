@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic, Self, TypeVar, cast
 
 from b2jobs import locations
+from b2jobs.for_people import masked
 from b2jobs.locations import (
     B2File,
     B2Version,
@@ -54,7 +55,7 @@ def one_of(text: str, *allowed: type[Location]) -> Uri:
     uri = Uri.of(text)
     if not isinstance(uri.location, allowed):
         raise InvalidLocation(
-            f"{locations.masked(text)[:120]!r} cannot stand here.",
+            f"{masked(text)[:120]!r} cannot stand here.",
             hint="Allowed are " + ", ".join(_SCHEMES[kind] for kind in allowed) + ".",
         )
     return uri
@@ -73,7 +74,7 @@ def single(text: str, *allowed: type[Location]) -> Uri:
     uri = Uri.of(text)
     if not isinstance(uri.location, allowed) or _is_prefix(uri):
         raise InvalidLocation(
-            f"{locations.masked(text)[:120]!r} cannot stand here.",
+            f"{masked(text)[:120]!r} cannot stand here.",
             hint="Name one file: data://ROOT/file.csv or b2://BUCKET/file.jsonl.gz.",
         )
     return uri
@@ -83,7 +84,7 @@ def prefix(text: str, *allowed: type[Location]) -> Uri:
     uri = Uri.of(text)
     if not isinstance(uri.location, allowed) or not _is_prefix(uri):
         raise InvalidLocation(
-            f"{locations.masked(text)[:120]!r} is not a prefix that can stand here.",
+            f"{masked(text)[:120]!r} is not a prefix that can stand here.",
             hint="End it with '/': data://ROOT/folder/ or b2://BUCKET/folder/.",
         )
     return uri
@@ -94,7 +95,7 @@ def folder(text: str, *allowed: type[Location]) -> Uri:
     uri = Uri.of(text)
     if not isinstance(uri.location, allowed):
         raise InvalidLocation(
-            f"{locations.masked(text)[:120]!r} cannot be a side of a sync.",
+            f"{masked(text)[:120]!r} cannot be a side of a sync.",
             hint="Write b2://BUCKET/folder/ and data://ROOT/folder/.",
         )
     said = f"{str(uri.location).removesuffix('/')}/"

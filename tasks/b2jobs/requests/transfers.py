@@ -26,6 +26,7 @@ from b2jobs.requests.attributes import AllAttributes, Attributes
 from b2jobs.requests.info import ContentType, check_info
 from b2jobs.requests.job import IfExists, Job
 from b2jobs.requests.places import Located, Uri, one_file, one_of
+from b2jobs.requests.protection import KeyName
 
 _RANGE = re.compile(r"(\d+)-(\d*)\Z")
 
@@ -106,7 +107,10 @@ class Upload(Attributes):
 class Download(Job):
     """Fetch one file; without a destination, up to 256 KiB of it come back in the result.
 
+    destination: below a root, or an object of another store.
+
     verify: False takes the file though its bytes are not what its SHA-1 in B2 says.
+    customer_key: the name of the key in the workers' secrets file that reads the file (SSE-C).
     replaces: only for the items of syncs: which file was compared, and so may be replaced;
         empty where none may be there.
     """
@@ -118,6 +122,7 @@ class Download(Job):
     if_exists: Literal["skip", "fail", "replace"] = "replace"
     range: str | None = None
     verify: bool = True
+    customer_key: KeyName | None = None
     replaces: str | None = None
     account: AccountName = "default"
 
@@ -134,7 +139,7 @@ class Download(Job):
                 f"{uri[:120]!r} is not a location.",
                 hint="A worker writes the file, so name a place of the workers: data://ROOT/path.",
             )
-        return uri if uri is None else one_of(uri, RootPath, LocalPath)
+        return uri if uri is None else one_of(uri, RootPath, LocalPath, StoreObject)
 
     @field_validator("range")
     @classmethod
@@ -146,7 +151,7 @@ class Download(Job):
 
     source_location: ClassVar = Located[B2File | B2Version]("source")
 
-    destination_location: ClassVar = Located[RootPath | LocalPath]("destination")
+    destination_location: ClassVar = Located[RootPath | LocalPath | StoreObject]("destination")
 
     def byte_range(self) -> tuple[int, int | None] | None:
         """First and last byte, both inclusive; None for the last means the end."""
@@ -160,6 +165,9 @@ class Copy(AllAttributes):
     """Copy one file inside B2; its bytes do not pass through the worker.
 
     What is named of its attributes is replaced; all else is the source's.
+
+    customer_key: the name of the key in the workers' secrets file that reads the source (SSE-C).
+        The copy is encrypted with it too, unless `encryption` says otherwise.
     """
 
     kind = "copy"
@@ -167,6 +175,7 @@ class Copy(AllAttributes):
     source: str
     destination: str
     if_exists: IfExists = "version"
+    customer_key: KeyName | None = None
     account: AccountName = "default"
 
     @field_validator("source")

@@ -97,6 +97,7 @@ FENCED: dict[str, dict[str, Any]] = {
         **{"closed": [], "packs": []},
     },
     "batches/rest": {"id": "b", "reason": "window", "delay": 60, "low": 0},
+    "batches/page": {"id": "b", "number": 0, "most": 1, "keep": 60, "notes": {"at": "1"}},
     "batches/finish": {"id": "b", "state": "succeeded", "result": "{}", "meta": META, "keep": 60},
     "packs/record": {"pack": PACK, "batch": "b", "calls": {}, "dollars": "0", "outcomes": []},
     "packs/seal": {"pack": PACK, "batch": "b", "number": 1},
@@ -318,3 +319,24 @@ def test_the_largest_step_of_a_plan_holds_nobody_up(own_scripts: Scripts) -> Non
         return bool(plan(own_scripts, fence, *([b"items" * 40] * packs), packs=names))
 
     assert milliseconds(own_scripts, planned) < LIMIT_MS
+
+
+def test_a_page_is_handed_over_once_and_noted_in_the_same_step(scripts: Scripts) -> None:
+    fence = scripts.job("running", "b", kind="list")
+
+    def page(number: int, content: bytes) -> Any:
+        given = {"number": number, "most": 1, "keep": 60, "notes": {"at": f"behind {number}"}}
+        return scripts.call("batches/page", content, id="b", fence=fence, **given)
+
+    feed, journal = scripts.key("batch:b:feed"), scripts.key("journal:b")
+    assert page(0, b"first") == "fed"
+    assert float(page(1, b"second")) >= 0
+    assert scripts.redis.hget(journal, "at") == "behind 0"
+    assert scripts.redis.hdel(feed, "0") == 1
+    # The answer was lost, the reader has it already: it does not come again.
+    assert page(0, b"first") == "fed"
+    assert scripts.redis.hgetall(feed) == {}
+    assert page(1, b"second") == "fed"
+    assert scripts.redis.hgetall(feed) == {"1": "second"}
+    assert 0 < int(scripts.redis.ttl(feed)) <= 60
+    assert scripts.redis.hget(journal, "full_since") is None

@@ -162,3 +162,10 @@ def test_what_came_before_an_error_is_kept_and_a_slow_producer_is_heard(
     now = iter(range(100))
     monkeypatch.setattr("b2jobs.feed.time.monotonic", lambda: 2.0 * next(now))
     assert list(_chunks([1, 2])) == [[1], [2]]
+
+
+def test_content_on_its_way_takes_little_of_redis() -> None:
+    """A thousand `data:` locations of 256 KiB were one chunk of 350 MB, and 128 MB of a pack."""
+    content = "data:;base64," + "A" * 349_000
+    rows = [Item("upload", content, f"b2://bucket/{n}").packed() for n in range(20)]
+    assert [len(chunk) for chunk in _chunks(rows)] == [4] * 5

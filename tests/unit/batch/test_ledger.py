@@ -203,8 +203,22 @@ def test_csv_has_a_column_for_everything_but_options() -> None:
     assert "b2://some-bucket/a" in row
 
 
-def test_the_content_of_a_data_location_stays_only_while_it_is_needed() -> None:
+@pytest.mark.parametrize("state", ["done", "failed", "refused", "cancelled"])
+def test_the_content_of_a_data_location_is_gone_with_its_items_end(state: str) -> None:
     item = Item("upload", "data:text/plain,secret", "b2://bucket/a")
+    code = "cancelled" if state == "cancelled" else "disk_full"
+    failure = Failure(code=code, message="m", act="operator", attempts=1)
+    planned = refused(item, "disk_full", "m", for_now=True) if state == "refused" else item
+    outcome = Outcome("transferred") if state == "done" else of_failure(planned, failure)
+
+    [line] = lines_of(segment([ledger_line(0, planned, outcome)]))
+
+    assert line.source == report_line(line)["source"] == "data:text/plain (6 B)"
+    assert planned_again(line) is None, "there is nothing that could be sent"
+
+
+def test_an_empty_data_location_can_be_sent_again() -> None:
+    item = Item("upload", "data:,", "b2://bucket/a")
     failure = Failure(code="disk_full", message="m", act="operator", attempts=1)
-    assert "secret" not in ledger_line(0, item, Outcome("transferred"))
-    assert "secret" in ledger_line(0, item, of_failure(item, failure))
+    [line] = lines_of(segment([ledger_line(0, item, of_failure(item, failure))]))
+    assert planned_again(line) == item

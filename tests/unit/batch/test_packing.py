@@ -10,6 +10,7 @@ from b2jobs_worker.batch.plan.packing import (
     ALONE_BYTES,
     FEWEST_ITEMS,
     MOST_BYTES,
+    MOST_INLINE,
     MOST_ITEMS,
     groups,
 )
@@ -84,3 +85,11 @@ REFUSALS = st.builds(Refusal, NAMES, NAMES, NAMES, NAMES, st.integers(0, 10**10)
 @example(Item("upload", "data://r/empty", "b2://some-bucket/empty", 0))
 def test_items_survive_the_way_through_redis(planned: Planned) -> None:
     assert unpacked(planned.packed()) == planned
+
+
+def test_a_pack_carries_little_content() -> None:
+    content = "data:;base64," + "A" * 349_000
+    stream = [(str(n), Item("upload", content, f"b2://bucket/{n}")) for n in range(20)]
+    packs = [pack for group in groups(stream, 100_000) for pack in group.packs]
+    assert sum(map(len, packs)) == 20
+    assert all(sum(len(item.source) for item in pack) <= MOST_INLINE for pack in packs)

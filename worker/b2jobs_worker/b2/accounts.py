@@ -35,6 +35,7 @@ class Secrets(Protocol):
     """Where credentials come from; `SecretsFile` in secrets.py."""
 
     def account(self, name: str) -> Credential: ...
+    def customer_key(self, name: str) -> SecretStr: ...
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,15 @@ class Accounts:
                 account = Account(name, credential, self._http)
                 self._accounts[name] = account
             return account
+
+    def customer_key(self, name: str) -> SecretStr:
+        """The customer's key of this name, as the secrets file has it now: base64 of 32 bytes.
+
+        Raises:
+            CallerError: `customer_key_unknown`.
+            OperatorError: as `get`.
+        """
+        return self._secrets.customer_key(name)
 
     def concurrency(self) -> dict[str, int]:
         """How many requests may be under way at once now, of each account used so far."""

@@ -35,11 +35,14 @@ class Interruptible(Protocol):
 class Caller:
     """One job's side of a call: what may interrupt it, and who pays.
 
+    pace: called with how many bytes are about to be sent; returns when they may be, and whether
+        anything limits them.
     commits: the call makes a version once it was sent, whether or not the answer is read.
     """
 
     attempt: Interruptible
     meter: Meter
+    pace: Callable[[int], bool] | None = None
     commits: bool = False
 
 

@@ -27,6 +27,7 @@ from b2jobs_worker.b2.accounts import Account, Accounts
 from b2jobs_worker.b2.calling import Caller, Interruptible, calling_as
 from b2jobs_worker.b2.http import Carried
 from b2jobs_worker.b2.meter import Meter
+from b2jobs_worker.b2.protection import Encryption
 from b2jobs_worker.b2.session import KeyRefused
 
 T = TypeVar("T")
@@ -45,9 +46,12 @@ class Calls:
         self._accounts = accounts
         self._name = account
         self.attempt = attempt
-        self._caller = Caller(attempt, meter)
-        self._committing = Caller(attempt, meter, commits=True)
+        pace = partial(accounts.governor.moved, account, checkpoint=attempt.checkpoint)
+        self._caller = Caller(attempt, meter, pace)
+        self._committing = Caller(attempt, meter, pace, commits=True)
         self.meter = meter
+        self.customer_key: Encryption | None = None
+        """What reads files that are encrypted with it (SSE-C): set before anything is read."""
         self._account: Account | None = None
 
     def account(self) -> Account:
@@ -78,6 +82,15 @@ class Calls:
         if name is not None and prefix and not name.startswith(prefix):
             raise errors.name_not_allowed(name, prefix)
         return account
+
+    def encryption(self, key_name: str) -> Encryption:
+        """That with the customer's key of this name, which the secrets file has.
+
+        Raises:
+            CallerError: `customer_key_unknown`.
+            OperatorError: `credentials_missing`, `credentials_invalid`, ...
+        """
+        return Encryption(key_name, self._accounts.customer_key(key_name))
 
     def may(self, capability: str) -> bool:
         """Whether the account's key has *capability*. Costs no call."""
@@ -157,7 +170,7 @@ class Calls:
         self.attempt.checkpoint()
         account = self.require(*needs)
         since = self.attempt.trace.clock()
-        self._accounts.governor.admit(account.name, moves, self.attempt.checkpoint)
+        self._accounts.governor.admit(account.name, self.attempt.checkpoint)
         account.concurrency.enter(self.attempt.checkpoint)
         self.attempt.trace.waited(since, "pace")
         overloaded = False

@@ -21,8 +21,8 @@ SHORT_PAUSE_SECONDS = 2.0
 class Governor(Protocol):
     """All methods may be called from any thread."""
 
-    def admit(self, account: str, bytes_count: int, checkpoint: Callable[[], None]) -> None:
-        """Return when a request of *account* that moves *bytes_count* may be sent.
+    def admit(self, account: str, checkpoint: Callable[[], None]) -> None:
+        """Return when a request of *account* may be sent.
 
         Waits up to SHORT_PAUSE_SECONDS, calling *checkpoint* meanwhile.
 
@@ -30,8 +30,11 @@ class Governor(Protocol):
             PassingError: the account is paused for longer, with the wait that is left.
         """
 
-    def received(self, account: str, bytes_count: int, checkpoint: Callable[[], None]) -> None:
-        """Count bytes that arrived; returns when more may be read. Calls *checkpoint*."""
+    def moved(self, account: str, bytes_count: int, *, checkpoint: Callable[[], None]) -> bool:
+        """Count bytes that arrived or are about to be sent; returns when it is their time.
+
+        False where nothing limits bytes now.
+        """
 
     def pause(self, account: str, error: JobError) -> None:
         """Nobody sends for *account* until what *error* waits for is over."""
@@ -68,8 +71,7 @@ class LocalGovernor:
         self._pauses: dict[str, Pause] = {}
         self._lock = threading.Lock()
 
-    def admit(self, account: str, bytes_count: int, checkpoint: Callable[[], None]) -> None:
-        del bytes_count
+    def admit(self, account: str, checkpoint: Callable[[], None]) -> None:
         while pause := self._pauses.get(account):
             left = pause.until - self._clock()
             if left <= 0:
@@ -82,8 +84,10 @@ class LocalGovernor:
             checkpoint()
             self._sleep(min(left, 0.1))
 
-    def received(self, account: str, bytes_count: int, checkpoint: Callable[[], None]) -> None:
+    def moved(self, account: str, bytes_count: int, *, checkpoint: Callable[[], None]) -> bool:
         """There is no rate for one process."""
+        del account, bytes_count, checkpoint
+        return False
 
     def pause(self, account: str, error: JobError) -> None:
         if error.wait is None or not error.wait.seconds:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -33,6 +33,8 @@ CONNECT_TIMEOUT_SECONDS = 15.0
 READ_TIMEOUT_SECONDS = 60.0
 _PATIENT = ("b2_copy_file", "b2_copy_part", "b2_finish_large_file")
 _PATIENT_SECONDS = 1200.0
+_PACED_BYTES = 65_536
+_UNPACED_BYTES = 64
 _COMMIT_SECONDS = 1.5
 """How long an interrupted call that commits waits for its answer: cut off, it would leave a
 version that nobody knows of, which matters when the job belongs to somebody else by now."""
@@ -222,7 +224,7 @@ class _Exchange:
             target = f"http://{netloc}{self._path}"
             headers = {**headers, **proxy.headers}
         head = _head(method, target, netloc, headers, data)
-        body = data if data is None or isinstance(data, bytes) else data.chunks()
+        body = data if data is None or isinstance(data, bytes) else self._paced(data.chunks())
         early: OSError | None = None
         try:
             connection.send(head, body, timeout_seconds=seconds)
@@ -243,6 +245,13 @@ class _Exchange:
             if data is not None and self._path.find("/b2_upload_") >= 0:
                 self._caller.meter.sent(int(headers.get("Content-Length", 0)))
         return answer
+
+    def _paced(self, chunks: Iterable[bytes | memoryview]) -> Iterable[bytes | memoryview]:
+        """*chunks*, each when the limits of its account let it go."""
+        pace = self._caller.pace if self._caller is not None else None
+        if pace is None:
+            return chunks
+        return _in_time(chunks, pace)
 
     def _abort_in_a_moment(self) -> None:
         connection = self._connection
@@ -295,6 +304,19 @@ def _head(
     if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
         raise ValueError("a line break in a header")
     return f"{text}\r\n\r\n".encode("latin-1")
+
+
+def _in_time(
+    chunks: Iterable[bytes | memoryview], pace: Callable[[int], bool]
+) -> Iterator[bytes | memoryview]:
+    for chunk in chunks:
+        left = memoryview(chunk)
+        # The digest at the end commits: it does not wait once the lease was looked at.
+        while len(left) > _UNPACED_BYTES and pace(min(len(left), _PACED_BYTES)):
+            yield left[:_PACED_BYTES]
+            left = left[_PACED_BYTES:]
+        if len(left):
+            yield left
 
 
 def _as_requests(error: OSError, url: str) -> Exception:

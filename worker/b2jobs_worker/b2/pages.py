@@ -14,6 +14,7 @@ PAGE = 1000
 
 Documents = list[dict[str, Any]]
 Position = tuple[str | None, str | None]
+"""The name and the file id at which a page begins."""
 
 
 def name_pages(
@@ -23,25 +24,8 @@ def name_pages(
 
     One class C call for each thousand, and none more.
     """
-
-    def ask(position: str | None) -> tuple[Documents, str | None]:
-        def look(account: Account) -> tuple[Documents, str | None]:
-            page = account.session.list_file_names(
-                bucket.bucket_id, start_file_name=position, max_file_count=PAGE, prefix=prefix
-            )
-            return page["files"], page.get("nextFileName")
-
-        return client.call("list_file_names", look, needs=("listFiles",), bucket=bucket.name)
-
-    with ThreadPoolExecutor(1, thread_name_prefix="b2jobs-listing") as ahead:
-        future: Future[tuple[Documents, str | None]] = ahead.submit(ask, start or None)
-        while True:
-            documents, following = future.result()
-            if following is not None:
-                future = ahead.submit(ask, following)
-            yield documents
-            if following is None:
-                return
+    pages = listed_pages(client, bucket, prefix, (start or None, None))
+    return (documents for documents, _ in pages)
 
 
 def version_pages(
@@ -51,26 +35,49 @@ def version_pages(
 
     One class C call for each thousand, and none more.
     """
+    pages = listed_pages(client, bucket, prefix, (start or None, None), versions=True)
+    return (documents for documents, _ in pages)
 
-    def ask(position: Position) -> tuple[Documents, Position]:
-        def look(account: Account) -> tuple[Documents, Position]:
-            page = account.session.list_file_versions(
-                bucket.bucket_id,
-                start_file_name=position[0],
-                start_file_id=position[1],
-                max_file_count=PAGE,
+
+def listed_pages(
+    client: B2Client,
+    bucket: BucketName,
+    prefix: str,
+    start: Position = (None, None),
+    *,
+    versions: bool = False,
+    delimiter: str | None = None,
+    count: int = PAGE,
+) -> Iterator[tuple[Documents, Position | None]]:
+    """Pages of B2's documents, each with where the next one begins; None behind the last.
+
+    *delimiter*: what has it behind the prefix stands together, as one document with the action
+    `folder`. One class C call for each page.
+    """
+    call = "list_file_versions" if versions else "list_file_names"
+
+    def ask(position: Position) -> tuple[Documents, Position | None]:
+        def look(account: Account) -> tuple[Documents, Position | None]:
+            page = account.session.listing(
+                call,
+                bucketId=bucket.bucket_id,
+                startFileName=position[0],
+                maxFileCount=count,
                 prefix=prefix,
+                **({"startFileId": position[1]} if versions else {}),
+                **({"delimiter": delimiter} if delimiter else {}),
             )
-            return page["files"], (page.get("nextFileName"), page.get("nextFileId"))
+            following = page.get("nextFileName")
+            return page["files"], None if following is None else (following, page.get("nextFileId"))
 
-        return client.call("list_file_versions", look, needs=("listFiles",), bucket=bucket.name)
+        return client.call(call, look, needs=("listFiles",), bucket=bucket.name)
 
     with ThreadPoolExecutor(1, thread_name_prefix="b2jobs-listing") as ahead:
-        future: Future[tuple[Documents, Position]] = ahead.submit(ask, (start or None, None))
+        future: Future[tuple[Documents, Position | None]] = ahead.submit(ask, start)
         while True:
             documents, following = future.result()
-            if following[0] is not None:
+            if following is not None:
                 future = ahead.submit(ask, following)
-            yield documents
-            if following[0] is None:
+            yield documents, following
+            if following is None:
                 return

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Prices(BaseModel):
-    """US dollars for a thousand calls of each class."""
+    """US dollars for a thousand calls of each class, and for storage."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,6 +19,7 @@ class Prices(BaseModel):
     class_a_per_thousand: float = Field(0.0, ge=0)
     class_b_per_thousand: float = Field(0.0004, ge=0)
     class_c_per_thousand: float = Field(0.004, ge=0)
+    storage_per_gb_month: float = Field(0.006, ge=0)
 
     def dollars(self, calls: dict[str, int]) -> float:
         """What *calls* (by class: a, b, c) cost beyond the free allowance."""
@@ -27,3 +28,7 @@ class Prices(BaseModel):
             + calls.get("b", 0) * self.class_b_per_thousand
             + calls.get("c", 0) * self.class_c_per_thousand
         ) / 1000
+
+    def month_dollars(self, size_bytes: int) -> float:
+        """What *size_bytes* cost a month, a gigabyte being a thousand million bytes."""
+        return round(size_bytes / 1e9 * self.storage_per_gb_month, 9)

@@ -111,6 +111,17 @@ class OneAuthorisation(B2Session):
         self._refusal = None
         self.authorisations += 1
 
+    def listing(self, call: str, **arguments: Any) -> Any:
+        """A page of b2_list_file_names or b2_list_file_versions.
+
+        b2sdk's own method of that name knows no delimiter.
+        """
+
+        def ask(api_url: str, token: str) -> Any:
+            return self.raw_api._post_json(api_url, f"b2_{call}", token, **arguments)
+
+        return self._wrap_default_token(ask)
+
     @property
     def is_refused(self) -> bool:
         """Whether B2 has refused the key a short while ago."""

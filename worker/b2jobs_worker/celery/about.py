@@ -25,13 +25,17 @@ class About:
         }
 
     def now(self) -> dict[str, Any]:
-        """busy: jobs under way; memory_bytes: resident; accounts: requests let in at once."""
+        """busy: jobs under way; memory_bytes: resident; accounts: requests let in at once.
+
+        limits: those that hold now, and until when.
+        """
         own = resources()
         return {
             **self._fixed,
             "busy": own.leases.count(),
             "memory_bytes": _resident_bytes(),
             "accounts": own.concurrency(),
+            "limits": own.limits.told(),
         }
 
 

@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -66,6 +68,25 @@ def make_app(settings: Settings) -> Celery:
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)  # delivery/ says what becomes of jobs
     return app
+
+
+def serve(name: str, slots: int, settings: Settings) -> int:
+    """Answer the queues' messages with *slots* threads until SIGTERM; the exit status.
+
+    What `celery worker` does, without its command line, whose imports alone take as long as
+    all the rest of a start.
+    """
+    worker = app.Worker(
+        hostname=f"{name}-{os.getpid()}@{socket.gethostname()}",
+        concurrency=slots,
+        queues=queue_names(settings.priorities()),
+        loglevel=settings.log_level.upper(),
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
 
 
 def when_ready(act: Callable[[], None]) -> None:

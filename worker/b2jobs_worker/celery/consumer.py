@@ -29,7 +29,9 @@ class JobConsumer(Consumer):  # type: ignore[misc]  # Celery publishes no types
                 return message.reject_log_error(logger, self.connection_errors)
             task, job_id = about
             if not task.startswith(messages.PREFIX):
-                return answer(message)
+                # Celery has tasks of its own, which call others: none of them is ours to run.
+                logger.error("dropped: a message for %.200r, which is no task of b2jobs", task)
+                return message.reject_log_error(logger, self.connection_errors)
             if not messages.is_doorbell(message):
                 messages.register(_records(), message, task, job_id)
                 return message.ack_log_error(logger, self.connection_errors)

@@ -23,7 +23,7 @@ from b2jobs.errors import CallerError, Failure, InvalidJob, JobNotFound, QueueUn
 from b2jobs.records import Records
 from b2jobs.requests import Job, build
 from b2jobs.requests.job import check_job_id
-from b2jobs.signed import Signed
+from b2jobs.signed import Signed, celery_message
 from b2jobs.tracing import accepted
 from b2jobs_worker.celery.canvas import canvas_of, check_supported, tasks_of, with_first
 from b2jobs_worker.delivery.deliver import invalid
@@ -195,7 +195,7 @@ def _read(message: Any, sent: Sent) -> Sent:
 
 
 def _signed(records: Records, message: Any, sent: Sent) -> Signed:
-    said = signing.celery_message(message.headers, sent.positional, sent.named, sent.links)
+    said = celery_message(message.headers, sent.positional, sent.named, sent.links)
     header = message.headers.get(signing.CELERY_HEADER)
     return records.ring.check_message(header, PREFIX + sent.kind, sent.job_id, said)
 

@@ -8,7 +8,7 @@ from typing import Any
 from celery import bootsteps
 
 from b2jobs_worker.celery.telling import Teller
-from b2jobs_worker.delivery.outbox import LOOK_SECONDS, Outbox
+from b2jobs_worker.delivery.outbox import Outbox
 from b2jobs_worker.delivery.webhooks import Webhooks
 from b2jobs_worker.resources import resources
 from b2jobs_worker.secrets import secrets_file
@@ -21,7 +21,6 @@ class OutboxStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publi
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._outbox: Outbox | None = None
-        self._thread: threading.Thread | None = None
 
     def start(self, parent: Any) -> None:
         del parent
@@ -30,16 +29,12 @@ class OutboxStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publi
         webhooks = Webhooks(settings, secrets_file(settings.secrets_file))
         senders = {"task": teller.task, "url": webhooks.tell, "canvas": teller.canvas}
         self._outbox = Outbox(settings, senders)
-        self._thread = threading.Thread(
-            target=self._outbox.serve, name="b2jobs-outbox", daemon=True
-        )
-        self._thread.start()
+        threading.Thread(target=self._outbox.serve, name="b2jobs-outbox", daemon=True).start()
 
     def stop(self, parent: Any) -> None:
         del parent
-        if self._outbox is not None and self._thread is not None:
+        if self._outbox is not None:
             self._outbox.stop()
-            self._thread.join(timeout=2 * LOOK_SECONDS)
 
     def terminate(self, parent: Any) -> None:
         self.stop(parent)

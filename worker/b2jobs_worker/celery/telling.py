@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,7 +75,7 @@ class Teller:
                 case "succeeded":
                     self._succeeded(word, sent, found)
                 case "cancelled":
-                    with self._sending_once(word):
+                    with self._sending_once(word, sent):
                         self._backend.mark_as_revoked(
                             word.job, request=_request(word, sent), store_result=False
                         )
@@ -97,7 +97,7 @@ class Teller:
             if chain:
                 following = signature(chain.pop(), app=self._app)
                 following.apply_async((word.result,), chain=chain, **where)
-        with self._sending_once(word):
+        with self._sending_once(word, sent):
             self._backend.mark_as_done(
                 word.job, word.result, request=_request(word, sent), store_result=False
             )
@@ -109,7 +109,7 @@ class Teller:
             self._backend.mark_as_failure(
                 word.job, error, request=_request(word, errbacks), store_result=False
             )
-        with self._sending_once(word):
+        with self._sending_once(word, sent):
             self._backend.mark_as_failure(
                 word.job,
                 error,
@@ -157,16 +157,20 @@ class Teller:
         except (RedisError, OperationalError, OSError) as error:
             raise NotTold(f"Redis did not confirm: {error}", is_silent=True) from error
 
-    def _sending_once(self, word: Word) -> Any:
-        """Send what is sent meanwhile at once; each task only once for this word."""
+    def _sending_once(self, word: Word, canvas: Mapping[str, Any]) -> Any:
+        """Send what is sent meanwhile at once; each task only once for this word, or chord.
 
+        A word that is told again counts its part again. Were the last part counted in between,
+        and its body just sent, this one would find all parts there and send the body too.
+        """
         sent = Counter[str]()
+        scope = canvas.get("group") or word.id
 
         def put(key: str, message: bytes) -> None:
             task_id = json.loads(message)["headers"]["id"]
             sent[task_id] += 1
-            once = f"{task_id}:{sent[task_id]}"
-            self._call("words/send", message, word=word.id, id=once, list=key)
+            once = f"{scope}:{task_id}:{sent[task_id]}"
+            self._call("words/send", message, word=word.id, once=once, list=key)
 
         return self._sending(put)
 

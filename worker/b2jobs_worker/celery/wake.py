@@ -1,4 +1,4 @@
-"""Wakes the worker's loop when a thread has ended a job.
+"""Wakes the worker's loop when a thread has ended a job, and when the worker is to stop.
 
 Celery takes a message only while a slot is free, and looks for one whenever its loop wakes.
 A thread that ends does not wake it: without this, a worker whose slots were all busy slept on
@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import bootsteps
 from celery.concurrency.thread import TaskPool
+from celery.signals import worker_shutting_down
 
 
 class WakeStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publishes no types
@@ -40,6 +41,10 @@ class WakeStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery publish
             return running
 
         pool.on_apply = on_apply
+        worker_shutting_down.connect(self._call_to_stop)
+
+    def _call_to_stop(self, **_: Any) -> None:
+        os.write(self._writer, b"!")  # in a signal's handler: whatever else is being done
 
     def register_with_event_loop(self, parent: Any, hub: Any) -> None:
         """Called again with each new connection to Redis, whose loop begins anew."""

@@ -17,8 +17,7 @@ from b2jobs.errors import Failure, InvalidJob, QueueUnavailable
 from b2jobs.records import MOST_REQUEST_BYTES, Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
-from b2jobs.signed import SignatureRefused, Signed, Submission
-from b2jobs.signing import believed, unsealed_fields
+from b2jobs.signed import SignatureRefused, Signed, Submission, believed
 from b2jobs_worker.attempt import Permit
 from b2jobs_worker.delivery.used import used_signatures
 from b2jobs_worker.permits import permit
@@ -162,6 +161,7 @@ class Claims:
         if not signed.token:
             return signed
         if claim.is_used_up:
+            self.records.ring.told("signature_used")
             raise SignatureRefused(
                 "The job was done before under this signature.",
                 code="signature_used",
@@ -169,6 +169,7 @@ class Claims:
                 "it done once more submits it, or retries it with a key.",
             )
         if claim.attempt == 1 and time.time() > signed.begins_until:
+            self.records.ring.told("signature_expired")
             raise SignatureRefused(
                 "The job was not begun while its signature was good.",
                 code="signature_expired",
@@ -200,7 +201,7 @@ class Claims:
                 "dict[str, str]",
                 self.records.redis.hgetall(f"{self.records.prefix}journal:{job_id}"),
             )
-        return unsealed_fields(self.records.ring, found, "journal", job_id)
+        return self.records.ring.unsealed_fields(found, "journal", job_id)
 
     def outcome(self, job_id: str) -> Outcome:
         """What became of the job, as its record says."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -40,11 +40,17 @@ logger = logging.getLogger(__name__)
 
 
 def deliver(
-    job_id: str, work: Work[Any], claims: Claims, leases: Leases, *, module: str
+    job_id: str,
+    work_of: Callable[[str], Work[Any] | None],
+    claims: Claims,
+    leases: Leases,
+    *,
+    module: str,
 ) -> Outcome | None:
     """Answer a doorbell; what became of the job. None where it is held, ended, or not due.
 
-    A suspect runs in a process of its own, which finds the same work in *module*.
+    *work_of* a kind: the work, or None where this worker does not know it; others may. A suspect
+    runs in a process of its own, which finds the same work in *module*.
 
     Raises:
         QueueUnavailable: Redis went away before the job was claimed; the keeper rings again.
@@ -54,6 +60,11 @@ def deliver(
         return None
     claim = claims.take(job_id)
     if claim is None:
+        return None
+    work = work_of(claim.kind)
+    if work is None:
+        logger.warning("job %s: the kind %.100r is not known here", job_id, claim.kind)
+        claims.hand_back(claim)
         return None
     delivery = Delivery(claim, work, claims, leases)
     if claim.is_suspect and not claim.is_cancelled:

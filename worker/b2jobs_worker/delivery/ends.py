@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from b2jobs.errors import Failure, InvalidJob
+from b2jobs.for_people import is_inline, masked
 from b2jobs_worker.delivery.claims import Claim
 from b2jobs_worker.logs import FIELDS
 
@@ -59,8 +60,8 @@ def _asked(claim: Claim) -> dict[str, Any]:
 def place(text: str) -> str:
     """A location without what must not be in a log: what signs a URL, a password, the bytes."""
     scheme = text.partition(":")[0].lower()
-    if scheme == "data" and not text.startswith("data://"):
-        return f"data: ({len(text)} characters)"
+    if scheme == "staged" or is_inline(text):
+        return masked(text)
     if scheme in ("http", "https"):
         try:
             parts = urlsplit(text)

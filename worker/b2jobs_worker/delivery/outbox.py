@@ -2,8 +2,8 @@
 
 A part of every worker. One thread takes lanes that are due; each is served by a thread of its
 own, word for word, so that a receiver that is slow or down holds up its own lanes only. A lane
-is leased: when whoever serves it dies, another worker takes it, and the word that was on its
-way is told again, under the same id.
+is leased, and the lease renewed while a word is told: when whoever serves it dies, another worker
+takes it within the lease, and the word that was on its way is told again, under the same id.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from b2jobs.errors import CallerError, QueueUnavailable
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.redis.values import json_object, whole
 from b2jobs.signed import SealRefused, unsealed
 from b2jobs.signing import ANYONE
 from b2jobs.words import Word, word_of
@@ -33,6 +35,7 @@ FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 3600.0
 LONGEST_SILENCE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
+STOP_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -72,9 +75,14 @@ class Outbox:
         self._call = self._records.door.call
         self._settings = settings
         self._senders = senders
-        self._lease = settings.lease_seconds + LONGEST_TELLING_SECONDS
+        self._lease = settings.lease_seconds
+        self._telling: set[str] = set()
+        self._renewal = threading.Lock()
+        """Who has told its word leaves its lane before the leases are renewed, or after."""
         self._stop = threading.Event()
         self._busy = 0
+        self._listens = True
+        """Whether no lane is being taken: `serve` waits for the bell, or has not begun."""
         self._change = threading.Condition()
 
     def serve(self) -> None:
@@ -90,25 +98,43 @@ class Outbox:
                 self._stop.wait(LOOK_SECONDS)
 
     def stop(self) -> None:
-        """Take no more lanes; those that are served are left after the word under way."""
-        self._stop.set()
+        """Take no more lanes; those that are served are left after the word under way.
+
+        Returns when they are, or `STOP_SECONDS` later: they go on elsewhere. `serve` may still
+        wait for the bell, with nothing in its hands.
+        """
+        with self._change:
+            self._stop.set()
+            self._change.wait_for(lambda: self._listens and not self._busy, STOP_SECONDS)
 
     def _round(self) -> None:
         """Take what lanes there are threads for, then wait for the bell."""
         with self._change:
-            if not self._change.wait_for(lambda: self._busy < THREADS, LOOK_SECONDS):
+            self._change.wait_for(lambda: self._busy < THREADS, LOOK_SECONDS)
+            if self._stop.is_set():
                 return
+            self._listens = False
             spare = THREADS - self._busy
-        lanes = self._call("words/take", most=spare, lease=self._lease)
+        try:
+            with self._renewal:
+                held = sorted(self._telling)
+                lanes = self._call("words/take", most=spare, lease=self._lease, held=held)
+            self._serve_lanes(lanes)
+        finally:
+            with self._change:
+                self._listens = True
+                self._change.notify_all()
+        if spare and not lanes:
+            with unavailable(self._settings.redis_url):
+                self._records.redis.blpop(f"{self._records.prefix}outbox-bell", self._patience())
+
+    def _serve_lanes(self, lanes: list[object]) -> None:
         with self._change:
             self._busy += len(lanes)
         for lane in lanes:
             # A daemon: a worker that ends does not wait for a receiver; the lease runs out.
             name, given = f"b2jobs-outbox-{lane}", (str(lane),)
             threading.Thread(target=self._turn, args=given, name=name, daemon=True).start()
-        if not lanes:
-            with unavailable(self._settings.redis_url):
-                self._records.redis.blpop(f"{self._records.prefix}outbox-bell", self._patience())
 
     def _patience(self) -> float:
         """How long to wait for the bell: shorter than a call of Redis may take."""
@@ -124,7 +150,7 @@ class Outbox:
         finally:
             with self._change:
                 self._busy -= 1
-                self._change.notify()
+                self._change.notify_all()
 
     def _serve_lane(self, lane: str) -> None:
         began = time.monotonic()
@@ -143,7 +169,9 @@ class Outbox:
         try:
             self._admit(fields)
             word = word_of(word_id, fields)
-            self._told(word, lane, self._sender(word)(word))
+            with self._renewing(lane):
+                messages = self._sender(word)(word)
+            self._told(word, lane, messages)
         except NotTold as error:
             return self._failed(word_id, lane, fields, error)
         except QueueUnavailable:
@@ -153,6 +181,17 @@ class Outbox:
             return self._failed(word_id, lane, fields, NotTold(f"{type(error).__name__}: {error}"))
         logger.debug("outbox: word %s of job %s is told", word_id, word.job)
         return True
+
+    @contextmanager
+    def _renewing(self, lane: str) -> Iterator[None]:
+        """Have the lane's lease renewed meanwhile, once a round."""
+        with self._renewal:
+            self._telling.add(lane)
+        try:
+            yield
+        finally:
+            with self._renewal:
+                self._telling.discard(lane)
 
     def _admit(self, fields: Mapping[str, str]) -> None:
         """Whether who asked for the job may have this told.
@@ -165,10 +204,23 @@ class Outbox:
             ring.unseal(sealed, "word", job, by=ANYONE)
             producer = ring.sealed_by(sealed, "word", job) if ring.is_workers else ""
             to = json.loads(unsealed(sealed))
+            self._check_result(fields, to)
             asked = permit(self._settings, producer, "")
             asked.tell(str(to.get("task", "")), str(to.get("url", "")))
         except (SealRefused, CallerError) as error:
             raise NotTold(str(error), heals=False) from error
+
+    def _check_result(self, fields: Mapping[str, str], to: Mapping[str, object]) -> None:
+        """Whether what is told of a success is what a worker wrote of that job. A canvas may be
+        told of a job whose result it shares.
+
+        Raises:
+            SealRefused
+        """
+        if not self._records.ring.required or fields["state"] != "succeeded":
+            return
+        result = json_object(fields.get("result"))
+        self._records.ring.check_result(result, None if "canvas" in to else fields["job"])
 
     def _sender(self, word: Word) -> Sender:
         for name, sender in self._senders.items():
@@ -184,7 +236,7 @@ class Outbox:
             raise NotTold(f"the queue {answer} is no list in Redis")
 
     def _failed(self, word_id: str, lane: str, fields: dict[str, str], error: NotTold) -> bool:
-        tries = int(fields.get("tries", 0)) + 1
+        tries = whole(fields.get("tries")) + 1
         settings = self._settings
         log = logger.info if error.heals else logger.warning
         log("outbox: word %s of job %s is not told (try %d): %s",

@@ -14,6 +14,8 @@ from b2jobs_worker.celery.app import app
 from b2jobs_worker.celery.task import register
 from b2jobs_worker.handlers.syncs import RemoveWork, SyncWork
 from b2jobs_worker.handlers.transfers import HideWork, TransferWork
+from b2jobs_worker.looking.listing import ListWork
+from b2jobs_worker.looking.usage import DiskUsageWork
 from b2jobs_worker.resources import context, store
 from b2jobs_worker.work import Work
 
@@ -28,6 +30,8 @@ WORK: dict[str, Work[Any]] = {
     "batch": PlannerWork(make_plans(context, store), store, context),
     "pack": PackWork(MOVERS, store),
     "sync": SyncWork(),
+    "list": ListWork(context, store),
+    "du": DiskUsageWork(context),
     "verify": VerifyWork(context, store),
     "ledger": ReadLedgerWork(context, store),
 }

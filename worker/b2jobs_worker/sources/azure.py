@@ -25,6 +25,7 @@ from b2jobs_worker.sources.carried import Carried, carried
 from b2jobs_worker.sources.failures import millis
 from b2jobs_worker.sources.port import Entry, Problem
 from b2jobs_worker.sources.roots import Store, StorePlace
+from b2jobs_worker.sources.target import said_modified, said_sha1
 
 _Answer = TypeVar("_Answer")
 _CHUNK_BYTES = 8 * 1024 * 1024
@@ -48,7 +49,7 @@ class AzureSource:
     def __init__(self, place: StorePlace, store: Store, *, resuming: bool = False) -> None:
         self.uri = place.uri
         self._bucket = store.bucket
-        self._blob: Any = _containers.get(store).get_blob_client(place.target.key)
+        self._blob: Any = container(store).get_blob_client(place.target.key)
         self._lock = threading.Lock()
         self._etag = ""
         first = None if resuming else self._download(0)
@@ -60,9 +61,10 @@ class AzureSource:
             raise failures.source_is_prefix(place.uri)
         self._etag = found.etag or ""
         self.size: int | None = found.size
-        self.modified_millis: int | None = millis(found.last_modified)
+        said = said_modified(_entries(found))
+        self.modified_millis: int | None = millis(found.last_modified) if said is None else said
         self.content_type: str | None = found.content_settings.content_type
-        self.identity = _identity(found)
+        self.identity = identity_of(found)
         self.carried = _carried(found)
 
     @contextmanager
@@ -135,7 +137,7 @@ def list_azure(
     names. Azure cannot begin behind *after*: what is before it is listed and left out.
     """
     prefix = place.target.key
-    found = _containers.get(store).list_blobs(
+    found = container(store).list_blobs(
         name_starts_with=prefix or None, include=["metadata"], results_per_page=5000
     )
     while (blob := _asked(lambda: next(found, None), place.uri, store.bucket)) is not None:
@@ -146,7 +148,10 @@ def list_azure(
             if blob.size:
                 report(failures.folder_with_content(name, place.uri))
             continue
-        yield Entry(name, blob.size, millis(blob.last_modified), _identity(blob))
+        entries = _entries(blob)
+        said = said_modified(entries)
+        modified = millis(blob.last_modified) if said is None else said
+        yield Entry(name, blob.size, modified, identity_of(blob), True, said_sha1(entries))
 
 
 def _asked(ask: Callable[[], _Answer], uri: str, bucket: str) -> _Answer:
@@ -158,11 +163,14 @@ def _asked(ask: Callable[[], _Answer], uri: str, bucket: str) -> _Answer:
 
 
 def _is_folder(blob: BlobProperties) -> bool:
-    named = {name.lower(): text for name, text in (blob.metadata or {}).items()}
-    return named.get(_FOLDER, "").lower() == "true"
+    return _entries(blob).get(_FOLDER, "").lower() == "true"
 
 
-def _identity(blob: BlobProperties) -> str:
+def _entries(blob: BlobProperties) -> dict[str, str]:
+    return {name.lower(): text for name, text in (blob.metadata or {}).items()}
+
+
+def identity_of(blob: BlobProperties) -> str:
     return f"{(blob.etag or '').strip(chr(34))} {blob.size}"
 
 
@@ -224,6 +232,11 @@ def _credential(given: Any, account: str) -> Any:
 
 
 _containers = _Containers()
+
+
+def container(store: Store) -> ContainerClient:
+    """The client of *store*'s container in this process."""
+    return _containers.get(store)
 
 
 def _forget_containers() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from b2jobs.metadata import MODIFIED_MILLIS
 from b2jobs.requests.info import HEADERS_IN_INFO, check_header, check_info
+from b2jobs_worker.sources.target import MARK, MTIME, said_modified
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ def carried(
             for prefix in own:
                 if given.startswith(prefix):
                     info[given.removeprefix(prefix)] = text
+    info.pop(MARK, None)
+    if said_modified(info) is not None:
+        # It goes along as the source's time.
+        info.pop(MTIME, None)
+        info.pop(MODIFIED_MILLIS, None)
     return Carried(info, tuple(lost))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from b2jobs import locations
 from b2jobs.errors import CallerError
+from b2jobs.for_people import masked
 from b2jobs.locations import (
     InlineData,
     InvalidLocation,
@@ -13,17 +16,18 @@ from b2jobs.locations import (
     StagedBytes,
     StoreObject,
     WebFile,
-    shown,
 )
 from b2jobs.redis.pieces import Pieces
 from b2jobs_worker.settings import Settings
+from b2jobs_worker.sources import stores
 from b2jobs_worker.sources.inline import InlineSource
 from b2jobs_worker.sources.local import LocalSource
 from b2jobs_worker.sources.port import Sink, Source
-from b2jobs_worker.sources.roots import StorePlace, place
+from b2jobs_worker.sources.roots import StorePlace, place, store_place
 from b2jobs_worker.sources.sink import LocalSink
 from b2jobs_worker.sources.staged import StagedSource
 from b2jobs_worker.sources.stores import open_object
+from b2jobs_worker.sources.target import ObjectTarget
 from b2jobs_worker.sources.web import WebSource
 from b2jobs_worker.sources.web_connection import Opening
 
@@ -93,6 +97,18 @@ def open_sink(
     raise _not_served(location, "destination")
 
 
+def open_target(
+    location: str | Location, settings: Settings, checkpoint: Callable[[], None]
+) -> ObjectTarget | None:
+    """What writes *location* where it is an object of another store; None where it is a file.
+
+    Raises:
+        JobError: whatever `stores.open_target` raises.
+    """
+    found = store_place(_parsed(location), settings)
+    return None if found is None else stores.open_target(found, settings, checkpoint)
+
+
 def _parsed(location: str | Location) -> Location:
     if not isinstance(location, str):
         return location
@@ -105,6 +121,6 @@ def _parsed(location: str | Location) -> Location:
 def _not_served(location: Location, end: str) -> CallerError:
     return CallerError(
         f"{end}_unsupported",
-        f"{shown(str(location))[:120]} cannot be the {end} of this kind of job.",
+        f"{masked(str(location))[:120]} cannot be the {end} of this kind of job.",
         hint="`b2jobs docs sources` lists what can.",
     )

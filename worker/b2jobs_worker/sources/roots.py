@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from b2jobs.errors import CallerError, OperatorError
-from b2jobs.locations import InvalidLocation, LocalPath, RootPath, StoreObject, parse
+from b2jobs.locations import InvalidLocation, LocalPath, Location, RootPath, StoreObject, parse
 from b2jobs_worker.settings import Root, Settings
 from b2jobs_worker.sources.failures import outside_root
 
@@ -36,20 +36,30 @@ class LocalPlace:
 
 @dataclass(frozen=True)
 class StorePlace:
-    """An object of another store, and the URI the job named it by."""
+    """An object of another store, and the URI the job named it by.
+
+    root: the root it was named by, empty where it was named by itself. writable: what that
+    root says; without one the store's entry in the secrets file says it.
+    """
 
     target: StoreObject
     uri: str
+    root: str = ""
+    writable: bool = False
 
 
 @dataclass(frozen=True)
 class Store:
-    """One bucket or container, what opens it, and a file of certificates besides the default."""
+    """One bucket or container, what opens it, and a file of certificates besides the default.
+
+    writable: what its entry in the secrets file says of those who name it by itself.
+    """
 
     scheme: str
     bucket: str
     credentials: Mapping[str, str] = field(repr=False)
     verify: str | None = None
+    writable: bool = False
 
 
 def place(location: RootPath | LocalPath, settings: Settings) -> LocalPlace | StorePlace:
@@ -82,7 +92,26 @@ def place(location: RootPath | LocalPath, settings: Settings) -> LocalPlace | St
         )
     prefix = target.key.rstrip("/")
     key = f"{prefix}/{location.path}" if prefix else location.path
-    return StorePlace(StoreObject(target.scheme, target.bucket, key), str(location))
+    return StorePlace(
+        StoreObject(target.scheme, target.bucket, key),
+        str(location),
+        location.root,
+        root.access == "read-write",
+    )
+
+
+def store_place(location: Location, settings: Settings) -> StorePlace | None:
+    """Where *location* is in another store; None where it is in none.
+
+    Raises:
+        JobError: as `place`.
+    """
+    if isinstance(location, StoreObject):
+        return StorePlace(location, str(location))
+    if isinstance(location, RootPath):
+        found = place(location, settings)
+        return found if isinstance(found, StorePlace) else None
+    return None
 
 
 def writable(where: LocalPlace) -> LocalPlace:
@@ -92,12 +121,16 @@ def writable(where: LocalPlace) -> LocalPlace:
         CallerError: `root_read_only`.
     """
     if not where.root.writable:
-        raise CallerError(
-            "root_read_only",
-            f"The root {where.root.name!r} is read only.",
-            hint='Choose another root, or set access = "read-write" for it in the config file.',
-        )
+        raise root_read_only(where.root.name)
     return where
+
+
+def root_read_only(name: str) -> CallerError:
+    return CallerError(
+        "root_read_only",
+        f"The root {name!r} is read only.",
+        hint='Choose another root, or set access = "read-write" for it in the config file.',
+    )
 
 
 def folder_roots(settings: Settings) -> list[FolderRoot]:

@@ -6,7 +6,7 @@ Keys are used exactly as they are, also `a//b` and `/a`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,8 +21,19 @@ from b2jobs_worker.sources.roots import Store, StorePlace
 from b2jobs_worker.sources.s3_clients import clients
 from b2jobs_worker.sources.s3_failures import store_error
 from b2jobs_worker.sources.stream import WebStream
+from b2jobs_worker.sources.target import said_modified
 
 _METADATA = ("x-amz-meta-", "x-goog-meta-")
+
+
+def own_entries(headers: Mapping[str, str]) -> dict[str, str]:
+    """An object's own entries, from the headers of an answer."""
+    return {
+        name.lower().removeprefix(prefix): text
+        for name, text in headers.items()
+        for prefix in _METADATA
+        if name.lower().startswith(prefix)
+    }
 
 
 class S3Source:
@@ -47,11 +58,13 @@ class S3Source:
         self._first: Any = head.get("Body")
         self._etag: str = head.get("ETag", "")
         self.size: int | None = head["ContentLength"]
-        modified = head.get("LastModified")
-        self.modified_millis: int | None = None if modified is None else millis(modified)
-        self.content_type: str | None = head.get("ContentType")
-        self.identity = f"{self._etag or self.modified_millis} {self.size}"
         headers = head["ResponseMetadata"]["HTTPHeaders"]
+        modified = head.get("LastModified")
+        changed = None if modified is None else millis(modified)
+        said = said_modified(own_entries(headers))
+        self.modified_millis: int | None = changed if said is None else said
+        self.content_type: str | None = head.get("ContentType")
+        self.identity = f"{self._etag or changed} {self.size}"
         self.carried = carried(headers, _METADATA, expires=True)
         if place.target.is_prefix and not self.size:
             self.close()
@@ -132,6 +145,7 @@ def list_s3(
                     item["Size"],
                     millis(item["LastModified"]),
                     f"{item['ETag']} {item['Size']}",
+                    has_modified=False,
                 )
     except (ClientError, BotoCoreError) as error:
         raise store_error(error, place.uri, store.bucket) from error

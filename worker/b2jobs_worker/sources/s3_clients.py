@@ -24,7 +24,8 @@ from b2jobs_worker.sources.roots import Store
 from b2jobs_worker.sources.s3_failures import store_error
 
 GOOGLE = "https://storage.googleapis.com"
-_GOOGLE_SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
+_GOOGLE_SCOPE = "https://www.googleapis.com/auth/devstorage."
+_GOOGLE_WRITES = ("PutObject", "CompleteMultipartUpload", "DeleteObject")
 _CREDENTIALS = {
     "access_key_id": "aws_access_key_id",
     "secret_access_key": "aws_secret_access_key",
@@ -42,7 +43,8 @@ class Clients:
         self._clients: dict[object, Any] = {}
 
     def get(self, store: Store) -> Any:
-        key = (store.scheme, store.verify, tuple(sorted(store.credentials.items())))
+        credentials = tuple(sorted(store.credentials.items()))
+        key = (store.scheme, store.verify, store.writable, credentials)
         with self._lock:
             if key not in self._clients:
                 self._clients[key] = _google(store) if store.scheme == "gs" else _s3(store)
@@ -75,9 +77,25 @@ def _google(store: Store) -> Any:
         if operation_name == "GetObject":
             # As it was stored: Google unpacks what is kept as gzip for who does not take that.
             request.headers["Accept-Encoding"] = "gzip"
+        for name in list(request.headers):
+            if name.lower().startswith("x-amz-meta-"):
+                _rename(request.headers, name, f"x-goog-{name[len('x-amz-') :]}")
+        if operation_name in _GOOGLE_WRITES:
+            # What is to be replaced is known by its generation there; absence is generation 0.
+            if "If-None-Match" in request.headers:
+                del request.headers["If-None-Match"]
+                request.headers["x-goog-if-generation-match"] = "0"
+            elif "If-Match" in request.headers:
+                _rename(request.headers, "If-Match", "x-goog-if-generation-match")
 
     client.meta.events.register("before-sign.s3", authorize)
     return client
+
+
+def _rename(headers: Any, name: str, new_name: str) -> None:
+    text = headers[name]
+    del headers[name]
+    headers[new_name] = text
 
 
 def _client(store: Store, session: Any, options: dict[str, Any], named: dict[str, Any]) -> Any:
@@ -87,6 +105,7 @@ def _client(store: Store, session: Any, options: dict[str, Any], named: dict[str
         max_pool_connections=64,
         retries={"total_max_attempts": 1},  # trying again is decided by delivery/
         response_checksum_validation="when_required",
+        request_checksum_calculation="when_required",  # what is written carries its MD5
         **options,
     )
     try:
@@ -126,7 +145,8 @@ def _google_credentials(store: Store) -> Any:
     import google.auth
     from google.oauth2 import service_account
 
-    scopes: dict[str, Any] = {"scopes": [_GOOGLE_SCOPE]}
+    scope = _GOOGLE_SCOPE + ("read_write" if store.writable else "read_only")
+    scopes: dict[str, Any] = {"scopes": [scope]}
     problem: JobError | None = None
     try:
         if text := store.credentials.get("service_account_key"):

@@ -21,10 +21,13 @@ from b2jobs_worker.secrets import secrets_file
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources import failures
 from b2jobs_worker.sources.port import Entry, Problem, Source
-from b2jobs_worker.sources.roots import Store, StorePlace
+from b2jobs_worker.sources.roots import Store, StorePlace, root_read_only
+from b2jobs_worker.sources.target import key_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from b2jobs_worker.sources.target import ObjectTarget, Stored
 
 
 def open_object(place: StorePlace, settings: Settings, *, resuming: bool = False) -> Source:
@@ -57,6 +60,70 @@ def open_object(place: StorePlace, settings: Settings, *, resuming: bool = False
         return S3Source(place, store, resuming=resuming)
     except ImportError as error:
         raise _extra_missing(place) from error
+
+
+def open_target(
+    place: StorePlace, settings: Settings, checkpoint: Callable[[], None]
+) -> ObjectTarget:
+    """Prepare to write one object; the store is not asked yet.
+
+    *checkpoint* is called while bytes are sent, and may raise to end that.
+
+    Raises:
+        CallerError: `root_read_only`, `store_read_only`, `destination_is_directory`,
+            `destination_name_refused`.
+        OperatorError: `store_credentials_missing`, `store_extra_missing`, `store_misconfigured`.
+    """
+    store = writable_store(place, settings)
+    if place.target.is_prefix:
+        raise failures.destination_is_directory(place.uri)
+    problem = key_problem(place.target.key)
+    if problem:
+        raise CallerError(
+            "destination_name_refused",
+            f"{place.uri} cannot be written: {problem}.",
+            hint="Choose another key.",
+        )
+    return _target(place, store, checkpoint)
+
+
+def _target(place: StorePlace, store: Store, checkpoint: Callable[[], None]) -> ObjectTarget:
+    try:
+        if store.scheme == "azure":
+            from b2jobs_worker.sources.azure_target import AzureTarget
+
+            return AzureTarget(place, store, checkpoint)
+        from b2jobs_worker.sources.s3_target import S3Target
+
+        return S3Target(place, store, checkpoint)
+    except ImportError as error:
+        raise _extra_missing(place) from error
+
+
+def look(place: StorePlace, settings: Settings) -> Stored | None:
+    """What its store says of one object, which need not be writable; None where there is none."""
+    return _target(place, _store(place, settings), lambda: None).look()
+
+
+def writable_store(place: StorePlace, settings: Settings) -> Store:
+    """The store of *place*, if it may be written there.
+
+    Raises:
+        CallerError: `root_read_only`, `store_read_only`.
+        OperatorError: `store_credentials_missing`.
+    """
+    store = _store(place, settings)
+    if store.writable:
+        return store
+    if place.root:
+        raise root_read_only(place.root)
+    name = f"{place.target.scheme}://{place.target.bucket}"
+    raise CallerError(
+        "store_read_only",
+        f"The store {name} is read only.",
+        hint='Choose another destination, or set "access": "read-write" in its entry under '
+        '"stores" in the secrets file.',
+    )
 
 
 def list_objects(
@@ -100,8 +167,15 @@ def _store(place: StorePlace, settings: Settings) -> Store:
             "empty object uses what the worker's surroundings give.",
         )
     credentials = {key: value.get_secret_value() for key, value in found.items()}
+    may_write = credentials.pop("access", "read") == "read-write"
     bucket = target.bucket.rpartition("@")[2]
-    return Store(target.scheme, bucket, credentials, _bundle(settings.ca_file))
+    return Store(
+        target.scheme,
+        bucket,
+        credentials,
+        _bundle(settings.ca_file),
+        place.writable if place.root else may_write,
+    )
 
 
 @cache

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from urllib3 import BaseHTTPResponse
 
 from b2jobs.errors import CallerError, JobError, PassingError
-from b2jobs.locations import WebFile, shown
+from b2jobs.for_people import shown
+from b2jobs.locations import WebFile
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources import failures
 from b2jobs_worker.sources.carried import Carried, carried

@@ -11,7 +11,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError
 
 from b2jobs import locations
 from b2jobs.errors import CallerError, JobError, PassingError
-from b2jobs.locations import InvalidLocation, WebFile, shown
+from b2jobs.for_people import shown
+from b2jobs.locations import InvalidLocation, WebFile
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.hosts import Allowed, addresses, ascii_host
 from b2jobs_worker.sources.web_connection import Opening, Pools, current

@@ -7,6 +7,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.transfer import checkpoint
 from b2jobs_worker.transfer.committed import Committed
 from b2jobs_worker.transfer.context import Context
+from b2jobs_worker.transfer.store_download import discard
 
 
 def abandon(request: Job, attempt: Attempt, context: Context) -> None:
@@ -21,7 +22,12 @@ def abandon(request: Job, attempt: Attempt, context: Context) -> None:
     if isinstance(request, Upload | Copy):
         _cancel(request, attempt, context)
     elif isinstance(request, Download) and request.destination is not None:
-        context.open_sink(request.destination_location, attempt.job_id).discard()
+        destination = request.destination_location
+        target = context.open_target(destination, attempt.checkpoint)
+        if target is not None:
+            discard(target, attempt)
+        else:
+            context.open_sink(destination, attempt.job_id).discard()
     attempt.journal.clear()
 
 

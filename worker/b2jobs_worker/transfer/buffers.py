@@ -21,6 +21,22 @@ class Buffers:
         self._limit_bytes = limit_bytes
         self._used_bytes = 0
         self._lock = threading.Lock()
+        self._freed = threading.Condition(self._lock)
+
+    @contextmanager
+    def hold(self, length: int, checkpoint: Callable[[], None]) -> Iterator[memoryview]:
+        """*length* bytes for a small file; waits, calling *checkpoint*, until there is room."""
+        with self._freed:
+            while self._used_bytes and self._used_bytes + length > self._limit_bytes:
+                self._freed.wait(0.25)
+                checkpoint()
+            self._used_bytes += length
+        try:
+            yield memoryview(bytearray(length))
+        finally:
+            with self._freed:
+                self._used_bytes -= length
+                self._freed.notify_all()
 
     @contextmanager
     def reserve(self, size_bytes: int, wanted: int) -> Iterator[BufferSet]:
@@ -34,8 +50,9 @@ class Buffers:
             yield buffers
         finally:
             buffers.release()
-            with self._lock:
+            with self._freed:
                 self._used_bytes -= count * size_bytes
+                self._freed.notify_all()
 
 
 class BufferSet:

@@ -22,8 +22,9 @@ from b2jobs_worker.b2.meter import Meter
 from b2jobs_worker.b2.prices import Prices
 from b2jobs_worker.secrets import SecretsFile
 from b2jobs_worker.settings import Settings
-from b2jobs_worker.sources.opener import open_sink, open_source
+from b2jobs_worker.sources.opener import open_sink, open_source, open_target
 from b2jobs_worker.sources.port import Sink, Source
+from b2jobs_worker.sources.target import ObjectTarget
 from b2jobs_worker.sources.web_connection import Opening
 from b2jobs_worker.transfer.buffers import Buffers
 from b2jobs_worker.transfer.threads import Threads
@@ -47,6 +48,7 @@ class Context:
     settings: Settings
     open_source: Callable[..., Source]
     open_sink: OpenSink
+    open_target: Callable[[Location, Callable[[], None]], ObjectTarget | None]
     prices: Prices = field(default_factory=Prices)
     threads: Threads = field(default_factory=Threads)
     buffers: Buffers = field(default_factory=Buffers)
@@ -69,9 +71,15 @@ class Context:
             with closing(source):
                 yield source
 
-    def client(self, account: str, attempt: Attempt) -> B2Client:
-        """The way into B2 for *attempt*, with a meter of its own."""
-        return B2Client(self.accounts, account, attempt, Meter(self.prices, account))
+    def client(self, account: str, attempt: Attempt, customer_key: str | None = None) -> B2Client:
+        """The way into B2 for *attempt*, with a meter of its own.
+
+        *customer_key*: the name of the key that reads files which are encrypted with it.
+        """
+        client = B2Client(self.accounts, account, attempt, Meter(self.prices, account))
+        if customer_key is not None:
+            client.customer_key = client.encryption(customer_key)
+        return client
 
 
 def build(
@@ -96,6 +104,7 @@ def build(
         open_sink=lambda location, job_id, replaces=None: open_sink(
             location, settings, job_id, durable=durable, replaces=replaces
         ),
+        open_target=lambda location, checkpoint: open_target(location, settings, checkpoint),
     )
 
 
@@ -126,5 +135,6 @@ def _prices(settings: Settings) -> Prices:
         raise OperatorError(
             "config_invalid",
             f"The prices are refused: {'.'.join(map(str, first['loc']))}: {first['msg']}.",
-            hint="It may say class_a_per_thousand, class_b_per_thousand, class_c_per_thousand.",
+            hint="It may say class_a_per_thousand, class_b_per_thousand, class_c_per_thousand, "
+            "storage_per_gb_month.",
         ) from error

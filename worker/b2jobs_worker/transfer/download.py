@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from b2jobs.errors import CallerError, OperatorError
+from b2jobs.errors import CallerError, JobError
 from b2jobs.locations import INLINE_LIMIT_BYTES, B2File, B2Version
 from b2jobs.requests import Download
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.errors import customer_key_needed, file_not_found
+from b2jobs_worker.b2.errors import customer_key_needed, customer_key_wrong, file_not_found
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import destination_changed
 from b2jobs_worker.sources.port import Sink
@@ -27,6 +28,7 @@ from b2jobs_worker.transfer.ranges import (
     opened,
     thread_buffer,
 )
+from b2jobs_worker.transfer.store_download import StoreDownload
 
 
 def download(request: Download, attempt: Attempt, context: Context) -> TransferResult:
@@ -41,7 +43,7 @@ def download(request: Download, attempt: Attempt, context: Context) -> TransferR
         JobError: docs/errors.md lists the codes; `checksum_mismatch` is tried again.
         Interrupted: with `keep` false the part file has been removed.
     """
-    client = context.client(request.account, attempt)
+    client = context.client(request.account, attempt, request.customer_key)
     usage = Usage(client, attempt)
     location = request.source_location
     name = location.name if isinstance(location, B2File) else None
@@ -55,24 +57,40 @@ def download(request: Download, attempt: Attempt, context: Context) -> TransferR
         url = str(account.session.get_download_url_by_id(location.file_id))
     window = Window(*(request.byte_range() or (0, None)))
     try:
+        with _fitting_key(client, location):
+            return _download(request, attempt, context, client, usage, location, url, window)
+        # The file is not encrypted with a customer's key: it is read without.
         return _download(request, attempt, context, client, usage, location, url, window)
     except CallerError as error:
         # B2's answer does not say which.
         if error.code == "file_not_found":
             raise file_not_found(request.source) from error
         raise
-    except OperatorError as error:
-        if error.code == "access_denied" and _has_customer_key(client, location):
-            raise customer_key_needed(request.source) from error
-        raise
 
 
-def _has_customer_key(client: B2Client, location: B2File | B2Version) -> bool:
-    if isinstance(location, B2Version):
-        version = client.version(location.file_id)
-    else:
-        version = client.latest(client.bucket(location.bucket), location.name)
-    return version is not None and version.has_customer_key
+@contextlib.contextmanager
+def _fitting_key(client: B2Client, location: B2File | B2Version) -> Iterator[None]:
+    """Say which key is missing or wrong, which B2's refusal does not.
+
+    It ends quietly, and the client has no key any more, where the file needs none.
+    """
+    try:
+        yield
+    except JobError as error:
+        if error.code not in ("access_denied", "bad_request", "customer_key_needed"):
+            raise
+        if isinstance(location, B2Version):
+            version = client.version(location.file_id)
+        else:
+            version = client.latest(client.bucket(location.bucket), location.name)
+        given, client.customer_key = client.customer_key, None
+        if version is not None and version.has_customer_key:
+            if given is None:
+                raise customer_key_needed(str(location), version.key_name) from error
+            name = given.key_name
+            raise customer_key_wrong(str(location), name, version.key_name) from error
+        if version is None or given is None:
+            raise
 
 
 def _download(
@@ -90,11 +108,18 @@ def _download(
         fields = _inline_fields(request, attempt, content, version, window)
         return _result(client, usage, version, fields, location)
     destination = request.destination_location
-    sink = context.open_sink(destination, attempt.job_id, request.replaces)
-    with contextlib.closing(sink):
-        fetched = _into(sink, request, client, attempt, context, url, window)
+    target = context.open_target(destination, attempt.checkpoint)
+    not_carried: list[str] = []
+    if target is not None:
+        into_store = StoreDownload(client, attempt, context, target, request)
+        fetched, not_carried = into_store.run(url), into_store.not_carried
+    else:
+        sink = context.open_sink(destination, attempt.job_id, request.replaces)
+        with contextlib.closing(sink):
+            fetched = _into(sink, request, client, attempt, context, url, window)
     fields = {
-        "uri": sink.uri,
+        "uri": str(destination),
+        "not_carried": not_carried,
         "size": fetched.size,
         "sha1": fetched.sha1,
         "verified": fetched.verified,

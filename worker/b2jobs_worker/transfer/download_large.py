@@ -27,8 +27,8 @@ from b2jobs_worker.sources.port import Sink
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.ranges import (
     Window,
-    checksum_differs,
-    checksum_mismatch,
+    cut_short,
+    mismatch,
     opened,
     thread_buffer,
 )
@@ -41,7 +41,6 @@ FIRST_BYTES = 16 * 1024 * 1024
 _MOST_VERSIONS = 4
 _NOTE_BYTES = 64 * 1024 * 1024
 _NOTE_SECONDS = 5.0
-_MISMATCH = "mismatch"
 _HASH_BYTES = 1024 * 1024
 _BITE_BYTES = 4 * 1024 * 1024
 _LANE_BYTES = 1024 * 1024
@@ -157,7 +156,7 @@ class LargeDownload:
             self._attempt.checkpoint()
             count = arriving.readinto(buffer)
             if not count:
-                raise _cut_short()
+                raise cut_short()
             _write(descriptor, buffer[:count], span.position, self._sink.uri)
             self._sha1.update(buffer[:count])
             spans.wrote(span, count)
@@ -241,7 +240,7 @@ class LargeDownload:
             self._attempt.checkpoint()
             count = arriving.readinto(buffer[: span.end - span.position])
             if not count:
-                raise _cut_short()
+                raise cut_short()
             _write(descriptor, buffer[:count], span.position, self._sink.uri)
             spans.wrote(span, count)
 
@@ -276,19 +275,8 @@ class LargeDownload:
         is_right = whole and version.sha1 == sha1
         if self._verify and whole and version.sha1 is not None and not is_right:
             self._sink.discard()
-            raise self._mismatch(version, version.sha1, sha1)
+            raise mismatch(self._attempt, version, version.sha1, sha1)
         return Received(version, sha1, length, verified=is_right, resumed_bytes=skip)
-
-    def _mismatch(self, version: FileVersion, said: str, sha1: str) -> JobError:
-        """Wrong bytes on the way are fetched again; the same ones twice are what B2 has."""
-        journal = self._attempt.journal
-        seen = f"{version.file_id}:{sha1}"
-        is_again = self._attempt.number > 1 and journal.load().get(_MISMATCH) == seen
-        journal.clear()
-        if is_again:
-            return checksum_differs(version.name, said, sha1)
-        journal.record({_MISMATCH: seen})
-        return checksum_mismatch(version.name)
 
     def _left(self) -> Left | None:
         if self._attempt.number == 1:
@@ -334,7 +322,3 @@ def _write(descriptor: int, data: memoryview, offset: int, uri: str) -> None:
             data, offset = data[count:], offset + count
     except OSError as error:
         raise destination_error(error, uri) from error
-
-
-def _cut_short() -> PassingError:
-    return PassingError("connection_broken", "B2 sent fewer bytes than it had announced.")

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from b2jobs.errors import CallerError, JobError, PassingError
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2 import retry
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.downloads import Arriving
+from b2jobs_worker.b2.versions import FileVersion
 
 BUFFER_BYTES = 256 * 1024
+_MISMATCH = "mismatch"
 _local = threading.local()
 
 
@@ -83,3 +86,19 @@ def checksum_differs(name: str, said: str, sha1: str) -> CallerError:
         hint="Either its uploader gave a wrong digest, or it was damaged before B2 had it. "
         "verify=False takes the file as it is.",
     )
+
+
+def mismatch(attempt: Attempt, version: FileVersion, said: str, sha1: str) -> JobError:
+    """Wrong bytes on the way are fetched again; the same ones twice are what B2 has."""
+    journal = attempt.journal
+    seen = f"{version.file_id}:{sha1}"
+    is_again = attempt.number > 1 and journal.load().get(_MISMATCH) == seen
+    journal.clear()
+    if is_again:
+        return checksum_differs(version.name, said, sha1)
+    journal.record({_MISMATCH: seen})
+    return checksum_mismatch(version.name)
+
+
+def cut_short() -> PassingError:
+    return PassingError("connection_broken", "B2 sent fewer bytes than it had announced.")

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from b2jobs.errors import CallerError
+from b2jobs.metadata import LARGE_FILE_SHA1
 from b2jobs.requests import IfExists
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
+from b2jobs_worker.b2.protection import NOTHING, Protection
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer.checkpoint import Checkpoint
-from b2jobs_worker.transfer.committed import Committed, Content, require_replaceable
+from b2jobs_worker.transfer.committed import (
+    MOST_ENTRIES,
+    STRICT_BYTES,
+    Committed,
+    Content,
+    header_bytes,
+    require_replaceable,
+)
 
 _CHUNK_BYTES = 1024 * 1024
 
@@ -28,6 +37,24 @@ class NewFile:
     content_type: str
     info: Mapping[str, str]
     committed: Committed
+    protection: Protection = NOTHING
+
+    def __post_init__(self) -> None:
+        """Refuse what B2 would refuse, before anything is sent."""
+        used = header_bytes(self.name, self.info)
+        if self.protection and used > STRICT_BYTES:
+            raise CallerError(
+                "info_too_large",
+                f"The name and the info of {self.name} take {used} bytes; {STRICT_BYTES} are "
+                "allowed with encryption, retention or a hold.",
+                hint="Give it less info, or a shorter name.",
+            )
+
+    def with_digest(self, sha1: str) -> NewFile:
+        """The same, its content's SHA-1 in its info where there is room for it."""
+        info = self.committed.marked({**self.info, LARGE_FILE_SHA1: sha1})
+        crowded = self.protection and header_bytes(self.name, info) > STRICT_BYTES
+        return self if crowded or len(info) > MOST_ENTRIES else replace(self, info=info)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@
 -- Full Redis: allows it.
 -- include shared/job
 local id = given.id
+local is_there = redis.call('EXISTS', job_key(id)) == 1
+if is_there and not is_sound(id, P .. 'queued:normal') then return {'broken'} end
 local state = field(id, 'state')
 if state ~= 'queued' then return {state == '' and 'unknown' or state} end
 local started, expires = field(id, 'started'), field(id, 'expires')

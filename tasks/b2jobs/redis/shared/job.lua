@@ -279,6 +279,39 @@ local function finish(id, state, outcome, told)
   tell_followers(id, outcome.meta, keep, 100)
 end
 
+-- Whether the record of a job can be worked with. One that something else has written to ends here,
+-- so that it stands in nobody's way: every script that goes through jobs asks this first.
+local BROKEN = '{"code": "record_broken", "message": "The record in Redis is not one of a job.", '
+  .. '"hint": "Something else than b2jobs has written to Redis.", "act": "operator", "attempts": 0}'
+local WHOLE = {'attempts', 'lost', 'bells', 'unheard', 'ends'}
+local function is_sound(id, from)
+  local key = job_key(id)
+  local is_hash = redis.call('TYPE', key).ok == 'hash'
+  local sound = is_hash
+  if is_hash then
+    local found = redis.call('HMGET', key, 'priority', 'kind', unpack(WHOLE))
+    sound = QUEUES[found[1] or ''] and (found[2] or '') ~= ''
+    for n = 1, #WHOLE do
+      local text = found[n + 2]
+      sound = sound and (not text or #text < 12 and string.find(text, '^%-?%d+$') ~= nil)
+    end
+  end
+  if sound then return true end
+  redis.call('ZREM', from, id)
+  count('refused|record', 1)
+  if not is_hash then
+    redis.call('UNLINK', key)
+    return false
+  end
+  redis.call('HSET', key, 'id', id, 'priority', 'normal', 'attempts', 0, 'lost', 0)
+  redis.call('HDEL', key, 'bells', 'unheard', 'ends')
+  if field(id, 'kind') == '' then redis.call('HSET', key, 'kind', 'unknown') end
+  finish(id, 'failed', {failure = BROKEN, meta = '{"status": "FAILURE", "result": {"exc_type": '
+    .. '"JobFailed", "exc_message": [' .. BROKEN .. '], "exc_module": "b2jobs.errors"}, '
+    .. '"traceback": null, "children": [], "date_done": null}'})
+  return false
+end
+
 -- Queue a job that has ended again, with its budget anew, and signed anew.
 local function reopen(id)
   redis.call('PERSIST', job_key(id))
@@ -298,7 +331,8 @@ end
 
 -- Hand over what outdated owners made, to be removed.
 local function take_strays(id)
-  local strays = redis.call('SMEMBERS', P .. 'strays:' .. id)
+  local strays = redis.pcall('SMEMBERS', P .. 'strays:' .. id)
+  if strays.err then strays = {} end  -- not written by b2jobs
   if #strays > 0 then redis.call('UNLINK', P .. 'strays:' .. id) end
   return strays
 end

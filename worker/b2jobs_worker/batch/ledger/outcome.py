@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, cast
 
 from b2jobs.errors import Failure
+from b2jobs.for_people import is_inline, is_without_content, masked
 from b2jobs.items import Action, Item, Planned
 from b2jobs.ledger import LedgerLine, packed_line
-from b2jobs.locations import masked
 from b2jobs.results import DeleteResult, HideResult, Result, TransferResult
 
 Status = Literal["transferred", "unchanged", "deleted", "hidden", "failed", "cancelled"]
@@ -74,15 +74,16 @@ def ledger_line(position: int, planned: Planned, outcome: Outcome) -> str:
     """The line of the ledger for an item and its outcome.
 
     What is not done keeps all it needs to be planned again from the ledger; the action of a
-    line that never can be is `refused`. What is done keeps neither the content of a
-    `data:` location nor what opens a URL.
+    line that never can be is `refused`. What is done does not keep what opens a URL, and nothing
+    that has ended the content of a `data:` location: as bytes that were handed over with a job,
+    it is gone with the item's end.
     """
     item = planned if isinstance(planned, Item) else planned.item
     options = None
     source = planned.source
-    if item is None or outcome.is_done:
+    if item is None or outcome.is_done or is_inline(source):
         source = masked(source)
-    else:
+    if item is not None and not outcome.is_done:
         options = dict(item.options) or None
         outcome = outcome._replace(
             size=item.size, sha1=item.sha1, message=outcome.message[:_LONGEST_MESSAGE]
@@ -98,8 +99,9 @@ def ledger_line(position: int, planned: Planned, outcome: Outcome) -> str:
 
 
 def planned_again(line: LedgerLine) -> Item | None:
-    """The item of a ledger line that was not done; None for one that never can be."""
-    if line.action == "refused":
+    """The item of a ledger line that was not done; None for one that never can be, since it is
+    refused or its content went with it."""
+    if line.action == "refused" or is_without_content(line.source):
         return None
     return Item(
         cast("Action", line.action),

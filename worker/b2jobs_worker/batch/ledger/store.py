@@ -16,7 +16,6 @@ from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
 from b2jobs.signed import Submission
-from b2jobs.signing import unsealed_fields
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.ledger.outcome import Again, Outcome
 
@@ -44,6 +43,8 @@ class Orders:
     retry_seconds: float
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """What the files that are made in B2 carry."""
+    customer_key: str | None = None
+    """Reads sources in B2 of which the plan does not know how they are encrypted."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Store:
     def state(self, attempt: Attempt) -> dict[str, str]:
         """The batch's hash: cursor, counters, flags."""
         key = self.key("batch", attempt.job_id)
-        found = self._patiently(
+        found = self.patiently(
             attempt, lambda: cast("dict[str, str]", self.records.redis.hgetall(key))
         )
         return self._opened_state(attempt.job_id, found)
@@ -116,7 +117,7 @@ class Store:
                 for name, (state, failure) in zip(names, pipe.execute(), strict=True)
             }
 
-        return self._patiently(attempt, look)
+        return self.patiently(attempt, look)
 
     def note(self, attempt: Attempt, **fields: object) -> None:
         """Write into the batch's hash. Raises `Interrupted` where it is not ours any more."""
@@ -231,12 +232,12 @@ class Store:
             packed = self._binary("GET", self.key("pack", pack))
             return packed, cast("dict[str, str]", redis.hgetall(self.key("outcomes", pack)))
 
-        packed, found = self._patiently(attempt, look)
+        packed, found = self.patiently(attempt, look)
         if packed is None:
             return None
         ring = self.records.ring
         orders, *rows = rows_of(ring.unseal(packed, "pack", pack))
-        found = unsealed_fields(ring, found, "outcome", pack)
+        found = ring.unsealed_fields(found, "outcome", pack)
         return OpenPack(
             orders=Orders(*orders),
             entries=[Entry(at, earlier, unpacked(row)) for at, earlier, row in rows],
@@ -334,8 +335,8 @@ class Store:
 
     def _opened_state(self, batch: str, found: Mapping[str, str]) -> dict[str, str]:
         sealed = {name: text for name, text in found.items() if text and _is_sealed(name)}
-        opened = unsealed_fields(self.records.ring, sealed, "batch", batch)
-        if "cursor" in sealed and "cursor" not in opened:
+        opened = self.records.ring.unsealed_fields(sealed, "batch", batch)
+        if any(name in sealed and name not in opened for name in ("cursor", "sync")):
             opened["broken"] = _NOT_OURS
         return {name: text for name, text in found.items() if name not in sealed} | opened
 
@@ -347,7 +348,7 @@ class Store:
         return bool(said != "full")
 
     def _call(self, attempt: Attempt, script: str, *raw: bytes, **arguments: Any) -> Any:
-        return self._patiently(attempt, lambda: self.records.door.call(script, *raw, **arguments))
+        return self.patiently(attempt, lambda: self.records.door.call(script, *raw, **arguments))
 
     def _fenced(self, attempt: Attempt, script: str, *raw: bytes, **arguments: Any) -> None:
         own = {"id": attempt.job_id, "fence": attempt.fence}
@@ -355,7 +356,7 @@ class Store:
             attempt.guard()  # says why, by raising
             raise QueueUnavailable("The lease was lost and found again; the keeper rings again.")
 
-    def _patiently(self, attempt: Attempt, act: Callable[[], T]) -> T:
+    def patiently(self, attempt: Attempt, act: Callable[[], T]) -> T:
         """Call *act* until Redis answers; what interrupts the attempt ends the waiting."""
         pause = 0.1
         while True:
@@ -385,7 +386,7 @@ def _recorded(position: int, found: Outcome | Again) -> list[Any]:
 
 
 def _is_sealed(name: str) -> bool:
-    return name == "cursor" or name.startswith("spill:")
+    return name in ("cursor", "sync", "planned_all") or name.startswith("spill:")
 
 
 _NOT_OURS = Failure(

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 
+from b2jobs.for_people import masked
 from b2jobs.ledger import UNDONE, lines_of, packed_line, segment
-from b2jobs.locations import masked
 from b2jobs_worker.batch.ledger.store import Change
 from b2jobs_worker.batch.planner.desk import Desk
 

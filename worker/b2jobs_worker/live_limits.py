@@ -1,0 +1,94 @@
+"""The limits that hold now: by the clock, and by the config file as it stands now."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from b2jobs.errors import OperatorError
+from b2jobs_worker.settings import Settings, load
+from b2jobs_worker.timetable import Rates
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.25
+_Signature = tuple[int, int, int]
+
+
+class LiveLimits:
+    """What *settings* say, and the config file at *path* since it changed. Thread-safe.
+
+    The file is looked at, and the clock asked, four times a second. What a changed file cannot
+    be read for is logged once; the limits stay what they were.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        path: Path | None = None,
+        *,
+        read: Callable[[], Settings] = load,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._path = path
+        self._read = read
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._looked_at = float("-inf")
+        self._signature = self._seen()
+        self._use(settings)
+
+    def rates(self) -> Rates:
+        """Most bytes and requests a second now."""
+        if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+            self._look()
+        return self._rates
+
+    def told(self) -> dict[str, str]:
+        """The limits now, and until when, for people; nothing where none are set."""
+        held, until = self.rates(), self._until
+        if held == Rates() and until is None:
+            return {}
+        return {"now": str(held), **({"until": until.isoformat()} if until else {})}
+
+    def _look(self) -> None:
+        with self._lock:
+            if time.monotonic() - self._looked_at < LOOK_SECONDS:
+                return
+            seen = self._seen()
+            if seen != self._signature:
+                self._signature = seen
+                self._read_again()
+            if self._until is not None and self._clock() >= self._until:
+                self._judge()
+            self._looked_at = time.monotonic()
+
+    def _read_again(self) -> None:
+        try:
+            self._use(self._read())
+        except OperatorError as error:
+            logger.warning("the limits stay as they were: %s %s", error.message, error.hint)
+        else:
+            logger.info("limits from the changed config file: %s", self._rates)
+
+    def _use(self, settings: Settings) -> None:
+        self._table = settings.timetable()
+        self._judge()
+
+    def _judge(self) -> None:
+        now = self._clock()
+        self._rates = self._table.at(now)
+        self._until = self._table.next_change(now)
+
+    def _seen(self) -> _Signature | None:
+        if self._path is None:
+            return None
+        try:
+            status = self._path.stat()
+        except OSError:  # it is being replaced, or gone: what it said still counts
+            return getattr(self, "_signature", None)
+        return status.st_mtime_ns, status.st_ino, status.st_size
