@@ -39,7 +39,7 @@ else:
         return getattr(failure, name)
 
 
-WaitReason = Literal["backoff", "rate_limited", "cap", "credentials", "window", "paused"]
+WaitReason = Literal["backoff", "rate_limited", "cap", "credentials", "budget", "window", "paused"]
 
 
 class B2JobsError(Exception):

@@ -107,6 +107,10 @@ CALLS: dict[str, dict[str, Any]] = {
     "fleet/hold_pair": {"pair": "x", "keep": 60},
     "fleet/swap_schedule": {"name": "n", "before": "", "after": "{}"},
     "fleet/count": {"amounts": {"calls|default|a": 1}},
+    "fleet/budget": {
+        **{"account": "default", "class": "c", "want": 16, "price": 4000, "owed": 0},
+        **{"most_b": 1, "most_c": 9, "most_nano": 10**9},
+    },
     "fleet/grant": {"key": "k", "cost": 1, "burst": 0},
     "fleet/pause": {"key": "k", "told": "{}", "milliseconds": 1000},
 }

@@ -3,7 +3,8 @@
 -- Arguments: id, worker, lease (seconds), random (part of the fencing number), longest (bytes of a
 --   request); failure (JSON), meta and keep for a job that has expired.
 -- Answer: the state it is in, or `unknown`, or `expired`; or `claimed`, fence, attempt, kind,
---   request (empty where it is longer than any that was accepted), seconds since its first start,
+--   request (empty where it is longer than any that was accepted), seconds since its first start
+--   without those it has waited for its budget,
 --   retry, losses, cancel, priority, key, signature, 1 where that is used up, the job's place in
 --   a trace, and where it has one, since when it was not run and what it waited for.
 -- Full Redis: allows it.
@@ -50,6 +51,6 @@ local request = redis.call('HSTRLEN', job_key(id), 'request') <= given.longest
   and field(id, 'request') or ''
 local token = token_of(id)
 return {'claimed', fence, tostring(attempts), kind, request,
-        seconds(NOW - (tonumber(started) or NOW)), field(id, 'retry'), losses,
+        seconds(math.max(0, NOW - (tonumber(started) or NOW) - (tonumber(field(id, 'excused')) or 0))), field(id, 'retry'), losses,
         field(id, 'cancel'), field(id, 'priority'), field(id, 'key'), field(id, 'signature'),
         token and redis.call('ZSCORE', P .. 'used', token) and 1 or 0, trace, since, awaited}

@@ -318,7 +318,7 @@ local function reopen(id)
   local key = field(id, 'key')
   if key ~= '' then redis.call('SET', P .. 'key:' .. key, id) end
   redis.call('HDEL', job_key(id), 'failure', 'result', 'ended', 'started', 'cancel', 'progress',
-             'wake')
+             'wake', 'excused')
   redis.call('HSET', job_key(id), 'expires', '', 'unheard', 0, 'again', seconds(NOW))
   if given.signature then redis.call('HSET', job_key(id), 'signature', given.signature) end
   redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
