@@ -47,6 +47,8 @@ class B2JobsError(Exception):
 
     code: str = "error"
     hint: str = ""
+    queued: int = 0
+    """Of a list of jobs that was submitted, how many are queued all the same: the first."""
 
     def __str__(self) -> str:
         return printable(super().__str__())

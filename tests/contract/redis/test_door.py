@@ -28,6 +28,7 @@ PACKED = {"pack": "p", "fence": "1:r", "batch": "b"}
 JOB = {"kind": "upload", "priority": "normal", "request": "{}", "retry": 0}
 CALLS: dict[str, dict[str, Any]] = {
     "jobs/submit": {**JOB, "delay": 0},
+    "jobs/submit_many": {"jobs": [{**JOB, "id": "new", "delay": 0}]},
     "jobs/cancel": ENDING,
     "jobs/retry": {"id": "failed"},
     "jobs/refuse": {"kind": "upload", "request": "{}", **ENDING},
@@ -160,7 +161,7 @@ def test_a_full_redis_refuses_what_adds_work_and_nothing_else(own_scripts: Scrip
     assert {name: outcome(name) for name in NAMES} == said
     refused = {name for name, answer in said.items() if answer == "refuses"}
     assert refused == {
-        *("jobs/submit", "jobs/retry", "jobs/refuse", "jobs/follow"),
+        *("jobs/submit", "jobs/submit_many", "jobs/retry", "jobs/refuse", "jobs/follow"),
         *("batches/retry", "batches/feed", "fleet/swap_schedule", "staged/put"),
     }
 
