@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 
 from b2jobs import fleet, listing, numbers
 from b2jobs.errors import B2JobsError
+from b2jobs.printable import printable
 from b2jobs.records import Records
 from b2jobs.requests import Priority
 from b2jobs.words import Words
@@ -49,14 +50,20 @@ class Fleet(Collector):
     found: list[Metric]
 
     def collect(self) -> Iterable[Metric]:
-        return self.found
+        for metric in self.found:
+            metric.samples = [each._replace(labels=_shown(each.labels)) for each in metric.samples]
+            yield metric
+
+
+def _shown(labels: dict[str, str]) -> dict[str, str]:
+    return {name: printable(value) for name, value in labels.items()}
 
 
 def families(records: Records) -> list[Metric]:
     """Every number, as it stands in Redis."""
     up = GaugeMetricFamily("b2jobs_up", "Whether the console can ask Redis.")
     try:
-        found = [*_jobs(records), *_workers(records), *_counted(records)]
+        found = [*_jobs(records), *_workers(records), *_budgets(records), *_counted(records)]
     except B2JobsError:
         up.add_metric([], 0)
         return [up]
@@ -89,6 +96,16 @@ def _by_reason(records: Records) -> Counter[str]:
     for each in fleet.waiting(records):
         found[each.reason] += each.count
     return found
+
+
+def _budgets(records: Records) -> list[Metric]:
+    used = _gauge("budget_used", "Taken today (UTC) of a budget.", "account", "unit")
+    most = _gauge("budget_limit", "What a budget has a day.", "account", "unit")
+    for budget in fleet.budgets(records, numbers.days(records, 1)[0].accounts()):
+        for unit, limit in budget.most.items():
+            most.add_metric([budget.account, unit], limit)
+            used.add_metric([budget.account, unit], budget.used.get(unit, 0))
+    return [used, most]
 
 
 def _workers(records: Records) -> list[Metric]:
@@ -125,7 +142,10 @@ def _counted(records: Records) -> list[Metric]:
         again.add_metric([reason, code], count)
     lost = _counter("recoveries", "Jobs taken from a worker that showed no life.")
     lost.add_metric([], found.recoveries())
-    return [submitted, ended, items, again, lost, *_accounts(found), *_histograms(found)]
+    refused = _counter("refused", "What had no good signature or seal.", "what")
+    for what, count in found.refused().items():
+        refused.add_metric([what], count)
+    return [submitted, ended, items, again, lost, refused, *_accounts(found), *_histograms(found)]
 
 
 def _accounts(found: numbers.Numbers) -> list[Metric]:

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from b2jobs.async_client import AsyncClient
 from b2jobs.errors import B2JobsError, InvalidJob, JobNotFound, QueueUnavailable, WordNotFound
+from b2jobs.printable import printable
 from b2jobs_console import words
 from b2jobs_console.gate import COOKIE, Gate, Session
 from b2jobs_console.settings import Settings
@@ -139,7 +140,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
             status = 503
         return _wrong(request, status, str(error), error.hint)
     except Exception:
-        logger.exception("a bug in b2jobs: %s %s", request.method, words.visible(request.path))
+        logger.exception("a bug in b2jobs: %s %s", request.method, printable(request.path))
         return _wrong(request, 500, "A bug in b2jobs.", "The console's log says more.")
 
 

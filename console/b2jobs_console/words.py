@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
 from b2jobs.for_people import masked_all
+from b2jobs.printable import printable
 
-HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 REASONS = {
@@ -26,23 +26,11 @@ REASONS = {
 }
 
 
-def visible(text: str) -> str:
-    """*text* with everything that is not seen (controls, direction marks) as `\\x..`."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character
-        if unicodedata.category(character) not in HIDDEN
-        else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in text
-    )
-
-
 def shown(value: Any) -> Any:
     """What a template prints for *value*: every text goes through here."""
     if value is None:
         return ""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def size(count: float | None) -> str:
@@ -119,7 +107,7 @@ def reason(word: str) -> str:
 
 def hint(text: str) -> Markup:
     """*text* with what stands between backticks as code."""
-    parts = [Markup.escape(visible(part)) for part in text.split("`")]
+    parts = [Markup.escape(printable(part)) for part in text.split("`")]
     if len(parts) % 2 == 0:  # one of them stands alone
         return Markup("`").join(parts)
     code = Markup("<code>{}</code>")
@@ -131,7 +119,13 @@ def short(job_id: str) -> str:
     return job_id[:8] if len(job_id) == 36 else job_id[:24]
 
 
+def urlencode(text: str) -> str:
+    """*text* as a part of a link; what no id may have is written out."""
+    return quote(str(text), errors="backslashreplace")
+
+
 FILTERS = {
+    "urlencode": urlencode,
     "size": size,
     "number": number,
     "dollars": dollars,
@@ -141,6 +135,6 @@ FILTERS = {
     "reason": reason,
     "hint": hint,
     "short": short,
-    "visible": visible,
+    "visible": printable,
     "masked": masked_all,
 }

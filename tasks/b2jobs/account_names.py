@@ -11,8 +11,11 @@ from b2jobs import for_people
 from b2jobs.errors import InvalidJob
 
 # B2's application keys are K, three digits and 27 characters; older master keys 40 or more
-# hexadecimal digits. One that was cut short or has white space around it is meant too.
-_KEY = re.compile(r"\s*(?:K\d{3}[A-Za-z0-9+/_-]{16,}|[0-9a-f]{32,})\s*\Z")
+# hexadecimal digits. One that was cut short or has white space around it is meant too, and so
+# is a customer's key for SSE-C: 32 bytes in base64, perhaps where its name should stand.
+_KEY = re.compile(
+    r"\s*(?:K\d{3}[A-Za-z0-9+/_-]{16,}|[0-9a-f]{32,}|(?:SSE-C:)?[A-Za-z0-9+/_-]{43}=?)\s*\Z"
+)
 
 
 def could_be_a_key(name: str) -> bool:

@@ -11,7 +11,8 @@ from typing import cast
 
 from b2jobs import fleet
 from b2jobs.errors import JobNotFound
-from b2jobs.records import Record, Records
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.redis import unavailable
 
 

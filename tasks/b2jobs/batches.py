@@ -15,8 +15,11 @@ from b2jobs.errors import JobNotFound
 from b2jobs.feed import taken
 from b2jobs.handle import AsyncHandle, Handle, ask
 from b2jobs.ledger import DONE, UNDONE, Digest, lines_of, report_line, report_text
-from b2jobs.records import Record, Records
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.redis.values import failure as failure_of
+from b2jobs.redis.values import json_object, moment, number, whole
 from b2jobs.requests import State
 from b2jobs.results import BatchResult
 from b2jobs.signed import unsealed
@@ -206,37 +209,37 @@ def status(records: Records, batch: str) -> BatchStatus:
     for state, _, _, progress, _ in packs:
         under_way[state or "gone"] = under_way.get(state or "gone", 0) + 1
         if state == "running" and progress:
-            moving += int(json.loads(progress).get("done") or 0)
+            moving += whole(json_object(progress).get("done"))
     state, reason, until = _standing(records, record, found, packs)
-    began = float(found.get("began", 0))
-    ended = float(found.get("ended", 0)) or time.time()
+    began = number(found.get("began"))
+    ended = number(found.get("ended")) or time.time()
     return BatchStatus(
         job=batch,
         state=state,
         reason=reason,
         until=until,
-        items=int(found.get("planned", 0)),
-        size_bytes=int(found.get("planned_bytes", 0)),
+        items=whole(found.get("planned")),
+        size_bytes=whole(found.get("planned_bytes")),
         total_items=_number(found, "total_items"),
         total_bytes=_number(found, "total_bytes"),
         planned_all=bool(found.get("planned_all")),
         outcomes=_outcomes(found),
         codes={
-            name.removeprefix("code:"): int(count)
+            name.removeprefix("code:"): whole(count)
             for name, count in sorted(found.items())
-            if name.startswith("code:") and int(count) > 0
+            if name.startswith("code:") and whole(count) > 0
         },
-        moved_bytes=int(found.get("moved_bytes", 0)),
+        moved_bytes=whole(found.get("moved_bytes")),
         moving_bytes=moving,
-        packs=int(found.get("packs", 0)),
+        packs=whole(found.get("packs")),
         under_way=under_way,
-        refused=int(found.get("refused") or 0),
-        samples=json.loads(found.get("samples") or "[]"),
+        refused=whole(found.get("refused")),
+        samples=_samples(found.get("samples")),
         troubles=_troubles(failure for *_, failure in packs),
         failure=_awaited(record, packs) if state == "waiting" and reason != "paused" else None,
-        calls={name: int(found.get(f"calls_{name}", 0)) for name in "abc"},
-        dollars=round(float(found.get("dollars", 0)), 9),
-        ledger_bytes=int(found.get("ledger_bytes", 0)),
+        calls={name: whole(found.get(f"calls_{name}")) for name in "abc"},
+        dollars=round(number(found.get("dollars")), 9),
+        ledger_bytes=whole(found.get("ledger_bytes")),
         seconds=round(ended - began, 3) if began else 0.0,
     )
 
@@ -271,14 +274,23 @@ def lines(records: Records, batch: str) -> Iterator[dict[str, Any]]:
     """The lines of the report from the ledger, segment by segment."""
     key = f"{records.prefix}batch:{batch}:ledger"
     with unavailable(records.url):
-        numbers = sorted(map(int, cast("list[str]", records.redis.hkeys(key))))
-    for number in numbers:
+        names = cast("list[str]", records.redis.hkeys(key))
+        numbers = sorted(int(name) for name in names if name.isdecimal())
+    for each in numbers:
         with unavailable(records.url):
             packed = records.redis.execute_command(  # type: ignore[no-untyped-call]  # untyped
-                "HGET", key, number, NEVER_DECODE=True
+                "HGET", key, each, NEVER_DECODE=True
             )
         for line in lines_of(unsealed(packed or b"")):
             yield report_line(line)
+
+
+def _samples(text: str | None) -> list[str]:
+    try:
+        found = json.loads(text or "[]")
+    except (ValueError, RecursionError):
+        return []
+    return list(map(str, found)) if isinstance(found, list) else []
 
 
 def _standing(
@@ -297,17 +309,16 @@ def _standing(
     if "queued" in states:
         return "queued", records.waiting_for(_as_queued(record)), None
     if waiting:
-        reason, due = min(waiting, key=lambda each: float(each[1] or 0))
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(float(due))) if due else None
-        return "waiting", reason, moment
+        reason, due = min(waiting, key=lambda each: number(each[1]))
+        then = moment(due)
+        return "waiting", reason, then.isoformat(timespec="seconds") if then else None
     return record.state, records.waiting_for(record), until
 
 
 def _awaited(record: Record, packs: list[Any]) -> dict[str, Any] | None:
     waiting = [(due, text) for state, _, due, _, text in packs if state == "waiting" and text]
     if waiting:
-        found: dict[str, Any] = json.loads(min(waiting, key=lambda each: float(each[0] or 0))[1])
-        return found
+        return json_object(min(waiting, key=lambda each: number(each[0]))[1])
     if record.state == "waiting" and record.reason != "window" and record.failure:
         return record.failure.model_dump()
     return None
@@ -315,8 +326,8 @@ def _awaited(record: Record, packs: list[Any]) -> dict[str, Any] | None:
 
 def _troubles(failures: Iterable[str | None]) -> list[str]:
     """The different ones of *failures*, as `code: message`, the first few."""
-    read = [json.loads(failure) for failure in failures if failure]
-    told = dict.fromkeys(f"{each['code']}: {each['message']}" for each in read)
+    read = [found for failure in failures if (found := failure_of(failure))]
+    told = dict.fromkeys(f"{each.code}: {each.message}" for each in read)
     return list(told)[:MOST_TROUBLES]
 
 
@@ -326,10 +337,10 @@ def _as_queued(record: Record) -> Record:
 
 def _outcomes(found: dict[str, str]) -> dict[str, int]:
     return {
-        name: count for name in (*DONE, *UNDONE) if (count := int(found.get(f"n:{name}", 0))) > 0
+        name: count for name in (*DONE, *UNDONE) if (count := whole(found.get(f"n:{name}"))) > 0
     }
 
 
 def _number(found: dict[str, str], name: str) -> int | None:
     text = found.get(name)
-    return int(text) if text else None
+    return whole(text) if text else None

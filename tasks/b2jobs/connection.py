@@ -277,6 +277,7 @@ def _client(pool: type[_Pool], seconds: float, **options: Any) -> Redis:
     made = pool(
         max_connections=CONNECTIONS,
         decode_responses=True,
+        encoding_errors="surrogateescape",  # whatever lies there, it can be read
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
         retry=_Retry(

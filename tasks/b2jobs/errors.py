@@ -23,6 +23,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from b2jobs.printable import printable
+
 if TYPE_CHECKING:
     from b2jobs.failure import Act as Act  # noqa: PLC0414 - and for others from here
     from b2jobs.failure import Failure as Failure  # noqa: PLC0414
@@ -37,7 +39,7 @@ else:
         return getattr(failure, name)
 
 
-WaitReason = Literal["backoff", "rate_limited", "cap", "credentials", "window", "paused"]
+WaitReason = Literal["backoff", "rate_limited", "cap", "credentials", "budget", "window", "paused"]
 
 
 class B2JobsError(Exception):
@@ -45,6 +47,11 @@ class B2JobsError(Exception):
 
     code: str = "error"
     hint: str = ""
+    queued: int = 0
+    """Of a list of jobs that was submitted, how many are queued all the same: the first."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InvalidJob(B2JobsError, ValueError):

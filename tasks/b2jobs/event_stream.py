@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any, Literal, cast, get_args
 from b2jobs.errors import InvalidJob
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.redis.values import json_object, moment
 from b2jobs.requests import KINDS, PUBLIC_KINDS
 
 EventName = Literal[
@@ -189,18 +189,18 @@ def _event(entry: tuple[str, dict[str, str]]) -> Event:
     return Event(
         id=place,
         at=_moment(place),
-        event=cast("EventName", values["event"]),
-        job=values["job"],
-        kind=values["kind"],
-        details=_details(json.loads(values.get("more") or "{}")),
+        event=cast("EventName", values.get("event", "")),
+        job=values.get("job", ""),
+        kind=values.get("kind", ""),
+        details=_details(json_object(values.get("more"))),
     )
 
 
 def _details(more: dict[str, Any]) -> dict[str, Any]:
     """Without what is empty; cjson writes an empty table as an object."""
-    due = more.pop("until", None)
+    due = moment(more.pop("until", None))
     if due:
-        more["until"] = datetime.fromtimestamp(float(due), UTC).isoformat(timespec="milliseconds")
+        more["until"] = due.isoformat(timespec="milliseconds")
     return more
 
 

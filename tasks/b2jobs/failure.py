@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from b2jobs.printable import printable
 
 Act = Literal["caller", "operator", "nobody", "us"]
+_Said = Annotated[str, AfterValidator(printable)]
 
 
 class Failure(BaseModel):
-    """Why a job failed, as it stands in the record and in the Celery result."""
+    """Why a job failed, as it stands in the record and in the Celery result.
+
+    Names that others chose stand in it: what is not seen of them is written as escapes.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    code: str
-    message: str
-    hint: str = ""
+    code: _Said
+    message: _Said
+    hint: _Said = ""
     act: Act
     attempts: int = 0
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
 
 from b2jobs.records import WORKER_LIFE_SECONDS, Records
 from b2jobs.redis import unavailable
+from b2jobs.redis.values import failure as failure_of
+from b2jobs.redis.values import json_object, moment, number, whole
 from b2jobs.requests import Priority
 from b2jobs.schedules import Schedules
 
@@ -64,6 +65,22 @@ class Cap:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What an account has of its budget of this day: calls of class b and c, dollars.
+
+    used: also what workers have taken and not yet used. most: where that is limited.
+    """
+
+    account: str
+    used: dict[str, float]
+    most: dict[str, float]
+
+    @property
+    def is_spent(self) -> bool:
+        return any(self.used.get(name, 0) >= most for name, most in self.most.items())
+
+
+@dataclass(frozen=True)
 class Upcoming:
     """A schedule: when it runs next, and how its last run ended."""
 
@@ -86,20 +103,27 @@ def workers(records: Records) -> list[Worker]:
     found = []
     for name, text in zip(names, told, strict=True):
         own, _, priorities = name.rpartition("|")
-        about = json.loads(text) if text else {}
-        since = about.pop("since", None)
+        about = json_object(text)
         found.append(
             Worker(
                 name=own,
                 priorities=priorities.split(","),
-                since=datetime.fromtimestamp(since, UTC) if since else None,
-                **{key: about[key] for key in _TOLD if key in about},
+                since=moment(about.get("since")),
+                host=str(about.get("host", "")),
+                pid=whole(about.get("pid")),
+                version=str(about.get("version", "")),
+                slots=whole(about.get("slots")),
+                busy=whole(about.get("busy")),
+                memory_bytes=whole(about.get("memory_bytes")) or None,
+                accounts={name: whole(most) for name, most in _dict(about.get("accounts")).items()},
+                limits={name: str(each) for name, each in _dict(about.get("limits")).items()},
             )
         )
     return found
 
 
-_TOLD = ("host", "pid", "version", "slots", "busy", "memory_bytes", "accounts", "limits")
+def _dict(told: object) -> dict[str, Any]:
+    return {str(name): value for name, value in told.items()} if isinstance(told, dict) else {}
 
 
 def queued(records: Records) -> tuple[dict[Priority, int], dict[Priority, datetime]]:
@@ -130,14 +154,15 @@ def waiting(records: Records) -> list[Waiting]:
     for job_id, (reason, until, failure, created) in zip(ids, found, strict=True):
         if not reason or (reason == "window" and not failure):
             continue  # a batch's planner between two looks, or a job whose time has not come
-        code = json.loads(failure)["code"] if failure and reason != "paused" else ""
-        entry = (float(created or 0), float(until or 0), job_id)
+        why = failure_of(failure) if reason != "paused" else None
+        code = why.code if why else ""
+        entry = (number(created), number(until), job_id)
         groups.setdefault((reason, code), []).append(entry)
     shown = []
     for (reason, code), entries in groups.items():
         created, _, oldest = min(entries)
         due = min((due for _, due, _ in entries if due), default=0.0)
-        shown.append(Waiting(reason, code, len(entries), oldest, _moment(created), _moment(due)))
+        shown.append(Waiting(reason, code, len(entries), oldest, moment(created), moment(due)))
     return sorted(shown, key=lambda each: -each.count)
 
 
@@ -147,14 +172,13 @@ def schedules(records: Records) -> list[Upcoming]:
     for listed in Schedules(records).listed():
         data = listed.as_json()
         last = (data["runs"] or [{}])[0]
-        failure = last.get("failure") or {}
         found.append(
             Upcoming(
                 listed.schedule.name,
                 listed.schedule.job,
                 data["next"],
                 last.get("state", ""),
-                failure.get("code", ""),
+                str((last.get("failure") or {}).get("code", "")),
                 listed.status.paused,
             )
         )
@@ -173,10 +197,33 @@ def caps(records: Records, accounts: list[str]) -> list[Cap]:
         answers = pipe.execute()
     for account, told, left in zip(accounts, answers[::2], answers[1::2], strict=True):
         if told and left > 0:
-            known = json.loads(told)
-            found.append(Cap(account, known["reason"], known["code"], left / 1000))
+            known = json_object(told)
+            reason, code = (str(known.get(name, "")) for name in ("reason", "code"))
+            found.append(Cap(account, reason, code, left / 1000))
     return found
 
 
-def _moment(seconds: float) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+def budgets(records: Records, accounts: list[str]) -> list[Budget]:
+    """The budgets of *accounts* that something was taken from today (UTC)."""
+    day = int(datetime.now(UTC).timestamp() // 86_400)
+    with unavailable(records.url):
+        pipe = records.redis.pipeline(transaction=False)
+        for account in accounts:
+            pipe.hgetall(f"{records.prefix}budget:{account}:{day}")
+        answers = cast("list[dict[str, str]]", pipe.execute())
+    found = []
+    for account, fields in zip(accounts, answers, strict=True):
+        if fields:
+            used = {name: number(fields.get(name)) for name in ("b", "c", "nano")}
+            told = json_object(fields.get("most"))
+            most = {name: number(told[name]) for name in used if name in told}
+            found.append(Budget(account, _dollars(used), _dollars(most)))
+    return found
+
+
+def _dollars(amounts: dict[str, float]) -> dict[str, float]:
+    """Nanodollars as dollars; calls as they are."""
+    told = {name: amount for name, amount in amounts.items() if name != "nano"}
+    if "nano" in amounts:
+        told["dollars"] = round(amounts["nano"] / 1e9, 9)
+    return told

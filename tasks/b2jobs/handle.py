@@ -20,7 +20,8 @@ from b2jobs.errors import (
     QueueUnavailable,
     WaitTimeout,
 )
-from b2jobs.records import Record, Records
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.requests import RESULTS, State, build
 from b2jobs.results import Result, TransferResult
 from b2jobs.threads import Threads
@@ -85,7 +86,7 @@ class Handle(Generic[R]):
         """
         record = self.record()
         if record.result is not None:
-            self.records.ring.check_result(record.result)
+            self.records.ring.check_result(record.result, self.id)
         return record if record.has_ended else None
 
     def cancel(self) -> State:

@@ -10,15 +10,17 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from b2jobs.errors import Failure, InvalidJob
 from b2jobs.for_people import masked
-from b2jobs.records import Record, Records, record_of
+from b2jobs.record import Record, record_of
+from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.redis.values import moment
 from b2jobs.requests import Priority, State
 
 View = Literal[
@@ -186,9 +188,9 @@ def latest_failures(records: Records, most: int) -> Iterator[tuple[str, datetime
             pipe.hmget(f"{records.prefix}job:{job_id}", "ended", "failure")
         found = pipe.execute()
     for job_id, (ended, failure) in zip(ids, found, strict=True):
-        values = _parsed(failure) if ended else None
-        if values is not None:
-            yield job_id, datetime.fromtimestamp(float(ended), UTC), values
+        then, values = moment(ended), _parsed(failure) if failure else None
+        if then is not None and values is not None:
+            yield job_id, then, values
 
 
 @lru_cache(1000)
@@ -282,16 +284,7 @@ def _records(records: Records, ids: list[str]) -> list[Record]:
         pipe = records.redis.pipeline(transaction=False)
         for job_id in ids:
             pipe.hgetall(f"{records.prefix}job:{job_id}")
-        return [_readable(values) for values in pipe.execute() if "state" in values]
-
-
-def _readable(values: dict[str, str]) -> Record:
-    """A record; one that was not written by us hides no other."""
-    try:
-        return record_of(values)
-    except (ValueError, KeyError, TypeError):
-        state = cast("State", values["state"])
-        return Record(values.get("id", ""), values.get("kind", ""), state, reason="unreadable")
+        return [record_of(values) for values in pipe.execute() if "state" in values]
 
 
 def _places(request: str) -> Iterator[str]:
@@ -304,5 +297,5 @@ def _places(request: str) -> Iterator[str]:
 def _value(text: str, name: str) -> Any:
     try:
         return json.loads(text).get(name) if text else None
-    except (ValueError, AttributeError):  # not written by us
+    except (ValueError, AttributeError, RecursionError):  # not written by us
         return None

@@ -22,14 +22,22 @@ from b2jobs import locations
 from b2jobs.errors import B2JobsError, InvalidJob
 from b2jobs.for_people import masked
 from b2jobs.items import Item, Planned, Refusal, refused
-from b2jobs.locations import B2File, B2Version, InvalidLocation, Location
+from b2jobs.locations import (
+    B2File,
+    B2Version,
+    InvalidLocation,
+    LocalPath,
+    Location,
+    RootPath,
+    StoreObject,
+)
 from b2jobs.requests import build, last_name
 from b2jobs.requests.attributes import ATTRIBUTES
 from b2jobs.requests.info import HEADERS
 
 _FIRST = ("source", "destination", "size", "sha1", "content_type", "info")
-COLUMNS = (*_FIRST, *(name for name in ATTRIBUTES if name not in _FIRST))
-_OPTIONS = (*ATTRIBUTES, "if_exists")
+COLUMNS = (*_FIRST, *(name for name in ATTRIBUTES if name not in _FIRST), "customer_key")
+_OPTIONS = (*ATTRIBUTES, "customer_key", "if_exists")
 MOST_LINE_BYTES = 512 * 1024
 MOST_FILE_BYTES = 10 * 1000**4  # the largest file in B2
 _SHA1 = re.compile(r"[0-9a-f]{40}\Z")
@@ -221,7 +229,7 @@ def _action(source: str, destination: str) -> tuple[Literal["upload", "download"
         ends = ends[0], locations.parse(destination)
     if isinstance(ends[1], B2File):
         return ("copy" if from_b2 else "upload"), destination
-    if from_b2 and isinstance(ends[1], locations.RootPath | locations.LocalPath):
+    if from_b2 and isinstance(ends[1], RootPath | LocalPath | StoreObject):
         return "download", destination
     raise InvalidLocation(
         f"{masked(source)[:80]!r} cannot go to {destination[:80]!r}.",
@@ -249,7 +257,7 @@ def _options(action: str, fields: Mapping[str, Any]) -> dict[str, Any]:
                 value = json.loads(value)
             except (ValueError, RecursionError) as error:
                 raise ValueError(f"info is not a JSON object: {error}.") from error
-        if action == "download" and name != "if_exists":
+        if action == "download" and name not in ("if_exists", "customer_key"):
             raise ValueError(f"{name} has no meaning for a download.")
         options[name] = value
     return options

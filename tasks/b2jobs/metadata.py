@@ -6,6 +6,8 @@ import re
 
 MODIFIED_MILLIS = "src_last_modified_millis"
 LARGE_FILE_SHA1 = "large_file_sha1"
+CUSTOMER_KEY = "sse_c_key_id"
+"""The name of the customer's key that encrypts it, as `b2` writes it too."""
 
 _MILLIS = re.compile(r"-?[0-9]{1,15}\Z").match
 _SHA1 = re.compile(r"(?:unverified:)?([0-9a-fA-F]{40})\Z").match

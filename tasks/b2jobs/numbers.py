@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.redis.values import whole
 
 BOUNDS_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 """Upper ends of the histograms' buckets; the last one, without an end, comes behind them."""
@@ -78,20 +79,27 @@ class Numbers:
 
     def submitted(self) -> dict[str, int]:
         """Jobs that were accepted, by kind."""
-        return {words[0]: amount for words, amount in self._named("submitted")}
+        return {words[0]: amount for words, amount in self._named("submitted", 1)}
 
     def retries(self) -> dict[tuple[str, str], int]:
         """Attempts that are made again, by what they wait for and the failure's code."""
-        return {(words[0], words[1]): amount for words, amount in self._named("again")}
+        return {(words[0], words[1]): amount for words, amount in self._named("again", 2)}
 
     def recoveries(self) -> int:
         """How often a job was taken from a worker that showed no life."""
         return self.amounts.get("lost", 0)
 
+    def refused(self) -> dict[str, int]:
+        """What had no good signature (by its code) or seal (by what it stood as): docs/security.md.
+
+        What is looked at again is refused, and counted, again.
+        """
+        return {words[0]: amount for words, amount in self._named("refused", 1)}
+
     def accounts(self) -> list[str]:
         """Accounts that were used."""
         names = ("calls", "bytes")
-        return sorted({words[0] for name in names for words, _ in self._named(name)})
+        return sorted({words[0] for name in names for words, _ in self._named(name, 2)})
 
     def calls(self, account: str | None = None) -> dict[str, int]:
         """Calls of B2 by class: a, b, c; of one account or of all."""
@@ -103,7 +111,7 @@ class Numbers:
 
     def dollars(self, account: str | None = None) -> float:
         """What the calls cost, without B2's free allowance; the workers' `prices` count."""
-        found = self._named("nanodollars")
+        found = self._named("nanodollars", 1)
         return sum(amount for words, amount in found if account in (None, words[0])) / _NANO
 
     def waited(self, kind: str | None = None) -> Histogram:
@@ -116,22 +124,26 @@ class Numbers:
 
     def kinds(self) -> list[str]:
         """Kinds of job there is a histogram of."""
-        return sorted({words[0] for name in ("wait", "run") for words, _ in self._named(name)})
+        return sorted({words[0] for name in ("wait", "run") for words, _ in self._named(name, 2)})
 
-    def _named(self, name: str) -> list[tuple[list[str], int]]:
-        start = f"{name}|"
-        found = self.amounts.items()
-        return [(each[len(start) :].split("|"), n) for each, n in found if each.startswith(start)]
+    def _named(self, name: str, words: int) -> list[tuple[list[str], int]]:
+        """The amounts whose names are *name* and so many *words*; others are not ours."""
+        split = ((each.split("|"), amount) for each, amount in self.amounts.items())
+        return [
+            (found[1:], amount)
+            for found, amount in split
+            if found[0] == name and len(found) == 1 + words
+        ]
 
     def _ended(self, name: str) -> list[JobCount]:
         found = [
-            JobCount(kind, state, code, amount) for (kind, state, code), amount in self._named(name)
+            JobCount(words[0], words[1], words[2], amount) for words, amount in self._named(name, 3)
         ]
         return sorted(found, key=lambda each: (-each.count, each))
 
     def _by(self, name: str, account: str | None, parts: tuple[str, ...]) -> dict[str, int]:
         found = dict.fromkeys(parts, 0)
-        for (whose, part), amount in self._named(name):
+        for (whose, part), amount in self._named(name, 2):
             if account in (None, whose) and part in found:
                 found[part] += amount
         return found
@@ -139,12 +151,12 @@ class Numbers:
     def _histogram(self, name: str, kind: str | None) -> Histogram:
         counts = [0] * (len(BOUNDS_SECONDS) + 1)
         milliseconds = 0
-        for (whose, bucket), amount in self._named(name):
+        for (whose, bucket), amount in self._named(name, 2):
             if kind not in (None, whose):
                 continue
             if bucket == "ms":
                 milliseconds += amount
-            elif int(bucket) <= len(counts):
+            elif bucket.isdecimal() and 1 <= int(bucket) <= len(counts):
                 counts[int(bucket) - 1] += amount
         return Histogram(tuple(counts), milliseconds / 1000)
 
@@ -198,7 +210,7 @@ def totals(records: Records) -> Numbers:
         for minute in recent:
             pipe.hgetall(f"{records.prefix}numbers:{minute}")
         total, *found = pipe.execute()
-    folded = int(total.pop("folded", 0))
+    folded = whole(total.pop("folded", 0))
     amounts = _counts(total)
     for minute, each in zip(recent, found, strict=True):
         if minute > folded:
@@ -210,7 +222,7 @@ def _unfolded(records: Records, now: float, *, same_day: bool) -> Counter[str]:
     """The minutes that are not in their day yet."""
     with unavailable(records.url):
         key = f"{records.prefix}numbers:total"
-        folded = int(cast("str | None", records.redis.hget(key, "folded")) or 0)
+        folded = whole(records.redis.hget(key, "folded"))
         last = int(now // MINUTE)
         wanted = [
             minute
@@ -260,7 +272,7 @@ def _with(amounts: Counter[str], more: Counter[str]) -> Counter[str]:
 
 
 def _counts(found: dict[str, str]) -> Counter[str]:
-    return Counter({name: int(amount) for name, amount in found.items()})
+    return Counter({name: whole(amount) for name, amount in found.items()})
 
 
 def _now(records: Records) -> float:

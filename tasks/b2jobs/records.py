@@ -7,10 +7,10 @@ step, by the scripts in `b2jobs/redis/`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
+from itertools import islice
 from typing import Any, cast, get_args
 
 from redis import Redis
@@ -18,73 +18,25 @@ from redis import Redis
 from b2jobs.celery_meta import children_of, failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.ends import Ends
-from b2jobs.errors import Failure, InvalidJob, JobNotFound
-from b2jobs.for_people import masked_all
+from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobNotFound
 from b2jobs.locations import InlineData, StagedBytes
+from b2jobs.record import Record as Record  # noqa: PLC0414 - found here by all
+from b2jobs.record import record_of
 from b2jobs.redis import Door, unavailable
 from b2jobs.redis.pieces import Pieces, gone
-from b2jobs.requests import ENDED, Job, Priority, State, Upload
+from b2jobs.requests import Job, Priority, State, Upload
 from b2jobs.requests.on_done import to_tell
-from b2jobs.results import without_content
-from b2jobs.signed import Signed, Submission
+from b2jobs.signed import Signed, Submission, invalid
 from b2jobs.signing import Ring
 from b2jobs.staging import Limits, Origin, staging
+from b2jobs.tracing import traceparent
 
 MOST_REQUEST_BYTES = 1024 * 1024
 """Longest request that is accepted, as JSON; data of a job goes another way."""
 WORKER_LIFE_SECONDS = 30.0
 _PAGE = 500
-
-
-@dataclass(frozen=True)
-class Record:
-    """One job as Redis has it. Times are aware and UTC; None where it has not happened.
-
-    staged_bytes: how many its producer handed over with it.
-    """
-
-    id: str
-    kind: str
-    state: State
-    reason: str = ""
-    until: datetime | None = None
-    priority: Priority = "normal"
-    key: str = ""
-    request: dict[str, Any] = field(default_factory=dict)
-    staged_bytes: int | None = None
-    retry_seconds: float = 0.0
-    attempts: int = 0
-    lost: int = 0
-    worker: str = ""
-    created: datetime | None = None
-    started: datetime | None = None
-    ended: datetime | None = None
-    progress: dict[str, Any] = field(default_factory=dict)
-    result: dict[str, Any] | None = None
-    failure: Failure | None = None
-    signature: str = field(default="", repr=False)
-
-    @property
-    def has_ended(self) -> bool:
-        return self.state in ENDED
-
-    def as_json(self, *, is_listed: bool = False) -> dict[str, Any]:
-        """The record as `b2jobs job show --json` prints it; absent fields are left out.
-
-        Locations are as people see them: no bytes, and nothing that opens a URL.
-        *is_listed*: without the content that a download has brought.
-        """
-        found: dict[str, Any] = {}
-        for name, value in self.__dict__.items():
-            if isinstance(value, datetime):
-                found[name] = value.isoformat()
-            elif isinstance(value, Failure):
-                found[name] = value.model_dump()
-            elif value not in (None, "", {}) and name != "signature":
-                found[name] = masked_all(value) if name == "request" else value
-        if is_listed and self.result:
-            found["result"] = without_content(self.result)
-        return found
+_MOST_TOGETHER = 100
+"""Jobs that one step submits: it holds Redis for some milliseconds."""
 
 
 class Records:
@@ -121,6 +73,7 @@ class Records:
         asked: Signed | None = None,
         from_message: bool = False,
         canvas: Mapping[str, Any] | None = None,
+        trace: str | None = None,
     ) -> str:
         """Write the record and ring, in one step; return the id of the job that now has the key.
 
@@ -128,28 +81,72 @@ class Records:
         the same id it does nothing. The content of a `data:` source is staged, so that it is
         in no record; *from_message*: it is in Redis already and needs no room. *canvas* is what
         plain Celery goes on with when the job has ended. *asked*: who asked, and when, where a
-        worker submits it.
+        worker submits it. *trace*: its place in a trace, where that is not this thread's.
 
         Raises:
             InvalidJob: `staged_gone`, `request_too_long`
             QueueUnavailable: `staged_full` too.
         """
-        then = {"tell": to_tell(job_id, job.on_done, canvas, self._seal_of_words(job_id))}
-        then["children"] = children_of(canvas)
-        if not isinstance(job, Upload):
-            return self._submit(job_id, job, delay_seconds, then, asked)
-        source = job.source_location
-        if not isinstance(source, InlineData) or not source.content:
-            return self._submit(job_id, job, delay_seconds, then, asked)
-        origin, limits = Origin(content_type=source.content_type), Limits.of_environment()
-        with staging(self.pieces, origin, limits, counts=not from_message) as made:
-            made.add(source.content)
-            staged = job.from_staged(made.location())
-            return self._submit(job_id, staged, delay_seconds, then, asked)
+        with ExitStack() as stack:
+            job = self._staged(job, stack, counts=not from_message)
+            given = self._given(job_id, job, delay_seconds, asked, canvas, trace)
+            return self._accepted(self.door.call("jobs/submit", **given), job_id, job)
 
-    def _submit(
-        self, job_id: str, job: Job, delay: float, then: dict[str, str | None], asked: Signed | None
-    ) -> str:
+    def submit_many(self, jobs: Sequence[tuple[str, Job]]) -> list[str]:
+        """As `submit` for each of *jobs*, an id and a request, in one step for hundreds of them.
+
+        Raises:
+            InvalidJob, QueueUnavailable: `queued` says how many of them are queued: the first.
+        """
+        accepted: list[str] = []
+        left = iter(jobs)
+        with _counted(accepted):
+            while chunk := list(islice(left, _MOST_TOGETHER)):
+                self._submit_together(chunk, accepted)
+        return accepted
+
+    def _submit_together(self, jobs: list[tuple[str, Job]], accepted: list[str]) -> None:
+        """Submit what one call may hold, and the rest in another; note whose were *accepted*."""
+        with ExitStack() as stack:
+            given: list[dict[str, Any]] = []
+            size = 0
+            for job_id, job in jobs:
+                given.append(self._given(job_id, self._staged(job, stack), 0.0, None, None))
+                size += len(given[-1]["request"])
+                if size > MOST_REQUEST_BYTES:
+                    break
+            answers = self.door.call("jobs/submit_many", jobs=given)
+            for answer, (job_id, job) in zip(answers, jobs, strict=False):  # until one is refused
+                accepted.append(self._accepted(answer, job_id, job))
+        if len(given) < len(jobs):
+            self._submit_together(jobs[len(given) :], accepted)
+
+    def _staged(self, job: Job, stack: ExitStack, *, counts: bool = True) -> Job:
+        """*job* with the content of its `data:` source staged, dropped if *stack* ends badly."""
+        source = job.source_location if isinstance(job, Upload) else None
+        if not isinstance(job, Upload) or not isinstance(source, InlineData) or not source.content:
+            return job
+        origin, limits = Origin(content_type=source.content_type), Limits.of_environment()
+        made = stack.enter_context(staging(self.pieces, origin, limits, counts=counts))
+        made.add(source.content)
+        return job.from_staged(made.location())
+
+    def _given(
+        self,
+        job_id: str,
+        job: Job,
+        delay_seconds: float,
+        asked: Signed | None,
+        canvas: Mapping[str, Any] | None,
+        trace: str | None = None,
+    ) -> dict[str, Any]:
+        """What the scripts take for a new job; None for what it has not.
+
+        Raises:
+            InvalidJob: `request_too_long`
+        """
+        tell = to_tell(job_id, job.on_done, canvas, self._seal_of_words(job_id))
+        trace = traceparent() if trace is None else trace
         source = job.source_location if isinstance(job, Upload) else None
         staged = source if isinstance(source, StagedBytes) else None
         request = json.dumps(job.arguments())
@@ -160,38 +157,60 @@ class Records:
                 hint=f"At most {MOST_REQUEST_BYTES} are accepted; long lists go into a manifest.",
             )
         signature = self.ring.sign(
-            Submission(job_id, job.kind, job.priority, job.key or "", request),
+            Submission(job_id, job.kind, job.priority, job.key or "", request, trace),
             retry=job.retry,
             expires=job.expires,
-            delay=delay,
+            delay=delay_seconds,
             asked=asked,
         )
-        first = self.door.call(
-            "jobs/submit",
-            id=job_id,
-            kind=job.kind,
-            priority=job.priority,
-            key=job.key or None,
-            request=request,
-            signature=signature or None,
-            retry=job.retry,
-            expires=job.expires,
-            delay=delay,
-            **then,
-            staged=staged.id if staged else None,
-            staged_bytes=staged.size if staged else None,
-            producer=(asked.producer if asked else self.ring.name) or None,
-        )
+        given: dict[str, Any] = {
+            "id": job_id,
+            "kind": job.kind,
+            "priority": job.priority,
+            "key": job.key or None,
+            "request": request,
+            "signature": signature or None,
+            "retry": job.retry,
+            "expires": job.expires,
+            "delay": delay_seconds,
+            "tell": tell,
+            "children": children_of(canvas),
+            "staged": staged.id if staged else None,
+            "staged_bytes": staged.size if staged else None,
+            "producer": (asked.producer if asked else self.ring.name) or None,
+            "trace": trace or None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _accepted(self, first: Any, job_id: str, job: Job) -> str:
+        """The id that was answered for *job*, submitted as *job_id*.
+
+        Raises:
+            InvalidJob: `limit_reached`, `staged_gone`, `signature_invalid`
+        """
         if isinstance(first, list):
             _, whose, most = first
             raise InvalidJob(
-                f"{most} jobs of {whose} wait already, as many as may. Nothing was queued.",
+                f"{most} jobs of {whose} wait already, as many as may. The job was not queued.",
                 code="limit_reached",
                 hint="Try again when some have ended; the workers' policy sets max_waiting.",
             )
         if not first:
             raise gone()
+        if first != job_id:
+            self._vouch(str(first), job)
         return str(first)
+
+    def _vouch(self, first: str, job: Job) -> None:
+        """Whether the job that has the key is one of this producer, where it signs.
+
+        Raises:
+            InvalidJob: `signature_invalid`: somebody else has put that job under the key.
+        """
+        if self.ring.name and not self.ring.is_workers:
+            found = self.get(first)
+            if found.key != job.key or not self.signed_anew(first):
+                raise invalid(f"is not there, for what has the key {job.key!r}")
 
     def refuse(
         self,
@@ -283,13 +302,13 @@ class Records:
         """A new signature of a job that is to run again, where the one it has is good."""
         if not self.ring.name:
             return ""
-        names = ("kind", "priority", "key", "request", "retry", "signature")
+        names = ("kind", "priority", "key", "request", "retry", "signature", "trace")
         with unavailable(self.url):
             found = cast("list[str | None]", self.redis.hmget(f"{self.prefix}job:{job_id}", *names))
-        kind, priority, key, request, retry, signature = (text or "" for text in found)
+        kind, priority, key, request, retry, signature, trace = (text or "" for text in found)
         if not signature:
             return ""
-        job = Submission(job_id, kind, priority, key, request)
+        job = Submission(job_id, kind, priority, key, request, trace)
         before = self.ring.check(job, signature, in_time=False)
         asked = self.ring.asked(before.producer) if self.ring.is_workers else None
         return self.ring.sign(job, retry=float(retry), asked=asked)
@@ -362,39 +381,10 @@ class Records:
             )
 
 
-def record_of(values: dict[str, str]) -> Record:
-    return Record(
-        id=values["id"],
-        kind=values["kind"],
-        state=cast("State", values["state"]),
-        reason=values.get("reason", ""),
-        until=_moment(values.get("until")),
-        priority=cast("Priority", values["priority"]),
-        key=values.get("key", ""),
-        signature=values.get("signature", ""),
-        request=_object(values["request"]),
-        staged_bytes=int(values["staged_bytes"]) if "staged_bytes" in values else None,
-        retry_seconds=float(values["retry"]),
-        attempts=int(values["attempts"]),
-        lost=int(values["lost"]),
-        worker=values.get("worker", ""),
-        created=_moment(values.get("created")),
-        started=_moment(values.get("started")),
-        ended=_moment(values.get("ended")),
-        progress=_object(values.get("progress") or "{}"),
-        result=json.loads(values["result"]) if "result" in values else None,
-        failure=Failure(**json.loads(values["failure"])) if values.get("failure") else None,
-    )
-
-
-def _object(text: str) -> dict[str, Any]:
-    """A JSON object; an empty one for what somebody else has written there."""
+@contextmanager
+def _counted(accepted: Sized) -> Iterator[None]:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _moment(seconds: str | None) -> datetime | None:
-    return datetime.fromtimestamp(float(seconds), UTC) if seconds else None
+        yield
+    except B2JobsError as error:
+        error.queued = len(accepted)
+        raise

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 RUNS_KEPT = 10
 logger = logging.getLogger(__name__)
+
+
+def _is_a_time(seconds: float) -> float:
+    if seconds != math.inf and not 0 <= seconds <= 253_402_300_799:
+        raise ValueError("no seconds since 1970, before the year 10000")
+    return seconds
+
+
+Moment = Annotated[float, AfterValidator(_is_a_time)]
+"""Seconds since 1970; infinite for never."""
 
 
 @dataclass
@@ -18,7 +31,7 @@ class Run:
     state: that of its job, or `skipped` / `missed` where none was submitted.
     """
 
-    slot: float
+    slot: Moment
     state: str
     job: str = ""
     note: str = ""
@@ -35,8 +48,8 @@ class Status:
     """
 
     timing: str = ""
-    next: float | None = None
-    last_slot: float = 0.0
+    next: Moment | None = None
+    last_slot: Moment = 0.0
     runs: list[Run] | None = None
     waiting: bool = False
     paused: bool = False
@@ -69,15 +82,17 @@ class Status:
         )
 
 
+_STATUS = TypeAdapter(Status)
+
+
 def status_of(text: str | None) -> Status:
     """The state of a schedule from what is stored; a fresh one from None, or what is none."""
     if not text:
         return Status()
     try:
-        values = json.loads(text)
-        return Status(**{**values, "runs": [Run(**run) for run in values["runs"]]})
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        logger.error("the state of a schedule cannot be read, and begins anew: %r", error)
+        return _STATUS.validate_json(text)
+    except ValidationError as error:
+        logger.error("the state of a schedule cannot be read, and begins anew: %s", error)
         return Status()
 
 

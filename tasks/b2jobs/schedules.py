@@ -32,10 +32,11 @@ from b2jobs.for_people import masked_all
 from b2jobs.keyfile import WORKERS
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.redis.values import json_object
 from b2jobs.requests import Job, build
 from b2jobs.schedule_status import Run, Status, status_of
-from b2jobs.signed import SealRefused
-from b2jobs.signing import ANYONE, believed
+from b2jobs.signed import SealRefused, believed
+from b2jobs.signing import ANYONE
 
 logger = logging.getLogger(__name__)
 _NEVER = math.inf
@@ -376,7 +377,7 @@ def define(name: str, values: dict[str, Any]) -> Schedule:
 
 @cache
 def _parsed(text: str) -> tuple[Schedule, Literal["config", "added"]]:
-    values = json.loads(text)
+    values = json_object(text)
     return Schedule(**{k: v for k, v in values.items() if k != "origin"}), values["origin"]
 
 

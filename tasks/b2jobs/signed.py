@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,6 +17,8 @@ LONGEST_RETRY_SECONDS = 30 * 24 * 3600.0
 CLOCKS_DIFFER_SECONDS = 300.0
 MARK = "!1 "
 T = TypeVar("T")
+U = TypeVar("U")
+logger = logging.getLogger(__name__)
 
 
 class SignatureRefused(InvalidJob):
@@ -33,13 +37,17 @@ class SealRefused(B2JobsError):
 
 @dataclass(frozen=True)
 class Submission:
-    """All that a job does, as its record has it. *request*: the arguments, as JSON text."""
+    """All that a job does, as its record has it.
+
+    request: the arguments, as JSON text. trace: its place in its producer's trace.
+    """
 
     id: str
     kind: str
     priority: str
     key: str
     request: str
+    trace: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,15 @@ def split(sealed: Any) -> tuple[str, Any]:
     return (raw.decode(errors="replace"), rest) if end and raw.startswith(b"!1 ") else ("", sealed)
 
 
+def celery_message(
+    headers: Mapping[str, Any], positional: object, named: object, links: object
+) -> list[object]:
+    """All of a Celery message that decides what is done, in the order in which it is signed."""
+    when = [str(headers.get(name) or "") for name in ("eta", "expires", "group")]
+    given = {name: value for name, value in dict(links or {}).items() if value}  # type: ignore[call-overload]  # a mapping
+    return [positional or [], named or {}, given, when]
+
+
 def header_of(text: str) -> dict[str, Any]:
     header = json.loads(text)
     if not isinstance(header["by"], str) or not isinstance(header["for"], str):
@@ -108,6 +125,23 @@ def check_time(found: Signed) -> None:
             code="signature_expired",
             hint="Submit it again.",
         )
+
+
+def believed(opened: Callable[[], T], otherwise: U) -> T | U:
+    """What *opened* returns; *otherwise*, and a word in the log, where its seal is refused."""
+    try:
+        return opened()
+    except SealRefused as error:
+        logger.error("%s %s", error, error.hint)
+        return otherwise
+
+
+def missing() -> SignatureRefused:
+    return SignatureRefused(
+        "The job is not signed, and these workers do nothing that is not.",
+        code="signature_missing",
+        hint="Give its producer a key (b2jobs keys make NAME) and set B2JOBS_KEYS_FILE.",
+    )
 
 
 def invalid(why: str) -> SignatureRefused:

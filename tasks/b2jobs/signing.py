@@ -18,11 +18,11 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 from b2jobs import keyfile
 from b2jobs.errors import InvalidJob
@@ -34,9 +34,12 @@ from b2jobs.signed import (
     SignatureRefused,
     Signed,
     Submission,
+    believed,
+    celery_message,
     check_time,
     header_of,
     invalid,
+    missing,
     split,
 )
 
@@ -48,8 +51,6 @@ _LOOK_SECONDS = 1.0
 _MAC_DIGITS = 32
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 class Ring:
@@ -58,12 +59,15 @@ class Ring:
     path: the file of keys, read again when it has changed; without it there are none.
     required: refuse what is not signed or sealed.
     scope: the installation; what was signed for another one is refused.
+
+    `told` is called for each thing that is refused, with its code or what it stood as.
     """
 
     def __init__(
         self, path: Path | None = None, *, required: bool = False, scope: str = ""
     ) -> None:
         self.required = required
+        self.told: Callable[[str], None] = lambda _: None
         self._path = path
         self._scope = scope
         self._keys: dict[str, Key] = {}
@@ -120,6 +124,10 @@ class Ring:
         Raises:
             SignatureRefused: `signature_missing`, `signature_invalid`, `signature_expired`.
         """
+        with self._telling():
+            return self._checked(submission, signature, in_time=in_time)
+
+    def _checked(self, submission: Submission, signature: str, *, in_time: bool) -> Signed:
         if not signature or not self._looked():
             self._may_be_unsigned()
             return UNSIGNED
@@ -143,7 +151,7 @@ class Ring:
 
     def _submission_mac(self, key: Key, job: Submission, start: str, header: str) -> str:
         parts = (job.id, job.kind, job.priority, job.key, job.request)
-        return self._mac(key, "job", start, header, *parts)
+        return self._mac(key, "job", start, header, *parts, *([job.trace] if job.trace else []))
 
     # -- messages of plain Celery ---------------------------------------------------------
 
@@ -161,6 +169,10 @@ class Ring:
         Raises:
             SignatureRefused: as `check`.
         """
+        with self._telling():
+            return self._checked_message(header, task, job_id, said)
+
+    def _checked_message(self, header: object, task: str, job_id: str, said: object) -> Signed:
         if header is None or not self._looked():
             self._may_be_unsigned()
             return Signed(at=time.time(), token=secrets.token_hex(16))
@@ -210,11 +222,22 @@ class Ring:
         start, content = split(sealed)
         if not start:
             if self.required:
-                raise SealRefused(f"What stands as {what} has no seal.")
+                with self._telling(what):
+                    raise SealRefused(f"What stands as {what} has no seal.")
             return content
         if self.is_workers:
             self.sealed_by(sealed, what, *place, by=by)
         return content
+
+    def unsealed_fields(
+        self, found: Mapping[str, str], what: str, *place: object
+    ) -> dict[str, str]:
+        """Those fields of a hash whose seals, each bound to its name, are believed."""
+        opened = {
+            name: believed(lambda: self.unseal(text, what, *place, name), None)  # noqa: B023 - at once
+            for name, text in found.items()
+        }
+        return {name: text for name, text in opened.items() if text is not None}
 
     def sealed_by(self, sealed: str | bytes, what: str, *place: object, by: str = ANYONE) -> str:
         """Whose seal stands before what was sealed; empty where there is none.
@@ -225,6 +248,12 @@ class Ring:
         start, content = split(sealed)
         if not start:
             return ""
+        with self._telling(what):
+            return self._sealed_by(start, content, what, place, by)
+
+    def _sealed_by(
+        self, start: str, content: str | bytes, what: str, place: tuple[object, ...], by: str
+    ) -> str:
         named, _, mac = start.removeprefix(MARK).partition(" ")
         key = self._known(named)
         if key is None or (by != ANYONE and key.owner not in (WORKERS, by)):
@@ -250,14 +279,20 @@ class Ring:
             return result
         return {**result, "seal": f"{key.id} {self._result_mac(key, result)}"}
 
-    def check_result(self, result: dict[str, Any]) -> None:
-        """Whether a worker wrote *result*.
+    def check_result(self, result: dict[str, Any], job_id: str | None) -> None:
+        """Whether a worker wrote *result*, and of the job *job_id* where that is given.
 
         Raises:
             SealRefused
         """
         if not self._looked():
             return
+        with self._telling("result"):
+            self._check_result(result)
+            if job_id is not None and result.get("job") != job_id:
+                raise SealRefused("The result is another job's.")
+
+    def _check_result(self, result: dict[str, Any]) -> None:
         rest = {name: value for name, value in result.items() if name != "seal"}
         named, _, mac = str(result.get("seal", "")).partition(" ")
         key = self._known(named)
@@ -272,6 +307,15 @@ class Ring:
 
     # -------------------------------------------------------------------------------------
 
+    @contextmanager
+    def _telling(self, what: str = "") -> Iterator[None]:
+        """Tell of what is refused meanwhile, as *what* or by its code."""
+        try:
+            yield
+        except (SignatureRefused, SealRefused) as error:
+            self.told(what or error.code)
+            raise
+
     def _mac(self, key: Key, *parts: str | bytes) -> str:
         told = hmac.new(key.secret, digestmod=hashlib.sha256)
         for part in ("b2jobs 1", self._scope, *parts):
@@ -282,11 +326,7 @@ class Ring:
 
     def _may_be_unsigned(self) -> None:
         if self.required:
-            raise SignatureRefused(
-                "The job is not signed, and these workers do nothing that is not.",
-                code="signature_missing",
-                hint="Give its producer a key (b2jobs keys make NAME) and set B2JOBS_KEYS_FILE.",
-            )
+            raise missing()
 
     def _own(self) -> Key | None:
         return next(iter(self._looked().values()), None)
@@ -332,15 +372,6 @@ def ring(path: Path | None = None, required: bool = False, scope: str = "") -> R
     return Ring(path, required=required, scope=scope)
 
 
-def celery_message(
-    headers: Mapping[str, Any], positional: object, named: object, links: object
-) -> list[object]:
-    """All of a Celery message that decides what is done, in the order in which it is signed."""
-    when = [str(headers.get(name) or "") for name in ("eta", "expires", "group")]
-    given = {name: value for name, value in dict(links or {}).items() if value}  # type: ignore[call-overload]  # a mapping
-    return [positional or [], named or {}, given, when]
-
-
 def sign_message(
     sender: str = "", headers: dict[str, Any] | None = None, body: Any = None, **rest: object
 ) -> None:
@@ -360,29 +391,7 @@ def sign_message(
         return
     keys = ring(Path(path), scope=os.environ.get("B2JOBS_KEY_PREFIX", ""))
     said = celery_message(headers, *body)
-    signature = keys.sign_message(str(sender), str(headers["id"]), json.loads(_plain(said)))
+    signature = keys.sign_message(
+        str(sender), str(headers["id"]), json.loads(json.dumps(said, default=str))
+    )
     headers[CELERY_HEADER] = signature
-
-
-def _plain(said: object) -> str:
-    return json.dumps(said, default=str)
-
-
-def unsealed_fields(
-    keys: Ring, found: Mapping[str, str], what: str, *place: object
-) -> dict[str, str]:
-    """Those fields of a hash whose seals, each bound to its name, are believed."""
-    opened = {
-        name: believed(lambda: keys.unseal(text, what, *place, name), None)  # noqa: B023 - at once
-        for name, text in found.items()
-    }
-    return {name: text for name, text in opened.items() if text is not None}
-
-
-def believed(opened: Callable[[], T], otherwise: U) -> T | U:
-    """What *opened* returns; *otherwise*, and a word in the log, where its seal is refused."""
-    try:
-        return opened()
-    except SealRefused as error:
-        logger.error("%s %s", error, error.hint)
-        return otherwise

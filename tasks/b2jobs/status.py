@@ -15,8 +15,9 @@ from b2jobs import fleet, numbers
 from b2jobs.batches import BatchStatus
 from b2jobs.batches import status as batch_status
 from b2jobs.errors import JobNotFound
-from b2jobs.fleet import Cap, Upcoming, Waiting, Worker
-from b2jobs.records import Record, Records
+from b2jobs.fleet import Budget, Cap, Upcoming, Waiting, Worker
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.requests import Priority, State
 from b2jobs.troubles import Trouble, troubles
 from b2jobs.words import Words
@@ -41,6 +42,7 @@ class Status:
     batches: list[BatchStatus]
     schedules: list[Upcoming]
     caps: list[Cap]
+    budgets: list[Budget]
     words: dict[str, int]
     staged_bytes: int
     minute: numbers.Numbers
@@ -88,12 +90,15 @@ def look(records: Records) -> Status:
         batches=_batches(records, under_way),
         schedules=schedules,
         caps=caps,
+        budgets=fleet.budgets(records, today.accounts()),
         words=words,
         staged_bytes=records.pieces.total(),
         minute=minutes[-2],
         hour=hour,
         today=today,
-        troubles=troubles(records, workers, queued, waiting, words, schedules),
+        troubles=troubles(
+            records, workers, queued, waiting, words, schedules, numbers.summed(minutes).refused()
+        ),
     )
 
 
@@ -133,6 +138,7 @@ def _rates(found: numbers.Numbers) -> dict[str, Any]:
             for (reason, code), count in found.retries().items()
         ],
         "recoveries": found.recoveries(),
+        "refused": found.refused(),
         "waited_seconds_mean": round(found.waited().mean_seconds, 3),
         "ran_seconds_mean": round(found.ran().mean_seconds, 3),
     }

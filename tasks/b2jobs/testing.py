@@ -30,6 +30,7 @@ from b2jobs.errors import Act, Failure, QueueUnavailable
 from b2jobs.feed import RowsBroke
 from b2jobs.handle import Handle
 from b2jobs.items import Planned
+from b2jobs.record import Record
 from b2jobs.recorded import (
     Answer,
     MemoryRecords,
@@ -38,7 +39,7 @@ from b2jobs.recorded import (
     RecordedListing,
     plausible_result,
 )
-from b2jobs.records import Record, Records
+from b2jobs.records import Records
 from b2jobs.requests import Job, State, Upload
 from b2jobs.requests.on_done import TaskCall
 from b2jobs.requests.options import ListOptions

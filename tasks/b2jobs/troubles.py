@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -37,8 +37,9 @@ def troubles(
     waiting: list[Waiting],
     words: dict[str, int],
     schedules: list[Upcoming],
+    refused: Mapping[str, int],
 ) -> list[Trouble]:
-    """All that needs a person now.
+    """All that needs a person now. *refused*: what had no good signature or seal lately.
 
     Raises:
         QueueUnavailable
@@ -47,6 +48,7 @@ def troubles(
         *_unserved(workers, queued),
         *_stuck(waiting),
         *_failed(records),
+        *_forged(refused),
         *_unwell(records, workers, words, schedules),
     ]
 
@@ -104,6 +106,17 @@ def _failed(records: Records) -> Iterator[Trouble]:
             code,
             f"{count:,} {jobs} failed with {code} since yesterday; the latest is {job}.",
             hint or f"Look at it with `b2jobs job show {job}`.",
+        )
+
+
+def _forged(refused: Mapping[str, int]) -> Iterator[Trouble]:
+    if refused:
+        what = ", ".join(f"{name} {count:,}" for name, count in sorted(refused.items()))
+        yield Trouble(
+            "refused",
+            f"In the last hour what was not signed or sealed as it must be was refused: {what}.",
+            "Somebody without a key writes to Redis, or producers and workers have different "
+            "keys: see docs/security.md.",
         )
 
 

@@ -5,7 +5,6 @@ They wait in the outbox (`redis/shared/outbox.lua`) until a worker has delivered
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import Any, Literal, cast
 from b2jobs.errors import WordNotFound
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.redis.values import json_object, moment, whole
 from b2jobs.results import without_content
 from b2jobs.signed import unsealed
 
@@ -89,16 +89,16 @@ def word_of(word_id: str, fields: Mapping[str, str], due: datetime | None = None
     result, failure = fields.get("result"), fields.get("failure")
     return Word(
         id=word_id,
-        job=fields["job"],
-        kind=fields["kind"],
-        state=fields["state"],
-        to=json.loads(unsealed(fields["to"])),
-        result=json.loads(result) if result else None,
-        failure=json.loads(failure) if failure else None,
+        job=fields.get("job", ""),
+        kind=fields.get("kind", ""),
+        state=fields.get("state", ""),
+        to=json_object(unsealed(fields.get("to", ""))),
+        result=json_object(result) if result else None,
+        failure=json_object(failure) if failure else None,
         lane=fields.get("lane", ""),
-        tries=int(fields.get("tries", 0)),
+        tries=whole(fields.get("tries")),
         error=fields.get("error", ""),
-        ended=datetime.fromtimestamp(float(fields["ended"]), UTC),
+        ended=moment(fields.get("ended")),
         due=due,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from b2jobs import manifest
+from b2jobs.account_names import masked
 from b2jobs.errors import InvalidJob
 from b2jobs.items import Item, Refusal
 from b2jobs.requests import build
@@ -99,3 +100,55 @@ def test_a_line_wins_over_the_batch() -> None:
     general = {"cache_control": "no-store", "content_language": "de", "content_type": "text/plain"}
     own = {"info": {"b2-cache-control": "no-cache"}, "content_type": "text/html"}
     assert together(general, own) == {**own, "content_language": "de"}
+
+
+def test_how_a_file_is_protected_is_said_in_one_way() -> None:
+    made = build("upload", {**ENDS["upload"], "encryption": "sse-c:backups", "retain_for": "30d",
+                            "retention": "governance", "legal_hold": "true"})  # fmt: skip
+    assert made.arguments() == {
+        **ENDS["upload"],
+        "encryption": "SSE-C:backups",
+        "retention": "governance",
+        "retain_for": 30 * 86_400.0,
+        "legal_hold": True,
+    }
+    until = build("copy", {**ENDS["copy"], "retention": "compliance", "retain_until": "2044-12-01"})
+    assert until.arguments()["retain_until"] == "2044-12-01T00:00:00Z"
+    assert until == build("copy", until.arguments())
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"retention": "governance"}, "needs retain_until or retain_for"),
+        ({"retain_for": "30d"}, "retain_for needs retention"),
+        ({"retention": "none", "retain_until": "2044-12-01"}, "retain_until needs retention"),
+        ({"retention": "compliance", "retain_for": 1, "retain_until": "2044-12-01"}, "both given"),
+        ({"retention": "forever", "retain_for": 1}, "'governance', 'compliance' or 'none'"),
+        ({"retention": "governance", "retain_until": "2044-12-01T10:00:00"}, "needs its zone"),
+        ({"retention": "governance", "retain_for": "a while"}, "30d, 7y"),
+        ({"retention": "governance", "retain_for": 0}, "retain_for is 0"),
+        ({"encryption": "aes"}, "SSE-B2, SSE-C:NAME or default"),
+        ({"encryption": "SSE-B2", "info": {"k": "v" * 1700}}, "2,048 with encryption"),
+        ({"legal_hold": True, "info": {"k": "v" * 1700}}, "2,048 with encryption"),
+    ],
+)
+@pytest.mark.parametrize("kind", ENDS)
+def test_what_protects_nothing_is_refused(kind: str, given: dict[str, Any], said: str) -> None:
+    assert said in refused(kind, **given)
+
+
+KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+
+@pytest.mark.parametrize("given", [{"encryption": f"SSE-C:{KEY}"}, {"customer_key": KEY},
+                                   {"encryption": KEY}, {"customer_key": "00" * 32}])  # fmt: skip
+def test_a_key_in_the_place_of_its_name_is_not_repeated(given: dict[str, str]) -> None:
+    said = refused("copy", **given)
+    assert "not repeated here" in said
+    [key] = given.values()
+    assert key[-20:] not in said
+    assert masked(given) == dict.fromkeys(given, "***")
+    bad = manifest.row(1, {**ENDS["copy"], **given})
+    assert isinstance(bad, Refusal)
+    assert key[-20:] not in str(bad.packed())

@@ -4,7 +4,8 @@
     {"accounts": {"default": {...}, "archive": {..., "realm": "..."}},
      "stores": {"s3://bucket": {"access_key_id": "...", ...}, "gs://": {...}},
      "webhooks": {"hooks.example.com": "whsec_...", "*": ["whsec_...", "whsec_..."]},
-     "notifications": {"hooks.example.com": {"NAME": "..."}}}
+     "notifications": {"hooks.example.com": {"NAME": "..."}},
+     "customer_keys": {"backups-2026": "32 random bytes in base64"}}
 
 An entry that is wrong makes itself unusable and no other; a realm without TLS needs
 `"allow_http": true` beside it, unless it is on this machine.
@@ -26,6 +27,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from b2jobs.account_names import could_be_a_key
+from b2jobs.requests.protection import is_key_name
 
 PRODUCTION = "production"
 DEFAULT_ACCOUNT = "default"
@@ -90,6 +92,8 @@ class Contents:
     bad_webhooks: Mapping[str, str] = field(default_factory=dict, repr=False)
     notifications: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict, repr=False)
     bad_notifications: Mapping[str, str] = field(default_factory=dict, repr=False)
+    customer_keys: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
+    bad_customer_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def read(raw: bytes) -> Contents:
@@ -107,7 +111,7 @@ def read(raw: bytes) -> Contents:
         raise Malformed("it is not a JSON object")
     sections: dict[str, Any] = {
         name: document[name]
-        for name in ("accounts", "stores", "webhooks", "notifications")
+        for name in ("accounts", "stores", "webhooks", "notifications", "customer_keys")
         if name in document
     }
     flat = {name: value for name, value in document.items() if name not in sections}
@@ -136,6 +140,9 @@ def read(raw: bytes) -> Contents:
     notified = sections.get("notifications", {})
     if not isinstance(notified, dict):
         notified = {ANY_HOST: notified}
+    keys = sections.get("customer_keys", {})
+    if not isinstance(keys, dict):
+        keys = {ANY_HOST: keys}
     return Contents(
         good_accounts,
         good_stores,
@@ -143,6 +150,7 @@ def read(raw: bytes) -> Contents:
         {**bad_stores, **found},
         *_judged(webhooks, _webhook_secrets),
         *_judged(notified, _notification_secrets),
+        *_judged(keys, _customer_key),
     )
 
 
@@ -191,11 +199,7 @@ def _account(name: str, value: object) -> Credential:
     where = f"of account {_told(name)}"
     if could_be_a_key(name):
         raise Malformed("an account has a name that could be a key; it is not shown here")
-    allow_http = value.get("allow_http", False) if isinstance(value, dict) else False
-    if not isinstance(allow_http, bool):
-        raise Malformed(f'"allow_http" {where} is neither true nor false')
-    if isinstance(value, dict):
-        value = {key: text for key, text in value.items() if key != "allow_http"}
+    value, allow_http = _without_allow_http(value, where)
     fields = _strings(value, where, _ACCOUNT_KEYS)
     for key in ("key_id", "application_key"):
         if key not in fields:
@@ -203,12 +207,25 @@ def _account(name: str, value: object) -> Credential:
     realm = fields.get("realm", PRODUCTION).rstrip("/")
     if realm != PRODUCTION and not _BASE_URL.match(realm):
         raise Malformed(f'"realm" {where} is neither "production" nor a URL such as https://host')
-    if realm.startswith("http://") and not allow_http and not _is_this_machine(realm):
+    _refuse_clear(realm, f'"realm" {where}', allow_http=allow_http)
+    return Credential(name, fields["key_id"], SecretStr(fields["application_key"]), realm)
+
+
+def _without_allow_http(value: object, where: str) -> tuple[object, bool]:
+    if not isinstance(value, dict):
+        return value, False
+    allow_http = value.get("allow_http", False)
+    if not isinstance(allow_http, bool):
+        raise Malformed(f'"allow_http" {where} is neither true nor false')
+    return {key: text for key, text in value.items() if key != "allow_http"}, allow_http
+
+
+def _refuse_clear(url: str, what: str, *, allow_http: bool) -> None:
+    if url.lower().startswith("http://") and not allow_http and not _is_this_machine(url):
         raise Malformed(
-            f'"realm" {where} is an http:// address of another machine, to which the key would go '
+            f"{what} is an http:// address of another machine, to which the key would go "
             'in clear: write https://, or "allow_http": true beside it'
         )
-    return Credential(name, fields["key_id"], SecretStr(fields["application_key"]), realm)
 
 
 def _is_this_machine(url: str) -> bool:
@@ -227,9 +244,12 @@ def _store(name: str, value: object) -> dict[str, SecretStr]:
             "azure://CONTAINER (without a bucket: for all of them; s3://NAME@BUCKET: of a "
             "store with that name)"
         )
-    fields = _strings(value, f"of store {_told(name)}", _STORE_KEYS[scheme])
+    where = f"of store {_told(name)}"
+    value, allow_http = _without_allow_http(value, where)
+    fields = _strings(value, where, _STORE_KEYS[scheme])
     if "endpoint" in fields and not _BASE_URL.match(fields["endpoint"]):
-        raise Malformed(f'"endpoint" of store {_told(name)} is not a URL such as https://host')
+        raise Malformed(f'"endpoint" {where} is not a URL such as https://host')
+    _refuse_clear(fields.get("endpoint", ""), f'"endpoint" {where}', allow_http=allow_http)
     if fields.get("access", "read") not in _ACCESS:
         raise Malformed(f'"access" of store {_told(name)} is neither "read" nor "read-write"')
     return {key: SecretStr(text) for key, text in fields.items()}
@@ -258,6 +278,21 @@ def _notification_secrets(host: str, value: object) -> dict[str, SecretStr]:
         if not isinstance(text, str) or not re.match(r"[ -~]{1,1024}\Z", text):
             raise Malformed(f'"{name}" {where} is not printable ASCII of up to 1,024 characters')
     return {name: SecretStr(text) for name, text in value.items()}
+
+
+def _customer_key(name: str, value: object) -> SecretStr:
+    if not is_key_name(name):
+        raise Malformed(
+            "a customer's key has a name that is not shown here: it is up to 40 letters, digits "
+            "and . _ -, and nothing that could be a key"
+        )
+    try:
+        size = len(base64.b64decode(value, validate=True)) if isinstance(value, str) else 0
+    except ValueError:
+        size = 0
+    if size != 32:
+        raise Malformed(f'the customer\'s key "{name}" is not the base64 of 32 bytes')
+    return SecretStr(str(value))
 
 
 def _is_webhook_secret(text: str) -> bool:

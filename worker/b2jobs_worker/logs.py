@@ -5,11 +5,27 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from b2jobs.printable import printable
+
+_about: ContextVar[dict[str, str]] = ContextVar("b2jobs_about", default={})  # noqa: B039 - never changed
 FIELDS = "b2jobs_fields"
 """The name in `extra` under which a line's own fields come: job, kind, code, bytes, ..."""
+
+
+@contextmanager
+def about(**fields: str) -> Iterator[None]:
+    """What this thread logs while the context lasts has *fields*: job, batch, trace."""
+    token = _about.set({name: text for name, text in fields.items() if text})
+    try:
+        yield
+    finally:
+        _about.reset(token)
 
 
 def set_up(log_format: str, log_level: str, process: str) -> None:
@@ -49,16 +65,10 @@ class _Json(logging.Formatter):
             "process": self._process,
             "pid": record.process,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": printable(record.getMessage()),
+            **_about.get(),
             **getattr(record, FIELDS, {}),
         }
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
         return json.dumps(said, ensure_ascii=True, default=str)
-
-
-def printable(text: str) -> str:
-    """*text* on one line, without what would move a terminal's cursor or colour it."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -30,6 +30,7 @@ class Rules(BaseModel):
     kinds: items of a batch or sync count as their own kind, what a sync hides as `sync`.
     read, write: places that may be read, or written, changed and removed, each with all below
         it: b2://BUCKET/prefix/, data://ROOT/path/, https://host/, s3://BUCKET/prefix/.
+    customer_keys: names of keys of the secrets file that files may be read or encrypted with.
     on_done: patterns of task names, and webhooks' URLs with all below them.
     max_bytes: of one file. max_items, max_batch_bytes: of one batch.
     max_waiting: jobs that have not ended; above it submitting is refused at once.
@@ -39,6 +40,7 @@ class Rules(BaseModel):
 
     kinds: tuple[str, ...] | None = None
     accounts: tuple[str, ...] | None = None
+    customer_keys: tuple[str, ...] | None = None
     read: tuple[str, ...] | None = None
     write: tuple[str, ...] | None = None
     on_done: tuple[str, ...] | None = None

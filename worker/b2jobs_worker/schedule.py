@@ -10,8 +10,9 @@ import logging
 import uuid
 from typing import Any, Literal
 
-from b2jobs.errors import InvalidJob, JobNotFound
-from b2jobs.records import Record, Records
+from b2jobs.errors import InvalidJob, JobNotFound, QueueUnavailable
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.schedule_status import Run, Status
 from b2jobs.schedules import Listed, Schedule, Schedules, define
@@ -55,6 +56,10 @@ class ScheduleChore:
                 self.tend(each, seconds + micros / 1e6)
             except (InvalidJob, JobNotFound) as error:
                 logger.warning("schedule %s: %s", each.schedule.name, error)
+            except QueueUnavailable:
+                raise
+            except Exception:  # one that breaks stops no other
+                logger.exception("schedule %s: a bug", each.schedule.name)
 
     def tend(self, listed: Listed, now: float) -> None:
         """Bring one schedule up to *now*: note what ended, submit what is due."""

@@ -100,6 +100,7 @@ class SecretsFile:
             *contents.bad_stores.values(),
             *contents.bad_webhooks.values(),
             *contents.bad_notifications.values(),
+            *contents.bad_customer_keys.values(),
         ]
 
     def store(self, scheme: str, bucket: str) -> Mapping[str, SecretStr] | None:
@@ -119,6 +120,27 @@ class SecretsFile:
             if name in contents.stores:
                 return contents.stores[name]
         return None
+
+    def customer_key(self, name: str) -> SecretStr:
+        """The customer's key of this name: base64 of the 32 bytes that encrypt files (SSE-C).
+
+        Raises:
+            CallerError: `customer_key_unknown`.
+            OperatorError: those of `account`.
+        """
+        contents = self._contents()
+        if name in contents.bad_customer_keys:
+            raise self._unusable(contents.bad_customer_keys[name])
+        if name not in contents.customer_keys:
+            known = ", ".join(sorted(contents.customer_keys))
+            raise CallerError(
+                "customer_key_unknown",
+                f"There is no customer's key {name!r} in the secrets file {self.path}.",
+                hint=f"Known are {known}."
+                if known
+                else f'It stands there as "customer_keys": {{"{name}": "32 bytes in base64"}}.',
+            )
+        return contents.customer_keys[name]
 
     def webhook(self, host: str) -> tuple[SecretStr, ...]:
         """The secrets that sign webhooks to *host*; none where the file has none.

@@ -12,7 +12,8 @@ from aiohttp import web
 from b2jobs import event_stream, listing
 from b2jobs.batches import as_it_stands
 from b2jobs.errors import InvalidJob, JobNotFound
-from b2jobs.records import Record, Records
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.requests import KINDS
 from b2jobs_console.site import SITE, back, page
 

@@ -12,7 +12,8 @@ from aiohttp import web
 from b2jobs import fleet, listing, numbers
 from b2jobs.batches import BatchStatus
 from b2jobs.errors import B2JobsError, Failure
-from b2jobs.records import Record, Records
+from b2jobs.record import Record
+from b2jobs.records import Records
 from b2jobs.schedules import Listed, Schedules
 from b2jobs.troubles import Trouble, troubles
 from b2jobs.words import Words
@@ -84,6 +85,7 @@ def look(records: Records) -> Overview:
     words = {str(standing): count for standing, count in Words(records).counts().items()}
     upcoming = fleet.schedules(records)
     scheduled = Schedules(records).listed()
+    refused = numbers.summed(minutes).refused()
     return Overview(
         counts=counts,
         workers=workers,
@@ -100,7 +102,9 @@ def look(records: Records) -> Overview:
         is_more=bool(running.after),
         schedules=sorted(scheduled, key=lambda each: each.status.next or float("inf"))[:_NEXT],
         oldest_queued=listing.oldest_queued(records),
-        troubles=troubles(records, workers, listing.queued(records), waiting, words, upcoming),
+        troubles=troubles(
+            records, workers, listing.queued(records), waiting, words, upcoming, refused
+        ),
         hour=numbers.summed(minutes[:-1]),
         today=days[-1],
         month=sum(day.dollars() for day in days if day.since.month == days[-1].since.month),

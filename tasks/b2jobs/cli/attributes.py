@@ -39,6 +39,27 @@ _OPTIONS = (
     click.option(
         "--content-expires", metavar="TIME", help="The header Expires: 2044-12-01T16:00:00Z."
     ),
+    click.option(
+        "--encryption",
+        metavar="SSE-B2|SSE-C:NAME|default",
+        help="By B2, or with the customer's key NAME of the workers' secrets file.",
+    ),
+    click.option(
+        "--retention",
+        type=click.Choice(["governance", "compliance", "none"]),
+        help="Nobody removes the file before --retain-until or --retain-for.",
+    ),
+    click.option("--retain-until", metavar="TIME", help="2044-12-01T16:00:00Z, or a day."),
+    click.option("--retain-for", metavar="LENGTH", help="From when it is made: 12h, 30d, 7y."),
+    click.option(
+        "--legal-hold/--no-legal-hold", default=None, help="Nobody removes it while it is held."
+    ),
+)
+
+customer_key_option = click.option(
+    "--customer-key",
+    metavar="NAME",
+    help="The key of the workers' secrets file that reads files in B2 (SSE-C).",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from typing import IO, Any
@@ -10,12 +11,13 @@ import click
 
 from b2jobs import manifest
 from b2jobs.cli import batch_follow, batch_manifest, show
-from b2jobs.cli.attributes import attribute_options
+from b2jobs.cli.attributes import attribute_options, customer_key_option
 from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Duration, Session, common_options, pass_session, submit_options
 from b2jobs.errors import Failure, InvalidJob, JobFailed
 from b2jobs.ledger import report_text
+from b2jobs.printable import printable
 from b2jobs.reports import csv_lines
 from b2jobs.requests import ENDED, State
 
@@ -39,6 +41,7 @@ def batch() -> None:
 @click.option("--dry-run", is_flag=True, help="Count files, bytes, calls and dollars; then exit.")
 @click.option("--strict", is_flag=True, help="Move nothing when any line cannot be done.")
 @attribute_options
+@customer_key_option
 @submit_options(priority="low")
 @pass_session
 def submit(
@@ -204,8 +207,8 @@ def report(session: Session, batch_id: str, as_csv: bool, failed: bool) -> None:
         texts = csv_lines(lines)
     else:
         texts = (report_text(line) for line in lines) if failed else handle.report()
-    for text in texts:
-        click.echo(text)
+    for text in texts:  # to the byte, unless it is a person who reads it
+        click.echo(printable(text) if sys.stdout.isatty() else text)
 
 
 @batch.command()
@@ -234,7 +237,7 @@ def verify(
     else:
         for sample in found.samples:
             differs = sample.get("differs")
-            click.echo(f"{sample['what']}  {sample['file']}{f'  {differs}' if differs else ''}")
+            show.say(f"{sample['what']}  {sample['file']}{f'  {differs}' if differs else ''}")
         click.echo(
             f"{found.checked} files checked: {found.missing} missing, "
             f"{found.different} different, {found.extra} extra."
@@ -269,4 +272,4 @@ def _say(session: Session, batch_id: str, state: State, done: str) -> None:
     if session.json:
         show.line({"batch": batch_id, "state": word})
     else:
-        click.echo(f"{batch_id}  {word}")
+        show.say(f"{batch_id}  {word}")

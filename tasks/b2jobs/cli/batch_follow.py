@@ -16,7 +16,7 @@ from b2jobs.cli.follow import StatusLine
 from b2jobs.cli.session import Session
 from b2jobs.errors import JobFailed
 from b2jobs.handle import outcome, until
-from b2jobs.records import Record
+from b2jobs.record import Record
 from b2jobs.requests import ENDED
 from b2jobs.results import BatchResult
 
@@ -77,9 +77,9 @@ def show_plan(result: BatchResult, refused: Sequence[str]) -> None:
     }
     show.fields({name: value for name, value in known.items() if value})
     for line in result.planned:
-        click.echo(f"plan     {show.printable(line)}")
+        show.say(f"plan     {line}")
     for sample in refused:
-        click.echo(f"refused  {show.printable(sample)}")
+        show.say(f"refused  {sample}")
 
 
 def _end(session: Session, handle: BatchHandle[Any]) -> None:
@@ -98,7 +98,7 @@ def _end(session: Session, handle: BatchHandle[Any]) -> None:
         show.line(result.as_json())
     if not session.json:
         for sample in handle.status().samples[:20]:
-            click.echo(f"refused  {show.printable(sample)}", err=True)
+            show.say(f"refused  {sample}", err=True)
     try:
         outcome(record)
     except JobFailed as failed:

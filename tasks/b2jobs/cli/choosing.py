@@ -44,6 +44,10 @@ def choosing_options(command: F) -> F:
     return command
 
 
+_EITHER = ("legal_hold",)
+"""Options of which "no" says something too."""
+
+
 def said(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What was given of a command's options, as requests take it; a flag only where it is set."""
     given = {
@@ -52,5 +56,5 @@ def said(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: each
         for name, each in given.items()
-        if each is not None and each is not False and each != []
+        if each is not None and (each is not False or name in _EITHER) and each != []
     }

@@ -13,6 +13,7 @@ from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Session, common_options, pass_session
 from b2jobs.errors import QueueUnavailable
 from b2jobs.event_stream import NOW, Event, EventReader, latest, pages
+from b2jobs.redis.values import whole
 from b2jobs.requests import PUBLIC_KINDS
 
 _PAUSE_SECONDS = 1.0
@@ -77,7 +78,7 @@ def _print(session: Session, found: Iterable[Event]) -> None:
             show.line(event.as_json())
         else:
             text = (show.moment(event.at), event.kind, event.job, event.event, _said(event))
-            click.echo("  ".join(text).rstrip())
+            show.say("  ".join(text).rstrip())
     sys.stdout.flush()
 
 
@@ -89,11 +90,13 @@ def _said(event: Event) -> str:
             return " ".join(str(known[name]) for name in ("state", "code") if name in known)
         case "waiting":
             code = f", {known['code']}" if known.get("code") else ""
-            return f"{known['reason']}{code}, until {known.get('until', '?')}"
+            return f"{known.get('reason', '?')}{code}, until {known.get('until', '?')}"
         case "started":
-            return f"attempt {known['attempt']}" if known["attempt"] > 1 else ""
+            attempt = whole(known.get("attempt"))
+            return f"attempt {attempt}" if attempt > 1 else ""
         case "progress":
-            return f"{known['finished']:,} of {known['items']:,} items, {show.size(known['bytes'])}"
+            done, items, moved = (whole(known.get(n)) for n in ("finished", "items", "bytes"))
+            return f"{done:,} of {items:,} items, {show.size(moved)}"
         case "missed":
             return "older events are not kept any more"
         case _:

@@ -24,6 +24,7 @@ from b2jobs.errors import (
     WaitTimeout,
     WordNotFound,
 )
+from b2jobs.printable import printable
 
 DONE = 0
 FAILED = 1
@@ -81,4 +82,4 @@ def sentence(error: B2JobsError) -> str:
 
 def complain(text: str) -> None:
     """Say what went wrong, on stderr."""
-    click.echo(f"Error: {text}", err=True)
+    click.echo(f"Error: {printable(text)}", err=True)

@@ -14,7 +14,8 @@ from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Session
 from b2jobs.errors import JobCancelled, JobFailed
 from b2jobs.handle import Handle, outcome, until
-from b2jobs.records import Record
+from b2jobs.printable import printable
+from b2jobs.record import Record
 from b2jobs.results import Result
 
 _PATIENCE_SECONDS = 3.0
@@ -112,6 +113,7 @@ class StatusLine:
         self.clear()
 
     def draw(self, text: str) -> None:
+        text = printable(text)
         if self._active and text != self._shown:
             self._stream.write(f"\r\x1b[2K{text}")
             self._stream.flush()

@@ -171,7 +171,7 @@ def watch(session: Session, job_id: str, timeout: float | None) -> None:
                 show.line(record.as_json())
             else:
                 ended = record.has_ended
-                click.echo(record.state if ended else follow.describe(record, handle.reason()))
+                show.say(record.state if ended else follow.describe(record, handle.reason()))
             sys.stdout.flush()
         return record if record.has_ended else None
 
@@ -193,7 +193,7 @@ def cancel(session: Session, job_ids: tuple[str, ...]) -> None:
         if session.json or state in ENDED:
             _say(session, job_id, state)
         else:
-            click.echo(f"{job_id}  {state}, will be cancelled")
+            show.say(f"{job_id}  {state}, will be cancelled")
 
 
 @job.command()
@@ -236,4 +236,4 @@ def _say(session: Session, job_id: str, state: State) -> None:
     if session.json:
         show.line({"job": job_id, "state": state})
     else:
-        click.echo(f"{job_id}  {state}")
+        show.say(f"{job_id}  {state}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import closing
 from typing import Any
@@ -12,6 +11,7 @@ import click
 from b2jobs.cli import follow, show
 from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.session import Session, pass_session, submit_options
+from b2jobs.printable import json_line, printable
 
 _NO_SIZE = {"folder": "DIR", "hide_marker": "HIDDEN", "unfinished": "BEGUN"}
 
@@ -47,7 +47,7 @@ def ls(
         return
     with closing(listing.pages(timeout)) as pages:
         for page in pages:
-            texts = [_as_json(line) if session.json else _as_text(line) for line in page]
+            texts = [json_line(line) if session.json else _as_text(line) for line in page]
             sys.stdout.write("".join(f"{text}\n" for text in texts))
             sys.stdout.flush()  # whoever reads us may have enough: then it is told here
 
@@ -70,14 +70,10 @@ def du(session: Session, /, **arguments: Any) -> None:
     follow.submit(session, "du", wait=wait, timeout=timeout, **said(arguments))
 
 
-def _as_json(line: dict[str, Any]) -> str:
-    return json.dumps(line, ensure_ascii=False)
-
-
 def _as_text(line: dict[str, Any]) -> str:
     size = _NO_SIZE.get(line["type"]) or str(line["size"])
     moment = line.get("modified", "")[:19].replace("T", " ")
-    name = show.printable(line["name"])
+    name = printable(line["name"])
     known = f"{size:>13}  {moment:19}  {name}"
     if "latest" not in line:
         return known

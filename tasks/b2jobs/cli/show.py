@@ -16,6 +16,7 @@ from b2jobs import for_people
 from b2jobs.cli import bucket_lines
 from b2jobs.cli.session import Session
 from b2jobs.for_people import masked
+from b2jobs.printable import json_line, printable
 from b2jobs.records import Record
 from b2jobs.results import BucketResult, CheckResult, Result, ShareResult, TransferResult
 
@@ -28,7 +29,12 @@ _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 def line(data: dict[str, Any]) -> None:
     """One JSON object on one line."""
-    click.echo(json.dumps(data, ensure_ascii=False))
+    click.echo(json_line(data))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """One line of *text*, in which names of others may stand."""
+    click.echo(printable(text), err=err)
 
 
 def queued(session: Session, job_id: str) -> None:
@@ -52,7 +58,7 @@ def answer(session: Session, outcome: Result) -> None:
         case CheckResult():
             _checked(outcome)
         case ShareResult():
-            click.echo(outcome.url)
+            say(outcome.url)
         case BucketResult(action="list", buckets=[]):
             click.echo("There are no buckets.", err=True)
         case BucketResult(action="list"):
@@ -116,11 +122,11 @@ def _said(name: str, value: Any) -> str:
 
 def table(rows: Iterable[tuple[str, ...]]) -> None:
     """Columns as wide as they need to be; the last one is not padded."""
-    rows = list(rows)
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
-        click.echo("  ".join(map(printable, [*cells, row[-1]])).rstrip())
+        click.echo("  ".join([*cells, row[-1]]).rstrip())
 
 
 def listing(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], none: str) -> None:
@@ -180,8 +186,3 @@ def dollars(amount: float) -> str:
     text = f"{amount:.{min(digits, 9)}f}"
     whole, _, rest = text.partition(".")
     return f"${whole}.{rest.rstrip('0').ljust(2, '0')}"
-
-
-def printable(text: str) -> str:
-    """*text* without what would move the cursor or colour the terminal: as escapes."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import datetime
+from typing import Any
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -17,7 +18,9 @@ from b2jobs import numbers
 from b2jobs.cli import show
 from b2jobs.cli.exits import FAILED
 from b2jobs.cli.session import Duration, Session, common_options, pass_session
-from b2jobs.records import Record
+from b2jobs.fleet import Budget
+from b2jobs.printable import printable
+from b2jobs.record import Record
 from b2jobs.status import Status, look
 
 _BAR_WIDTH = 24
@@ -101,9 +104,9 @@ def _headline(found: Status) -> RenderableType:
         return Text(f"{well(found)} {show.moment(found.at)}", style="green")
     lines = Text("Somebody must look at this:", style="bold red")
     for trouble in found.troubles:
-        lines.append(f"\n  {trouble.message}", style="red")
+        lines.append(f"\n  {printable(trouble.message)}", style="red")
         if trouble.hint:
-            lines.append(f"\n    {trouble.hint}", style="default")
+            lines.append(f"\n    {printable(trouble.hint)}", style="default")
     return lines
 
 
@@ -127,15 +130,36 @@ def _counts(found: Status) -> RenderableType:
     for limits in {str(worker.limits): worker.limits for worker in found.workers}.values():
         if limits:
             until = f" until {limits['until']}" if "until" in limits else ""
-            told = show.printable(f"{limits.get('now', '')}{until}")
+            told = printable(f"{limits.get('now', '')}{until}")
             lines.append(f"\nLimits of each account now: {told}.")
     if found.staged_bytes:
         lines.append(f"\n{show.size(found.staged_bytes)} that producers handed over are in Redis.")
     return lines
 
 
+def _budget(budget: Budget) -> str:
+    """`2,500 of 2,500 class B, $0.10 of $1`."""
+    told = []
+    for name, most in budget.most.items():
+        used = budget.used.get(name, 0)
+        if name == "dollars":
+            told.append(f"{show.dollars(used)} of {show.dollars(most)}")
+        else:
+            told.append(f"{used:,.0f} of {most:,.0f} class {name.upper()}")
+    return ", ".join(told)
+
+
+class _Table(Table):
+    """A table in whose cells names of others may stand."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """Add a row, with what is not seen of a text as escapes."""
+        shown = (printable(cell) if isinstance(cell, str) else cell for cell in cells)
+        super().add_row(*shown, **options)
+
+
 def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = _Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
         right = column.startswith(">")
         table.add_column(
@@ -156,10 +180,14 @@ def _waiting(found: Status) -> Table | None:
         due = _in(found.at, each.until)
         why = _REASONS.get(each.reason, each.reason)
         oldest = f"{_age(found.at, each.since)} {each.oldest}"
-        table.add_row(f"{each.count:,}", why, each.code, show.printable(oldest), due)
+        table.add_row(f"{each.count:,}", why, each.code, oldest, due)
+    for budget in found.budgets:
+        if budget.is_spent:
+            why = f"account {budget.account}: {_REASONS['budget']}"
+            table.add_row("", why, _budget(budget), "", "at 00:00 UTC")
     for cap in found.caps:
         why = f"account {cap.account}: {_REASONS.get(cap.reason, cap.reason)}"
-        table.add_row("", show.printable(why), cap.code, "", f"in {show.seconds(cap.seconds)}")
+        table.add_row("", why, cap.code, "", f"in {show.seconds(cap.seconds)}")
     return table if table.rows else None
 
 
@@ -167,7 +195,7 @@ def _running(found: Status) -> Table | None:
     table = _table("kind", "progress", ">", ">", ">left", "what")
     for record in found.running:
         if record.kind not in ("batch", "sync"):
-            table.add_row(record.kind, *_progress(record), show.printable(show.what(record)))
+            table.add_row(record.kind, *_progress(record), show.what(record))
     return table if table.rows else None
 
 
@@ -243,7 +271,7 @@ def _cost(found: Status) -> Table | None:
     for account in today.accounts():
         calls, moved = today.calls(account), today.moved_bytes(account)
         table.add_row(
-            show.printable(account),
+            account,
             *(f"{calls[name]:,}" for name in "abc"),
             show.dollars(today.dollars(account)),
             show.size(moved["up"]),

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from b2jobs.cli import batch_follow, show
-from b2jobs.cli.attributes import attribute_options
+from b2jobs.cli.attributes import attribute_options, customer_key_option
 from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.session import Session, pass_session, submit_options
 
@@ -56,6 +56,7 @@ from b2jobs.cli.session import Session, pass_session, submit_options
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it costs; then exit.")
 @attribute_options
+@customer_key_option
 @submit_options(priority="low")
 @pass_session
 def sync(
@@ -85,9 +86,9 @@ def sync(
             show.answer(session, result)
             return
         for line in result.planned:
-            click.echo(show.printable(line))
+            show.say(line)
         for sample in handle.status().samples:
-            click.echo(f"refused  {show.printable(sample)}", err=True)
+            show.say(f"refused  {sample}", err=True)
         show.fields(
             result.model_dump(mode="json", include={"items", "size_bytes", "compared", "dollars"})
         )

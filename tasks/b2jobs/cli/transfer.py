@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import click
 
 from b2jobs.cli import follow
-from b2jobs.cli.attributes import attribute_options
+from b2jobs.cli.attributes import attribute_options, customer_key_option
 from b2jobs.cli.session import Session, pass_session, submit_options
 from b2jobs.errors import InvalidJob
 
@@ -87,6 +87,7 @@ def upload(session: Session, /, **arguments: Any) -> None:
     default=None,
     help="Take the file only with the SHA-1 that B2 has for it, or as it is.  [default: verify]",
 )
+@customer_key_option
 @submit_options()
 @pass_session
 def download(session: Session, /, **arguments: Any) -> None:
@@ -107,6 +108,7 @@ def download(session: Session, /, **arguments: Any) -> None:
 @click.argument("destination")
 @click.option("--if-exists", type=click.Choice(_IF_EXISTS), help="As in upload.")
 @attribute_options
+@customer_key_option
 @submit_options()
 @pass_session
 def copy(session: Session, /, **arguments: Any) -> None:

@@ -107,4 +107,4 @@ def _acted(session: Session, word_id: str, act: str) -> None:
     if session.json:
         show.line({"id": word_id, act: True})
     else:
-        click.echo(f"{word_id} {act}")
+        show.say(f"{word_id} {act}")

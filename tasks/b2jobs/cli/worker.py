@@ -95,4 +95,5 @@ def _look_for_life(session: Session) -> None:
     if session.json:
         show.line({"host": host, "workers": alive})
     else:
-        click.echo("\n".join(alive))
+        for name in alive:
+            show.say(name)

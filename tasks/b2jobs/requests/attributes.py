@@ -8,8 +8,17 @@ from typing import Any, Self
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
+from b2jobs.metadata import CUSTOMER_KEY
 from b2jobs.requests.info import HEADERS, ContentType, check_header, check_info, http_date
 from b2jobs.requests.job import Job
+from b2jobs.requests.protection import (
+    CUSTOMER,
+    EncryptionName,
+    ForSeconds,
+    RetentionMode,
+    UntilTime,
+    check_retention,
+)
 
 
 class Attributes(Job):
@@ -18,6 +27,11 @@ class Attributes(Job):
     cache_control, content_disposition, content_encoding, content_language, content_expires:
         headers that B2 sends with the file; an empty text is none at all, whatever the source
         has. `content_expires` is HTTP's `Expires`; a job's own `expires` is when it is dropped.
+    encryption: `SSE-B2`, `SSE-C:NAME` with a customer's key that the workers' secrets file has
+        under that name, or `default`: what the bucket says.
+    retention: `governance` or `compliance`, with `retain_until` (a time) or `retain_for`
+        (seconds from when the file is made, or text such as `30d`); `none` is none.
+    legal_hold: whether it is put under a legal hold.
     """
 
     cache_control: str | None = None
@@ -25,6 +39,11 @@ class Attributes(Job):
     content_encoding: str | None = None
     content_language: str | None = None
     content_expires: str | None = None
+    encryption: EncryptionName | None = None
+    retention: RetentionMode | None = None
+    retain_until: UntilTime | None = None
+    retain_for: ForSeconds | None = None
+    legal_hold: bool | None = None
 
     @field_validator("expires", mode="before")
     @classmethod
@@ -53,15 +72,27 @@ class Attributes(Job):
         for name, key in HEADERS.items():
             if getattr(self, name) is not None and key in info:
                 raise ValueError(f"{name} is given twice: info has {key} too")
+        check_retention(self.retention, self.retain_until, self.retain_for)
+        protected = self.encryption not in (None, "default") or self.legal_hold or self.retain_until
         try:
-            check_info(self.with_headers(info))
+            check_info(self.put_into(info), strict=bool(protected or self.retain_for))
         except ValueError as error:
             raise ValueError(f"info, with the headers, {error}") from error
         return self
 
-    def with_headers(self, info: Mapping[str, str]) -> dict[str, str]:
+    @property
+    def encryption_key(self) -> str | None:
+        """The name of the customer's key that encrypts the file."""
+        key = (self.encryption or "").removeprefix(CUSTOMER)
+        return key if key != self.encryption and key else None
+
+    def put_into(self, info: Mapping[str, str]) -> dict[str, str]:
         """*info* with the headers that are named, and without those that are named as empty."""
         found = dict(info)
+        if self.encryption is not None:
+            found.pop(CUSTOMER_KEY, None)
+        if self.encryption_key is not None:
+            found[CUSTOMER_KEY] = self.encryption_key
         for name, key in HEADERS.items():
             text = getattr(self, name)
             if text is not None:
@@ -104,4 +135,6 @@ def together(general: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
     """The attributes of one file in front of those that hold for all files of a batch."""
     info = own.get("info") or {}
     kept = {name: value for name, value in general.items() if HEADERS.get(name) not in info}
+    if "retention" in own:
+        kept = {name: value for name, value in kept.items() if not name.startswith("ret")}
     return {**kept, **own}

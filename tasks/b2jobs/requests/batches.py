@@ -13,6 +13,7 @@ from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.job import IfExists, Job, Priority
 from b2jobs.requests.places import Located, lie_in_each_other, prefix, single
+from b2jobs.requests.protection import KeyName
 
 
 class Batch(Choosing, AllAttributes):
@@ -28,6 +29,7 @@ class Batch(Choosing, AllAttributes):
     strict: end the batch before anything moves when any line of it cannot be done.
     ledger: a prefix (`data://ROOT/path/` or `b2://BUCKET/path/`) that takes the outcomes of
         finished items out of Redis, where they need about 70 bytes each.
+    customer_key: reads sources in B2 that are encrypted with it (SSE-C); see `Copy`.
     """
 
     kind = "batch"
@@ -40,6 +42,7 @@ class Batch(Choosing, AllAttributes):
     dry_run: bool = False
     strict: bool = False
     ledger: str | None = None
+    customer_key: KeyName | None = None
     account: AccountName = "default"
     priority: Priority = "low"
 
@@ -63,7 +66,7 @@ class Batch(Choosing, AllAttributes):
     @field_validator("destination")
     @classmethod
     def _destination(cls, uri: str | None) -> str | None:
-        return uri if uri is None else prefix(uri, B2File, RootPath, LocalPath)
+        return uri if uri is None else prefix(uri, B2File, RootPath, LocalPath, StoreObject)
 
     @field_validator("ledger")
     @classmethod
@@ -71,7 +74,9 @@ class Batch(Choosing, AllAttributes):
         return uri if uri is None else prefix(uri, B2File, RootPath)
 
     source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
-    destination_location: ClassVar = Located[B2File | RootPath | LocalPath]("destination")
+    destination_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject](
+        "destination"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -17,6 +17,7 @@ _CONTENT_TYPE = re.compile(r"[\x20-\x7e]+\Z")
 _INFO_LIMIT = 8  # B2 allows 10; the job's mark and the source's modification time take two
 _INFO_HEADER_BYTES = len("x-bz-info-")
 _INFO_BYTES = 5_500  # what is left of B2's 7,000 for the name and for what b2jobs adds
+_STRICT_INFO_BYTES = 1_700  # and of its 2,048 with encryption or a lock; the name is seen to later
 
 HEADERS = {
     "cache_control": "b2-cache-control",
@@ -88,8 +89,11 @@ def http_date(text: str) -> str:
     return format_datetime(time.astimezone(UTC), usegmt=True)
 
 
-def check_info(info: dict[str, str]) -> dict[str, str]:
-    """Refuse file info B2 would refuse: see "File Information" in B2's documentation."""
+def check_info(info: dict[str, str], *, strict: bool = False) -> dict[str, str]:
+    """Refuse file info B2 would refuse: see "File Information" in B2's documentation.
+
+    *strict*: the file is to be encrypted, retained or held, which leaves less room.
+    """
     if len(info) > _INFO_LIMIT:
         raise ValueError(f"has {len(info)} entries, {_INFO_LIMIT} are allowed")
     for name, text in info.items():
@@ -115,9 +119,10 @@ def check_info(info: dict[str, str]) -> dict[str, str]:
         if name == LARGE_FILE_SHA1 and sha1_hex(text) is None:
             raise ValueError(f"has large_file_sha1={text!r:.100}; it is 40 hex digits")
     used = sum(len(name) + _INFO_HEADER_BYTES + len(quote(text)) for name, text in info.items())
-    if used > _INFO_BYTES:
+    most = _STRICT_INFO_BYTES if strict else _INFO_BYTES
+    if used > most:
         raise ValueError(
-            f"takes {used} bytes with its names; {_INFO_BYTES} are allowed, as B2 takes 7,000 "
+            f"takes {used} bytes with its names; {most} are allowed, as B2 takes 7,000 "
             "with the file's name (2,048 with encryption or object lock)"
         )
     return info

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict
 
 from b2jobs.requests.job import IfExists, Priority
 from b2jobs.requests.on_done import AskedOnDone
+from b2jobs.requests.protection import RetentionMode
 
 
 class JobOptions(TypedDict, total=False):
@@ -36,6 +37,11 @@ class AttributeOptions(AccountOptions, total=False):
     content_encoding: str | None
     content_language: str | None
     content_expires: str | datetime | None
+    encryption: str | None
+    retention: RetentionMode | None
+    retain_until: str | datetime | None
+    retain_for: str | float | None
+    legal_hold: bool | None
 
 
 class UploadOptions(AttributeOptions, total=False):
@@ -47,10 +53,12 @@ class DownloadOptions(AccountOptions, total=False):
     if_exists: Literal["skip", "fail", "replace"]
     range: str | None
     verify: bool
+    customer_key: str | None
 
 
 class CopyOptions(AttributeOptions, total=False):
     if_exists: IfExists
+    customer_key: str | None
 
 
 class DeleteOptions(AccountOptions, total=False):
@@ -75,6 +83,7 @@ class StreamOptions(AttributeOptions, total=False):
     dry_run: bool
     strict: bool
     ledger: str | None
+    customer_key: str | None
 
 
 class ChoosingOptions(AccountOptions, total=False):
@@ -108,3 +117,4 @@ class SyncOptions(ChoosingOptions, AttributeOptions, total=False):
     allow_empty_source: bool
     overlap: Literal["wait", "skip", "replace"]
     dry_run: bool
+    customer_key: str | None

@@ -12,6 +12,7 @@ from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.job import Priority
 from b2jobs.requests.places import Located, folder, lie_in_each_other
+from b2jobs.requests.protection import KeyName
 
 
 class Sync(Choosing, AllAttributes):
@@ -30,6 +31,7 @@ class Sync(Choosing, AllAttributes):
         its file in the source does; where there is none, as the destination's does.
     overlap: while a sync of the same pair runs, `wait` for its end, `skip`, or `replace` it.
     dry_run: tell what would be done, and what it would cost.
+    customer_key: reads sources in B2 that are encrypted with it (SSE-C); see `Copy`.
 
     Attributes hold for what it uploads or copies; a file that counts as the same is not made
     anew for them.
@@ -48,6 +50,7 @@ class Sync(Choosing, AllAttributes):
     allow_empty_source: bool = False
     overlap: Literal["wait", "skip", "replace"] = "wait"
     dry_run: bool = False
+    customer_key: KeyName | None = None
     account: AccountName = "default"
     priority: Priority = "low"
 
@@ -59,11 +62,13 @@ class Sync(Choosing, AllAttributes):
     @field_validator("destination")
     @classmethod
     def _destination(cls, uri: str) -> str:
-        return folder(uri, B2File, RootPath, LocalPath)
+        return folder(uri, B2File, RootPath, LocalPath, StoreObject)
 
     source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
 
-    destination_location: ClassVar = Located[B2File | RootPath | LocalPath]("destination")
+    destination_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject](
+        "destination"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

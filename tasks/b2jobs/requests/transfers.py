@@ -24,8 +24,9 @@ from b2jobs.locations import (
 )
 from b2jobs.requests.attributes import AllAttributes, Attributes
 from b2jobs.requests.info import ContentType, check_info
-from b2jobs.requests.job import IfExists, Job
+from b2jobs.requests.job import IfExists, Job, Listed
 from b2jobs.requests.places import Located, Uri, one_file, one_of
+from b2jobs.requests.protection import KeyName
 
 _RANGE = re.compile(r"(\d+)-(\d*)\Z")
 
@@ -35,6 +36,7 @@ UploadSource = RootPath | LocalPath | WebFile | StoreObject | InlineData | Stage
 class Upload(Attributes):
     """Put one file into a bucket.
 
+    listed: only for the items of batches: what is there under the destination's name.
     hash_first: read a file that is sent in parts once more beforehand, so that its info has
         `large_file_sha1`, by which other tools and later syncs know its content.
     """
@@ -47,6 +49,7 @@ class Upload(Attributes):
     content_type: ContentType = "b2/x-auto"
     info: dict[str, str] = Field(default_factory=dict)
     hash_first: bool = False
+    listed: Listed | None = None
     account: AccountName = "default"
 
     @field_validator("source")
@@ -109,8 +112,10 @@ class Download(Job):
     destination: below a root, or an object of another store.
 
     verify: False takes the file though its bytes are not what its SHA-1 in B2 says.
+    customer_key: the name of the key in the workers' secrets file that reads the file (SSE-C).
     replaces: only for the items of syncs: which file was compared, and so may be replaced;
         empty where none may be there.
+    listed: only for the items of batches: what the source is.
     """
 
     kind = "download"
@@ -120,7 +125,9 @@ class Download(Job):
     if_exists: Literal["skip", "fail", "replace"] = "replace"
     range: str | None = None
     verify: bool = True
+    customer_key: KeyName | None = None
     replaces: str | None = None
+    listed: Listed | None = None
     account: AccountName = "default"
 
     @field_validator("source")
@@ -162,6 +169,9 @@ class Copy(AllAttributes):
     """Copy one file inside B2; its bytes do not pass through the worker.
 
     What is named of its attributes is replaced; all else is the source's.
+
+    customer_key: the name of the key in the workers' secrets file that reads the source (SSE-C).
+        The copy is encrypted with it too, unless `encryption` says otherwise.
     """
 
     kind = "copy"
@@ -169,6 +179,8 @@ class Copy(AllAttributes):
     source: str
     destination: str
     if_exists: IfExists = "version"
+    customer_key: KeyName | None = None
+    listed: Listed | None = None
     account: AccountName = "default"
 
     @field_validator("source")

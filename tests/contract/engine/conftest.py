@@ -15,7 +15,7 @@ import pytest
 from b2emulator.admin import Admin
 from b2jobs_worker import transfer
 from b2jobs_worker.settings import Root, Settings
-from contract.engine.corner import BUCKET, PART_BYTES, Bench
+from contract.engine.corner import BUCKET, CUSTOMER_KEYS, PART_BYTES, Bench
 
 
 @pytest.fixture(scope="session")
@@ -53,9 +53,8 @@ def bench(
 ) -> Iterator[Bench]:
     secrets = tmp_path / "b2.json"
     secrets.touch(mode=0o600)
-    secrets.write_text(
-        json.dumps({key: emulator[key] for key in ("key_id", "application_key", "realm")})
-    )
+    account = {key: emulator[key] for key in ("key_id", "application_key", "realm")}
+    secrets.write_text(json.dumps({**account, "customer_keys": CUSTOMER_KEYS}))
     for name in ("in", "out"):
         (tmp_path / name).mkdir()
     settings = Settings(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,8 @@ from b2jobs_worker.attempt import DetachedAttempt
 
 BUCKET = "engine-bucket"
 PART_BYTES = 200_000
+CUSTOMER_KEYS = {name: base64.b64encode(name.encode() * 32).decode() for name in "kw"}
+"""In the secrets file, under one letter each."""
 
 
 @dataclass
@@ -57,3 +62,34 @@ class Bench:
     def another_worker(self) -> Bench:
         """The same installation, from another process's point of view."""
         return replace(self, context=transfer.build_context(self.context.settings))
+
+
+def call(bench: Bench, name: str, **fields: object) -> dict[str, Any]:
+    """One of B2's calls, which b2jobs does not make."""
+    secret = json.loads(bench.secrets.read_text())
+    basic = base64.b64encode(f"{secret['key_id']}:{secret['application_key']}".encode()).decode()
+    asked = urllib.request.Request(
+        f"{bench.realm}/b2api/v3/b2_authorize_account", headers={"Authorization": f"Basic {basic}"}
+    )
+    with urllib.request.urlopen(asked) as answer:
+        account = json.load(answer)
+    request = urllib.request.Request(
+        f"{bench.realm}/b2api/v3/{name}",
+        json.dumps({"accountId": account["accountId"], **fields}).encode(),
+        {"Authorization": account["authorizationToken"]},
+    )
+    with urllib.request.urlopen(request) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def key_with(bench: Bench, *capabilities: str) -> Bench:
+    """The same corner with another key of the account, which may do *capabilities*."""
+    made = call(bench, "b2_create_key", keyName="narrow", capabilities=list(capabilities))
+    secrets = json.loads(bench.secrets.read_text())
+    secrets |= {"key_id": made["applicationKeyId"], "application_key": made["applicationKey"]}
+    narrow = bench.folder / "narrow.json"
+    narrow.touch(mode=0o600)
+    narrow.write_text(json.dumps(secrets))
+    settings = bench.context.settings.model_copy(update={"secrets_file": narrow})
+    return replace(bench, context=transfer.build_context(settings), secrets=narrow)

@@ -8,12 +8,11 @@ import json
 import os
 import time
 import urllib.request
-from typing import Any
 
 import pytest
 
 from b2jobs.errors import JobError, OperatorError
-from contract.engine.corner import BUCKET, Bench
+from contract.engine.corner import BUCKET, Bench, call
 
 HEADERS = {
     "b2-cache-control": "max-age=60",
@@ -96,25 +95,6 @@ def test_eight_entries_a_time_and_a_digest_fit(bench: Bench) -> None:
         assert result.status == status
     [version] = bench.versions("a")
     assert len(version.info) == 10
-
-
-def call(bench: Bench, name: str, **fields: object) -> dict[str, Any]:
-    """One of B2's calls, which b2jobs does not make."""
-    secret = json.loads(bench.secrets.read_text())
-    basic = base64.b64encode(f"{secret['key_id']}:{secret['application_key']}".encode()).decode()
-    asked = urllib.request.Request(
-        f"{bench.realm}/b2api/v3/b2_authorize_account", headers={"Authorization": f"Basic {basic}"}
-    )
-    with urllib.request.urlopen(asked) as answer:
-        account = json.load(answer)
-    request = urllib.request.Request(
-        f"{bench.realm}/b2api/v3/{name}",
-        json.dumps({"accountId": account["accountId"], **fields}).encode(),
-        {"Authorization": account["authorizationToken"]},
-    )
-    with urllib.request.urlopen(request) as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
 
 
 @pytest.fixture

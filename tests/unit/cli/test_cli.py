@@ -22,7 +22,7 @@ from b2jobs.cli import exits, extras, follow, show
 from b2jobs.cli.main import COMMANDS, cli, main
 from b2jobs.cli.session import Duration, Session
 from b2jobs.errors import Failure
-from b2jobs.records import Record
+from b2jobs.record import Record
 from b2jobs.results import BucketResult, ShareResult, TransferResult
 
 HOME = Path(__file__).resolve().parents[3]

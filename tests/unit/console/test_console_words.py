@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import unicodedata
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2jobs.errors import OperatorError
+from b2jobs.printable import json_line, printable
 from b2jobs_console import words
 from b2jobs_console.charts import Chart, Series, nice
 from b2jobs_console.gate import Gate
@@ -21,9 +23,12 @@ TOKEN = "0123456789abcdef"
 
 @given(st.text())
 def test_nothing_that_is_shown_can_hide(text: str) -> None:
-    seen = words.visible(text)
-    assert not {unicodedata.category(character) for character in seen} & words.HIDDEN
-    seen.encode()
+    seen = printable(text)
+    hidden = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    assert not {unicodedata.category(character) for character in seen} & hidden
+    assert json.loads(json_line({"name": text})) == {"name": text}
+    assert json_line({"name": text}).isprintable()
+    (seen + json_line(text)).encode()
 
 
 @pytest.mark.parametrize(
@@ -36,7 +41,7 @@ def test_nothing_that_is_shown_can_hide(text: str) -> None:
     ],
 )
 def test_what_is_not_seen_is_written_out(text: str, seen: str) -> None:
-    assert words.visible(text) == seen
+    assert printable(text) == seen
 
 
 @pytest.mark.parametrize(

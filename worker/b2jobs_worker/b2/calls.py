@@ -27,6 +27,7 @@ from b2jobs_worker.b2.accounts import Account, Accounts
 from b2jobs_worker.b2.calling import Caller, Interruptible, calling_as
 from b2jobs_worker.b2.http import Carried
 from b2jobs_worker.b2.meter import Meter
+from b2jobs_worker.b2.protection import Encryption
 from b2jobs_worker.b2.session import KeyRefused
 
 T = TypeVar("T")
@@ -46,9 +47,12 @@ class Calls:
         self._name = account
         self.attempt = attempt
         pace = partial(accounts.governor.moved, account, checkpoint=attempt.checkpoint)
-        self._caller = Caller(attempt, meter, pace)
-        self._committing = Caller(attempt, meter, pace, commits=True)
+        spend = partial(accounts.budgets.take, account)
+        self._caller = Caller(attempt, meter, spend, pace)
+        self._committing = Caller(attempt, meter, spend, pace, commits=True)
         self.meter = meter
+        self.customer_key: Encryption | None = None
+        """What reads files that are encrypted with it (SSE-C): set before anything is read."""
         self._account: Account | None = None
 
     def account(self) -> Account:
@@ -79,6 +83,15 @@ class Calls:
         if name is not None and prefix and not name.startswith(prefix):
             raise errors.name_not_allowed(name, prefix)
         return account
+
+    def encryption(self, key_name: str) -> Encryption:
+        """That with the customer's key of this name, which the secrets file has.
+
+        Raises:
+            CallerError: `customer_key_unknown`.
+            OperatorError: `credentials_missing`, `credentials_invalid`, ...
+        """
+        return Encryption(key_name, self._accounts.customer_key(key_name))
 
     def may(self, capability: str) -> bool:
         """Whether the account's key has *capability*. Costs no call."""
@@ -157,8 +170,10 @@ class Calls:
         """Wait for the call's turn and make it once."""
         self.attempt.checkpoint()
         account = self.require(*needs)
+        since = self.attempt.trace.clock()
         self._accounts.governor.admit(account.name, self.attempt.checkpoint)
         account.concurrency.enter(self.attempt.checkpoint)
+        self.attempt.trace.waited(since, "pace")
         overloaded = False
         try:
             return self.once(account, name, partial(act, account), needs, commits=bool(commits))
@@ -178,6 +193,17 @@ class Calls:
         commits: bool = False,
     ) -> T:
         """Make the call *name* once, for this job, and raise `JobError`s only."""
+        with self.attempt.trace.part(f"b2.{name}", account=account.name):
+            return self._once(account, name, act, needs, commits)
+
+    def _once(
+        self,
+        account: Account,
+        name: str,
+        act: Callable[[], T],
+        needs: tuple[str, ...],
+        commits: bool,
+    ) -> T:
         try:
             with calling_as(self._committing if commits else self._caller):
                 return act()
@@ -209,10 +235,11 @@ class Calls:
 
     def sleep(self, seconds: float) -> None:
         """Wait, and raise `Interrupted` when the attempt must end meanwhile."""
-        end = time.monotonic() + seconds
+        since, end = self.attempt.trace.clock(), time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.attempt.checkpoint()
             time.sleep(min(left, 0.1))
+        self.attempt.trace.waited(since, "backoff")
 
 
 def _is_about_the_key(error: B2Error) -> bool:

@@ -14,4 +14,6 @@ class B2Client(UploadCalls, DownloadCalls, CopyCalls, BucketCalls):
 
     def on_behalf_of(self, attempt: Interruptible) -> B2Client:
         """The same client, with *attempt* to interrupt it; such as one that never does."""
-        return B2Client(self._accounts, self._name, attempt, self.meter)
+        client = B2Client(self._accounts, self._name, attempt, self.meter)
+        client.customer_key = self.customer_key
+        return client

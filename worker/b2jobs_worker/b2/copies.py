@@ -10,6 +10,7 @@ from b2jobs.errors import OperatorError
 from b2jobs_worker.b2 import errors, versions
 from b2jobs_worker.b2.accounts import Account, BucketName
 from b2jobs_worker.b2.listings import ListingCalls
+from b2jobs_worker.b2.protection import NOTHING, Encryption, Protection, setting
 from b2jobs_worker.b2.versions import FileVersion
 
 
@@ -25,8 +26,13 @@ class CopyCalls(ListingCalls):
         content_type: str | None,
         info: Mapping[str, str] | None,
         in_doubt: Callable[[], FileVersion | None],
+        source_key: Encryption | None = None,
+        protection: Protection = NOTHING,
     ) -> FileVersion:
-        """Copy up to 5 GB inside B2. Metadata is replaced when *content_type* is given."""
+        """Copy up to 5 GB inside B2. Metadata is replaced when *content_type* is given.
+
+        *source_key* reads a source that is encrypted with it.
+        """
         replace = content_type is not None
 
         def copy(account: Account) -> FileVersion:
@@ -39,27 +45,48 @@ class CopyCalls(ListingCalls):
                 content_type=content_type,
                 file_info=dict(info or {}) if replace else None,
                 destination_bucket_id=bucket.bucket_id,
+                source_server_side_encryption=setting(source_key),
+                **protection.arguments("destination_server_side_encryption"),
             )
             return versions.from_json(document)
 
-        return self.call(
-            "copy_file",
-            copy,
-            needs=("readFiles", "writeFiles"),
-            bucket=bucket.name,
-            in_doubt=in_doubt,
-        )
+        with errors.naming_key("The source", source_key):
+            return self.call(
+                "copy_file",
+                copy,
+                needs=("readFiles", "writeFiles"),
+                bucket=bucket.name,
+                in_doubt=in_doubt,
+            )
 
-    def copy_part(self, source_id: str, file_id: str, number: int, first: int, last: int) -> str:
-        """Copy bytes *first* to *last* (inclusive) as a part; returns its SHA-1."""
+    def copy_part(
+        self,
+        source_id: str,
+        file_id: str,
+        number: int,
+        first: int,
+        last: int,
+        *,
+        source_key: Encryption | None = None,
+        encryption: Encryption | None = None,
+    ) -> str:
+        """Copy bytes *first* to *last* (inclusive) as a part; returns its SHA-1.
+
+        *source_key* reads the source; *encryption* is that of the file, where it is with a
+        customer's key.
+        """
 
         def copy(account: Account) -> str:
             document = account.session.copy_part(
-                source_id, file_id, number, bytes_range=(first, last)
+                *(source_id, file_id, number),
+                bytes_range=(first, last),
+                source_server_side_encryption=setting(source_key),
+                destination_server_side_encryption=setting(encryption),
             )
             return str(document["contentSha1"])
 
-        return self.call("copy_part", copy, needs=("readFiles", "writeFiles"))
+        with errors.naming_key("The source", source_key or encryption):
+            return self.call("copy_part", copy, needs=("readFiles", "writeFiles"))
 
     def delete_version(self, file_id: str, name: str) -> bool:
         """Remove one version; false when it is not there (any more).

@@ -12,6 +12,7 @@ from b2jobs_worker.b2 import errors, retry, versions
 from b2jobs_worker.b2.calling import Interruptible
 from b2jobs_worker.b2.calls import Calls
 from b2jobs_worker.b2.http import Carried, Response
+from b2jobs_worker.b2.protection import setting
 from b2jobs_worker.b2.versions import FileVersion
 
 _OPEN_END = 2**62
@@ -60,6 +61,8 @@ class DownloadCalls(Calls):
     ) -> Iterator[Arriving]:
         """Bytes *first* to *last* (inclusive) of the file behind *url*, as they arrive.
 
+        Read with the client's customer key, where it has one.
+
         Tried once: what has arrived is the caller's, and so is going on behind it. Leaving
         the context before the end drops the connection.
 
@@ -70,7 +73,9 @@ class DownloadCalls(Calls):
         range_ = None if first is None else (first, _OPEN_END if last is None else last)
 
         def request() -> Response:
-            with account.session.download_file_from_url(url, range_=range_) as response:
+            with account.session.download_file_from_url(
+                url, range_=range_, encryption=setting(self.customer_key)
+            ) as response:
                 found: Response = response
             return found
 
@@ -78,13 +83,15 @@ class DownloadCalls(Calls):
             governor.moved(account.name, received, checkpoint=self.attempt.checkpoint)
 
         governor = self._accounts.governor
+        since = self.attempt.trace.clock()
         governor.admit(account.name, self.attempt.checkpoint)
         account.concurrency.enter(self.attempt.checkpoint)
+        self.attempt.trace.waited(since, "pace")
         overloaded = False
         arriving: Arriving | None = None
         try:
             response = self.once(account, "download_file", request, ("readFiles",))
-            with contextlib.closing(response):
+            with contextlib.closing(response), self.attempt.trace.part("b2.receive"):
                 arriving = Arriving(response, self.attempt, count)
                 yield arriving
         except JobError as error:

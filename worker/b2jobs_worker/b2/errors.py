@@ -9,7 +9,8 @@ does not know, a checksum that was wrong on the way up, and a wrong key.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from b2sdk.v3 import exception as b2
@@ -22,6 +23,7 @@ from b2jobs.errors import (
     PassingError,
     Wait,
 )
+from b2jobs_worker.b2.protection import Encryption
 from b2jobs_worker.b2.session import KeyRefused
 from b2jobs_worker.b2.versions import FileVersion
 
@@ -38,6 +40,8 @@ NOT_FOUND: type[Exception] = next(
     kind for kind in b2.FileNotPresent.__mro__ if kind.__name__ == "ResourceNotFound"
 )
 """The class of every 404; b2sdk does not export it."""
+
+_ABOUT_KEYS = frozenset({"access_denied", "customer_key_needed"})
 
 Build = Callable[[b2.B2Error, str], JobError]
 
@@ -89,6 +93,8 @@ def convert(
                 "B2 has no unfinished large file with this id (any more).",
                 hint="Look for a lifecycle rule or a clean-up that cancels unfinished files early.",
             )
+        case b2.BadRequest() if error.code == "bucket_missing_file_lock":
+            return lock_not_enabled("The bucket")
         case b2.BadRequest() if error.code == "cannot_delete_non_empty_bucket":
             return CallerError(
                 "bucket_not_empty",
@@ -139,11 +145,45 @@ def file_not_found(what: str) -> CallerError:
     )
 
 
-def customer_key_needed(what: str) -> CallerError:
+def customer_key_needed(what: str, key_name: str = "") -> CallerError:
+    """*key_name*: what the file itself calls the key."""
+    called = f", which its info calls {key_name[:80]!r}" if key_name else ""
     return CallerError(
         "customer_key_needed",
-        f"{what} is encrypted with a customer's key (SSE-C), which b2jobs does not have.",
-        hint="Use a tool that is given the key, or store the file anew with SSE-B2.",
+        f"{what} is encrypted with a customer's key (SSE-C){called}; the job names none.",
+        hint="Name the key of the workers' secrets file that reads it: customer_key, "
+        "--customer-key.",
+    )
+
+
+def customer_key_wrong(what: str, given: str, key_name: str = "") -> CallerError:
+    """*given* is the name of the key that was tried, *key_name* what the file itself calls it."""
+    called = f" Its info calls it {key_name[:80]!r}." if key_name else ""
+    return CallerError(
+        "customer_key_wrong",
+        f"{what} is encrypted with another customer's key than {given!r}.{called}",
+        hint="Name the key it was made with; what the secrets file has under that name may have "
+        "been changed since.",
+    )
+
+
+@contextmanager
+def naming_key(what: str, key: Encryption | None) -> Iterator[None]:
+    """Say that *key* is not that of *what*, where B2 refuses it; it does not say why."""
+    try:
+        yield
+    except JobError as error:
+        if key is None or not key.is_customers or error.code not in _ABOUT_KEYS:
+            raise
+        raise customer_key_wrong(what, key.key_name) from error
+
+
+def lock_not_enabled(bucket: str) -> CallerError:
+    return CallerError(
+        "lock_not_enabled",
+        f"{bucket} has no file lock, so nothing in it can be retained or held.",
+        hint="Enable it for the bucket; or ask for no retention and no hold, which for a copy of "
+        "a file that has them means retention='none', legal_hold=False.",
     )
 
 
@@ -156,10 +196,13 @@ def file_locked(version: FileVersion) -> OperatorError:
             f"{what} is under a legal hold.",
             hint="Lift the hold with a key that has writeFileLegalHolds, then try again.",
         )
-    until = datetime.fromtimestamp((version.locked_until_millis or 0) / 1000, UTC)
+    retention = version.retention
+    until = (
+        f" until {retention.until:%Y-%m-%d %H:%M:%S} UTC ({retention.mode})" if retention else ""
+    )
     return OperatorError(
         "file_locked",
-        f"{what} is retained until {until:%Y-%m-%d %H:%M:%S} UTC.",
+        f"{what} is retained{until}.",
         hint="Wait until then; a governance lock can be lifted by a key with bypassGovernance. "
         'Uploads with if_exists="version" leave it as it is.',
     )

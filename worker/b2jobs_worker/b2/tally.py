@@ -1,4 +1,5 @@
-"""What this process has used of each account: added up here, carried to Redis once a second."""
+"""What this process has used of each account, and refused: added up here, carried to Redis each
+second."""
 
 from __future__ import annotations
 
@@ -25,6 +26,11 @@ class Tally:
         """*count* bytes, `up` or `down`."""
         with self._lock:
             self._amounts[f"bytes|{account}|{way}"] += count
+
+    def refused(self, what: str) -> None:
+        """Something without a good signature or seal."""
+        with self._lock:
+            self._amounts[f"refused|{what}"] += 1
 
     def take(self) -> dict[str, int]:
         """All of it since it was last taken. Give back what could not be carried."""

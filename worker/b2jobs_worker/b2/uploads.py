@@ -8,8 +8,10 @@ from typing import Any
 from b2jobs.errors import CallerError
 from b2jobs_worker.b2 import versions
 from b2jobs_worker.b2.accounts import Account, BucketName
+from b2jobs_worker.b2.errors import naming_key
 from b2jobs_worker.b2.http import Body
 from b2jobs_worker.b2.listings import ListingCalls
+from b2jobs_worker.b2.protection import NOTHING, Encryption, Protection, setting
 from b2jobs_worker.b2.versions import FileVersion
 
 
@@ -27,6 +29,7 @@ class UploadCalls(ListingCalls):
         content_type: str,
         info: Mapping[str, str],
         in_doubt: Callable[[], FileVersion | None],
+        protection: Protection = NOTHING,
     ) -> FileVersion:
         """Send a whole file. *length* and *sha1* are as b2_upload_file has them.
 
@@ -37,7 +40,8 @@ class UploadCalls(ListingCalls):
         def send(account: Account) -> FileVersion:
             return versions.from_json(
                 account.session.upload_file(
-                    bucket.bucket_id, name, length, content_type, sha1, dict(info), body
+                    *(bucket.bucket_id, name, length, content_type, sha1, dict(info), body),
+                    **protection.arguments(),
                 )
             )
 
@@ -58,12 +62,13 @@ class UploadCalls(ListingCalls):
         info: Mapping[str, str],
         *,
         in_doubt: Callable[[], str | None],
+        protection: Protection = NOTHING,
     ) -> str:
         """Begin a large file and return its id. *in_doubt*: as `upload_file`'s, for ids."""
 
         def start(account: Account) -> str:
             document = account.session.start_large_file(
-                bucket.bucket_id, name, content_type, dict(info)
+                bucket.bucket_id, name, content_type, dict(info), **protection.arguments()
             )
             return str(document["fileId"])
 
@@ -76,15 +81,28 @@ class UploadCalls(ListingCalls):
         )
 
     def upload_part(
-        self, file_id: str, number: int, body: bytes | Body, *, length: int, sha1: str
+        self,
+        file_id: str,
+        number: int,
+        body: bytes | Body,
+        *,
+        length: int,
+        sha1: str,
+        encryption: Encryption | None = None,
     ) -> str:
-        """Send one part; returns its SHA-1 as B2 has verified it. Repeating it is harmless."""
+        """Send one part; returns its SHA-1 as B2 has verified it. Repeating it is harmless.
+
+        *encryption*: that of the file, where it is with a customer's key.
+        """
 
         def send(account: Account) -> str:
-            document = account.session.upload_part(file_id, number, length, sha1, body)
+            document = account.session.upload_part(
+                file_id, number, length, sha1, body, setting(encryption)
+            )
             return str(document["contentSha1"])
 
-        return self.call("upload_part", send, needs=("writeFiles",), moves=length)
+        with naming_key("The unfinished large file", encryption):
+            return self.call("upload_part", send, needs=("writeFiles",), moves=length)
 
     def finish_large_file(
         self, file_id: str, sha1s: Sequence[str], *, in_doubt: Callable[[], FileVersion | None]

@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS, modified_millis, sha1_hex
+from b2jobs.metadata import (
+    CUSTOMER_KEY,
+    LARGE_FILE_SHA1,
+    MODIFIED_MILLIS,
+    modified_millis,
+    sha1_hex,
+)
+from b2jobs_worker.b2.protection import SSE_B2, SSE_C, Retention
 
 JOB_TAG = "b2jobs_job"
 """File info that says which job made a version: how a second attempt finds the first's."""
@@ -17,6 +24,10 @@ JOB_TAG = "b2jobs_job"
 _NOTHING: Mapping[str, Any] = {}
 _INFO = "x-bz-info-"
 _OWN_HEADERS = ("content-disposition", "content-language", "content-encoding", "expires")
+_LOCK_HEADERS = (
+    ("retention", "x-bz-file-retention-mode"),
+    ("legal_hold", "x-bz-file-legal-hold"),
+)
 _DEFAULT_CACHE = "max-age=0, no-cache, no-store"
 
 
@@ -37,17 +48,35 @@ class FileVersion:
     """Read from headers, among them some that info such as `b2-content-encoding` sets: *info*
     lacks those, and only get_file_info or a listing tells them."""
 
-    has_customer_key: bool = False
-    """Encrypted with a key that only its owner has (SSE-C): nobody reads it without."""
-    locked_until_millis: int | None = None
-    """Retained until then, as far as the account's key may know."""
+    encryption: str = ""
+    """`SSE-B2`, or `SSE-C` with a customer's key; empty for none."""
+    retention: Retention | None = None
+    """As far as the account's key may know; it may be over."""
     is_held: bool = False
     """Under a legal hold, as far as the account's key may know."""
+    untold: tuple[str, ...] = ()
+    """Of `retention` and `legal_hold`, what the account's key may not know."""
+
+    @property
+    def has_customer_key(self) -> bool:
+        """Whether it is encrypted with a key that only its owner has: nobody reads it without."""
+        return self.encryption == SSE_C
+
+    @property
+    def key_name(self) -> str:
+        """What its uploader calls the customer's key; empty where that is not said."""
+        return self.info.get(CUSTOMER_KEY, "")
+
+    @property
+    def retained(self) -> Retention | None:
+        """The retention that holds now."""
+        found = self.retention
+        return found if found and found.until_millis > time.time() * 1000 else None
 
     @property
     def is_locked(self) -> bool:
         """Whether B2 would refuse to delete it now."""
-        return self.is_held or (self.locked_until_millis or 0) > time.time() * 1000
+        return self.is_held or self.retained is not None
 
     @property
     def sha1(self) -> str | None:
@@ -81,7 +110,6 @@ class FileVersion:
 def from_json(document: Mapping[str, Any]) -> FileVersion:
     """Read what upload, finish, copy, get_file_info and the listings answer."""
     sha1 = document.get("contentSha1")
-    retention = (document.get("fileRetention") or _NOTHING).get("value") or _NOTHING
     return FileVersion(
         file_id=document.get("fileId") or "",
         name=document["fileName"],
@@ -92,10 +120,27 @@ def from_json(document: Mapping[str, Any]) -> FileVersion:
         info=dict(document.get("fileInfo") or {}),
         uploaded_millis=int(document.get("uploadTimestamp") or 0),
         action=document.get("action") or "upload",
-        has_customer_key=(document.get("serverSideEncryption") or _NOTHING).get("mode") == "SSE-C",
-        locked_until_millis=retention.get("retainUntilTimestamp"),
-        is_held=(document.get("legalHold") or _NOTHING).get("value") == "on",
+        encryption=(document.get("serverSideEncryption") or _NOTHING).get("mode") or "",
+        **_lock(document.get("fileRetention") or _NOTHING, document.get("legalHold") or _NOTHING),
     )
+
+
+def _lock(retention: Mapping[str, Any], hold: Mapping[str, Any]) -> dict[str, Any]:
+    """Retention and hold of a document, each with whether the key may read it."""
+    told = retention.get("value") or _NOTHING
+    until = told.get("retainUntilTimestamp")
+    untold = [
+        name
+        for name, found in (("retention", retention), ("legal_hold", hold))
+        if found.get("isClientAuthorizedToRead") is False
+    ]
+    if until is None and hold.get("value") != "on" and not untold:
+        return {}
+    return {
+        "retention": Retention(told["mode"], until) if until is not None else None,
+        "is_held": hold.get("value") == "on",
+        "untold": tuple(untold),
+    }
 
 
 def from_headers(headers: Mapping[str, str]) -> FileVersion:
@@ -103,6 +148,8 @@ def from_headers(headers: Mapping[str, str]) -> FileVersion:
     sha1 = headers.get("x-bz-content-sha1")
     content_range = headers.get("content-range")
     size = content_range.rpartition("/")[2] if content_range else headers.get("content-length")
+    until = headers.get("x-bz-file-retention-retain-until-timestamp")
+    hidden = (headers.get("x-bz-client-unauthorized-to-read") or "").lower()
     return FileVersion(
         file_id=headers.get("x-bz-file-id") or "",
         name=unquote((headers.get("x-bz-file-name") or "").replace("+", " ")),
@@ -117,4 +164,16 @@ def from_headers(headers: Mapping[str, str]) -> FileVersion:
         uploaded_millis=int(headers.get("x-bz-upload-timestamp") or 0),
         has_headers_of_its_own=any(name in headers for name in _OWN_HEADERS)
         or headers.get("cache-control", _DEFAULT_CACHE) != _DEFAULT_CACHE,
+        encryption=_encryption(headers),
+        retention=None
+        if until is None
+        else Retention(headers.get("x-bz-file-retention-mode") or "", int(until)),
+        is_held=headers.get("x-bz-file-legal-hold") == "on",
+        untold=tuple(word for word, header in _LOCK_HEADERS if header in hidden),
     )
+
+
+def _encryption(headers: Mapping[str, str]) -> str:
+    if "x-bz-server-side-encryption-customer-algorithm" in headers:
+        return SSE_C
+    return SSE_B2 if "x-bz-server-side-encryption" in headers else ""

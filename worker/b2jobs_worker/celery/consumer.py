@@ -9,6 +9,7 @@ from typing import Any
 from celery.worker.consumer import Consumer
 from celery.worker.state import revoked
 
+from b2jobs.errors import InvalidJob
 from b2jobs.records import Records
 from b2jobs_worker.celery import message as messages
 from b2jobs_worker.resources import resources
@@ -29,7 +30,9 @@ class JobConsumer(Consumer):  # type: ignore[misc]  # Celery publishes no types
                 return message.reject_log_error(logger, self.connection_errors)
             task, job_id = about
             if not task.startswith(messages.PREFIX):
-                return answer(message)
+                # Celery has tasks of its own, which call others: none of them is ours to run.
+                logger.error("dropped: a message for %.200r, which is no task of b2jobs", task)
+                return message.reject_log_error(logger, self.connection_errors)
             if not messages.is_doorbell(message):
                 messages.register(_records(), message, task, job_id)
                 return message.ack_log_error(logger, self.connection_errors)
@@ -69,6 +72,7 @@ def refuse_raw(raw: object, error: Exception) -> None:
         return
     sent = messages.Sent(str(task).removeprefix(messages.PREFIX), job_id, headers)
     why = messages.unreadable(f"{type(error).__name__}: {str(error)[:200]}")
+    why = error if isinstance(error, InvalidJob) else why
     messages.refuse(_records(), sent, why)
 
 

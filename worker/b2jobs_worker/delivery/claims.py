@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar, cast
 
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
@@ -17,8 +18,7 @@ from b2jobs.errors import Failure, InvalidJob, QueueUnavailable
 from b2jobs.records import MOST_REQUEST_BYTES, Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
-from b2jobs.signed import SignatureRefused, Signed, Submission
-from b2jobs.signing import believed, unsealed_fields
+from b2jobs.signed import SignatureRefused, Signed, Submission, believed
 from b2jobs_worker.attempt import Permit
 from b2jobs_worker.delivery.used import used_signatures
 from b2jobs_worker.permits import permit
@@ -32,7 +32,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Claim:
-    """A job that is ours until its fencing number is outdated."""
+    """A job that is ours until its fencing number is outdated.
+
+    trace: its place in its producer's trace. since, awaited: when it began to wait, for what.
+    """
 
     job_id: str
     fence: str
@@ -47,8 +50,11 @@ class Claim:
     key: str
     signature: str = field(repr=False)
     is_used_up: bool
+    trace: str = ""
+    since: float = 0.0
+    awaited: str = ""
 
-    @property
+    @cached_property
     def arguments(self) -> dict[str, Any]:
         """The request, not validated yet.
 
@@ -101,28 +107,25 @@ class Claims:
 
     def take(self, job_id: str) -> Claim | None:
         """Take the job, or None where there is nothing to do: held, ended, not due, unknown."""
-        expired = Failure(
-            code="expired",
-            message="The job was not started before it expired.",
-            hint="Submit it again, or give it more time with `expires`.",
-            act="caller",
-        )
-        answer = self._call(
-            "jobs/claim",
-            id=job_id,
-            worker=self.worker,
-            lease=self._settings.lease_seconds,
-            random=secrets.token_hex(4),
-            longest=MOST_REQUEST_BYTES,
-            failure=expired.model_dump_json(),
-            meta=failed_meta(expired),
-            keep=self._settings.keep_failures_seconds,
-        )
+        answer = self._ask_for(job_id)
+        if answer[0] == "expired":
+            expired = Failure(
+                code="expired",
+                message="The job was not started before it expired.",
+                hint="Submit it again, or give it more time with `expires`.",
+                act="caller",
+            )
+            answer = self._ask_for(
+                job_id,
+                failure=expired.model_dump_json(),
+                meta=failed_meta(expired),
+                keep=self._settings.keep_failures_seconds,
+            )
         if answer[0] != "claimed":
             logger.debug("doorbell of %s: the job is %s", job_id, answer[0])
             return None
         _, fence, attempt, kind, request, elapsed, retry, losses, cancel, *signed = answer
-        priority, key, signature, used = signed
+        priority, key, signature, used, trace, since, awaited = signed
         return Claim(
             job_id=job_id,
             fence=fence,
@@ -137,7 +140,22 @@ class Claims:
             key=key,
             signature=signature,
             is_used_up=used == 1 or self.used.has(signature),
+            trace=trace,
+            since=_number(since),
+            awaited=awaited,
         )
+
+    def _ask_for(self, job_id: str, **more: str | float) -> list[Any]:
+        answer: list[Any] = self._call(
+            "jobs/claim",
+            id=job_id,
+            worker=self.worker,
+            lease=self._settings.lease_seconds,
+            random=secrets.token_hex(4),
+            longest=MOST_REQUEST_BYTES,
+            **more,
+        )
+        return answer
 
     def check(self, claim: Claim) -> Signed:
         """Who signed the job; before this is known, nothing of it is touched.
@@ -146,11 +164,14 @@ class Claims:
             SignatureRefused: `signature_missing`, `signature_invalid`, `signature_expired`,
                 `signature_used`.
         """
-        submission = Submission(claim.job_id, claim.kind, claim.priority, claim.key, claim.request)
+        submission = Submission(
+            claim.job_id, claim.kind, claim.priority, claim.key, claim.request, claim.trace
+        )
         signed = self.records.ring.check(submission, claim.signature)
         if not signed.token:
             return signed
         if claim.is_used_up:
+            self.records.ring.told("signature_used")
             raise SignatureRefused(
                 "The job was done before under this signature.",
                 code="signature_used",
@@ -158,6 +179,7 @@ class Claims:
                 "it done once more submits it, or retries it with a key.",
             )
         if claim.attempt == 1 and time.time() > signed.begins_until:
+            self.records.ring.told("signature_expired")
             raise SignatureRefused(
                 "The job was not begun while its signature was good.",
                 code="signature_expired",
@@ -189,7 +211,7 @@ class Claims:
                 "dict[str, str]",
                 self.records.redis.hgetall(f"{self.records.prefix}journal:{job_id}"),
             )
-        return unsealed_fields(self.records.ring, found, "journal", job_id)
+        return self.records.ring.unsealed_fields(found, "journal", job_id)
 
     def outcome(self, job_id: str) -> Outcome:
         """What became of the job, as its record says."""

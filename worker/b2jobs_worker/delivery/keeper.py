@@ -12,7 +12,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from redis.exceptions import NoPermissionError
 
@@ -36,6 +36,7 @@ MOST_PER_CALL = {
 CALLS_PER_ROUND = 20
 FORWARD_MOST = 200
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 Chore = Literal[
@@ -97,21 +98,31 @@ class Keeper:
         self._sweep("forget", **self._kept)
         self._sweep("sweep_staged")
         self._sweep("fold")
-        if self.settings.foreign_queue:
-            call("keeper/forward", queue=self.settings.foreign_queue, most=FORWARD_MOST)
-        call("keeper/gather", most=FORWARD_MOST)
+        queue = self.settings.foreign_queue
+        if queue:
+            self._each(lambda: call("keeper/forward", queue=queue, most=FORWARD_MOST))
+        self._each(lambda: call("keeper/gather", most=FORWARD_MOST))
         if lost or rung:
             logger.warning("keeper: %d jobs taken from lost workers, %d rung again", lost, rung)
         elif due:
             logger.debug("keeper: %d waiting jobs are due", due)
         for chore in self.chores:
-            try:
-                chore()
-            except QueueUnavailable:
-                raise
-            except Exception:
-                logger.exception("keeper: a chore failed")
+            self._each(chore)
         return True
+
+    def _each(self, chore: Callable[[], T]) -> T | None:
+        """Do one thing; what it stumbles over, such as a key of another type, stops no other.
+
+        Raises:
+            QueueUnavailable
+        """
+        try:
+            return chore()
+        except QueueUnavailable:
+            raise
+        except Exception:
+            logger.exception("keeper: a chore failed")
+            return None
 
     def _lead(self) -> bool:
         """Show that this worker lives, hand over its numbers, and take or keep the lead."""
@@ -137,9 +148,11 @@ class Keeper:
         """Do what is due in calls that hold Redis for milliseconds; how many jobs there were."""
         found, most = 0, MOST_PER_CALL[script]
         for _ in range(CALLS_PER_ROUND):
-            count = int(self.records.door.call(f"keeper/{script}", most=most, **arguments))
-            found += count
-            if count < most:
+            count = self._each(
+                lambda: int(self.records.door.call(f"keeper/{script}", most=most, **arguments))
+            )
+            found += count or 0
+            if count is None or count < most:
                 break
         return found
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from b2jobs.errors import CallerError, QueueUnavailable
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.redis.values import json_object, whole
 from b2jobs.signed import SealRefused, unsealed
 from b2jobs.signing import ANYONE
 from b2jobs.words import Word, word_of
@@ -203,10 +204,23 @@ class Outbox:
             ring.unseal(sealed, "word", job, by=ANYONE)
             producer = ring.sealed_by(sealed, "word", job) if ring.is_workers else ""
             to = json.loads(unsealed(sealed))
+            self._check_result(fields, to)
             asked = permit(self._settings, producer, "")
             asked.tell(str(to.get("task", "")), str(to.get("url", "")))
         except (SealRefused, CallerError) as error:
             raise NotTold(str(error), heals=False) from error
+
+    def _check_result(self, fields: Mapping[str, str], to: Mapping[str, object]) -> None:
+        """Whether what is told of a success is what a worker wrote of that job. A canvas may be
+        told of a job whose result it shares.
+
+        Raises:
+            SealRefused
+        """
+        if not self._records.ring.required or fields["state"] != "succeeded":
+            return
+        result = json_object(fields.get("result"))
+        self._records.ring.check_result(result, None if "canvas" in to else fields["job"])
 
     def _sender(self, word: Word) -> Sender:
         for name, sender in self._senders.items():
@@ -222,7 +236,7 @@ class Outbox:
             raise NotTold(f"the queue {answer} is no list in Redis")
 
     def _failed(self, word_id: str, lane: str, fields: dict[str, str], error: NotTold) -> bool:
-        tries = int(fields.get("tries", 0)) + 1
+        tries = whole(fields.get("tries")) + 1
         settings = self._settings
         log = logger.info if error.heals else logger.warning
         log("outbox: word %s of job %s is not told (try %d): %s",

@@ -11,6 +11,7 @@ from b2jobs.locations import B2File
 from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS, modified_millis, sha1_hex
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.pages import name_pages, version_pages
+from b2jobs_worker.b2.protection import SSE_C
 from b2jobs_worker.sync.entries import Entry, Version
 
 _NO_INFO: Mapping[str, str] = {}
@@ -73,7 +74,10 @@ def _entry(document: dict[str, Any], cut: int) -> Entry:
     metadata = () if said else (document.get("contentType"), info)
     size = document.get("contentLength") or 0
     name = document["fileName"][cut:]
-    return Entry(name, size, modified, sha1, document["fileId"], "", (), True, said, metadata)
+    encryption = document.get("serverSideEncryption")
+    has_key = encryption is not None and encryption.get("mode") == SSE_C
+    made = (name, size, modified, sha1, document["fileId"], "", (), True, said, metadata, None)
+    return Entry(*made, has_key)
 
 
 def _modified(document: dict[str, Any], info: Mapping[str, str]) -> tuple[int, bool]:

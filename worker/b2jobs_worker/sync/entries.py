@@ -37,6 +37,7 @@ class Entry(NamedTuple):
     is_visible: False when the newest version is a hide marker.
     metadata: content type and file info, only where a copy must add the time.
     trouble: why the listing cannot use the name; such an entry is only reported.
+    has_customer_key: encrypted with a customer's key (SSE-C).
     """
 
     name: str
@@ -50,3 +51,4 @@ class Entry(NamedTuple):
     has_modified: bool = True
     metadata: tuple[Any, ...] = ()
     trouble: Trouble | None = None
+    has_customer_key: bool = False

@@ -38,6 +38,8 @@ def planned(action: Action, sides: Sides) -> Planned:
 
 def _transfer(action: Transfer, sides: Sides) -> Item:
     entry = action.source
+    needs_key = entry.has_customer_key and sides.customer_key is not None
+    key = {"customer_key": sides.customer_key} if needs_key else {}
     source, destination = sides.source + entry.name, sides.destination + entry.name
     match sides.rules.direction:
         case "up":
@@ -46,12 +48,12 @@ def _transfer(action: Transfer, sides: Sides) -> Item:
             hashing = {"hash_first": True} if is_large else {}
             return Item("upload", source, destination, entry.size, options=hashing)
         case "down":
-            options = {"replaces": action.replaces}
+            options = {"replaces": action.replaces, **key}
             if sides.refused_in_b2(entry.name, is_source=True):
                 source = f"b2id://{entry.file_id}"  # a part of 251 to 255 bytes
             return Item("download", source, destination, entry.size, options=options)
         case _:
-            options = _with_time(entry, sides.info)
+            options = {**_with_time(entry, sides.info), **key}
             return Item("copy", source, destination, entry.size, options=options)
 
 

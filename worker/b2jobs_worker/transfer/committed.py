@@ -6,8 +6,8 @@ was lost or came late, and in every attempt after the first.
 
 The mark is an entry of the file's info: the job's id and a code that takes the account's
 key to make, so nobody who can only write to the bucket can pass a file off as the job's.
-Where the ten entries B2 allows are full, a version is known by being newer than what was
-there before the first try, and the same in info and content.
+Where the ten entries B2 allows are full, or their bytes, a version is known by being newer
+than what was there before the first try, and the same in info and content.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import quote
 
 from b2jobs.errors import CallerError
 from b2jobs.metadata import LARGE_FILE_SHA1
@@ -27,6 +28,10 @@ from b2jobs_worker.b2.versions import JOB_TAG, FileVersion
 
 MOST_ENTRIES = 10
 """What B2 takes as file info."""
+
+STRICT_BYTES = 2048
+"""What B2 takes as name and info of a file that is encrypted, or in a bucket with a lock; of
+others it takes 7,000."""
 
 _BEFORE = "before"
 
@@ -79,7 +84,7 @@ class Committed:
     def marked(self, info: Mapping[str, str]) -> dict[str, str]:
         """*info* of a version to be made, with the mark where it has room for one."""
         info = {name: text for name, text in info.items() if name != JOB_TAG}
-        if len(info) < MOST_ENTRIES:
+        if not self._is_crowded(info):
             return {**info, JOB_TAG: self._mark()}
         self._info = _without_own(info)
         return info
@@ -156,7 +161,7 @@ class Committed:
             return True
         if version is None or version.bucket_id != self._bucket.bucket_id:
             return False
-        unmarked = not version.mark and len(version.info) >= MOST_ENTRIES
+        unmarked = not version.mark and self._is_crowded(version.info)
         return version.name == self._name and (self.is_ours(version) or unmarked)
 
     @property
@@ -178,6 +183,14 @@ class Committed:
             self._attempt.guard()
             self._client.delete_version(version.file_id, self._name)
 
+    def _is_crowded(self, info: Mapping[str, str]) -> bool:
+        """Whether *info* leaves no room for the mark."""
+        marked = {**info, JOB_TAG: self._mark()}
+        fits = header_bytes(self._name, info) <= STRICT_BYTES
+        return len(marked) > MOST_ENTRIES or (
+            fits and header_bytes(self._name, marked) > STRICT_BYTES
+        )
+
     def _mark(self) -> str:
         return mark(self._client, self._attempt, self._bucket.bucket_id, self._name)
 
@@ -197,6 +210,12 @@ class Committed:
             and version.uploaded_millis > since
             and _without_own(version.info) == self._info
         )
+
+
+def header_bytes(name: str, info: Mapping[str, str]) -> int:
+    """What the headers for *name* and *info* take, as B2 counts them."""
+    entries = sum(len("x-bz-info-") + len(key) + len(quote(text)) for key, text in info.items())
+    return len(quote(name)) + entries
 
 
 def _without_own(info: Mapping[str, str]) -> dict[str, str]:

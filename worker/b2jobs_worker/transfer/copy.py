@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 from b2jobs.errors import CallerError
 from b2jobs.locations import B2Version
-from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
+from b2jobs.metadata import CUSTOMER_KEY, LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import Copy
 from b2jobs.requests.info import HEADERS_IN_INFO
 from b2jobs.results import TransferResult
@@ -16,9 +17,10 @@ from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.errors import customer_key_needed, file_not_found
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.transfer import committed, target
-from b2jobs_worker.transfer.committed import Committed, Content
+from b2jobs_worker.transfer.committed import MOST_ENTRIES, Committed, Content
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.transfer.copy_large import LargeCopy
+from b2jobs_worker.transfer.protection import kept
 from b2jobs_worker.transfer.target import NewFile
 from b2jobs_worker.transfer.upload import result
 
@@ -37,7 +39,7 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
         JobError: docs/errors.md lists the codes.
         Interrupted: with `keep` false what is unfinished has been removed.
     """
-    client = context.client(request.account, attempt)
+    client = context.client(request.account, attempt, request.customer_key)
     usage = Usage(client, attempt)
     destination = request.target()
     client.require(
@@ -49,7 +51,8 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
     bucket = client.bucket(destination.bucket)
     large = LargeCopy(client, attempt, context)
     large.unfinished.believe(Committed(client, attempt, bucket, destination.name))
-    source, version, unchanged = _copied(request, client, attempt, bucket, destination.name, large)
+    made = _copied(request, client, attempt, bucket, destination.name, large)
+    source, version = made.source, made.version
     if request.if_exists == "replace":
         committed.remove_older(client, attempt, bucket, version)
     return result(
@@ -59,10 +62,21 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
         version.sha1 or source.sha1,
         kind="copy",
         bucket=bucket,
-        unchanged=unchanged,
+        unchanged=made.is_unchanged,
         verified=False,
         resumed_bytes=large.resumed_bytes,
+        not_carried=made.not_told,
     )
+
+
+@dataclass(frozen=True)
+class _Copied:
+    """A copy, or what was there already; *not_told*: what its source may have besides."""
+
+    source: FileVersion
+    version: FileVersion
+    is_unchanged: bool
+    not_told: list[str]
 
 
 def _copied(
@@ -72,15 +86,15 @@ def _copied(
     bucket: BucketName,
     name: str,
     large: LargeCopy,
-) -> tuple[FileVersion, FileVersion, bool]:
-    """Source, copy, and whether it was there already.
+) -> _Copied:
+    """Copy the request's source.
 
     A source named by its name may be replaced and deleted while it is copied: then the copy
     begins anew with the version that is there by then.
     """
     source = _source(client, request)
     while True:
-        new = _new(request, client, attempt, bucket, name, source)
+        new, not_told = _new(request, client, attempt, bucket, name, source)
         standing = target.look(
             client,
             attempt,
@@ -89,12 +103,13 @@ def _copied(
             size=source.size,
             sha1=partial(_known_sha1, source),
             left=large.unfinished.left,
+            listed=request.listed,
         )
         there = standing.ours or standing.same
         if there is not None:
-            return source, there, standing.same is not None
+            return _Copied(source, there, standing.same is not None, not_told)
         try:
-            return source, _send(client, attempt, new, source, large), False
+            return _Copied(source, _send(client, attempt, new, source, large), False, not_told)
         except CallerError as error:
             if error.code != "file_not_found":
                 raise
@@ -122,6 +137,8 @@ def _send(
         content_type=new.content_type,
         info=new.info,
         in_doubt=lambda: new.committed.find(Content(source.size, source.sha1)),
+        source_key=client.customer_key if source.has_customer_key else None,
+        protection=new.protection,
     )
 
 
@@ -135,8 +152,8 @@ def _source(client: B2Client, request: Copy) -> FileVersion:
         raise file_not_found(request.source)
     if version.action != "upload":
         raise CallerError("source_not_a_file", f"{request.source} is not a finished file.")
-    if version.has_customer_key:
-        raise customer_key_needed(request.source)
+    if version.has_customer_key and client.customer_key is None:
+        raise customer_key_needed(request.source, version.key_name)
     if version.has_headers_of_its_own:
         # HEAD sends them as if they were B2's; what they are stands in the file's info.
         version = client.version(version.file_id) or version
@@ -150,13 +167,19 @@ def _new(
     bucket: BucketName,
     name: str,
     source: FileVersion,
-) -> NewFile:
+) -> tuple[NewFile, list[str]]:
+    """The version that is to be made, and what it may lack: see `kept`."""
     info = dict(source.info)
     if request.info is not None:
         # What other tools know the content by stays with it, and so do headers.
-        kept = (LARGE_FILE_SHA1, MODIFIED_MILLIS, *HEADERS_IN_INFO)
-        info = {**{key: info[key] for key in kept if key in info}, **request.info}
-    info = request.with_headers(info)
+        stays = (LARGE_FILE_SHA1, MODIFIED_MILLIS, CUSTOMER_KEY, *HEADERS_IN_INFO)
+        info = {**{key: info[key] for key in stays if key in info}, **request.info}
+    info = request.put_into(info)
     content_type = request.content_type or source.content_type
-    own_version = Committed(client, attempt, bucket, name)
-    return NewFile(bucket, name, content_type, own_version.marked(info), own_version)
+    protection, not_told = kept(request, client, source)
+    if protection.customers is not None:
+        info.setdefault(CUSTOMER_KEY, protection.customers.key_name)
+    own = Committed(client, attempt, bucket, name)
+    if len(info) > MOST_ENTRIES:
+        del info[CUSTOMER_KEY]
+    return NewFile(bucket, name, content_type, own.marked(info), own, protection), not_told

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 from b2jobs.metadata import LARGE_FILE_SHA1
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
+from b2jobs_worker.b2.protection import Encryption
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.transfer import checkpoint
 from b2jobs_worker.transfer.checkpoint import LargeFile
-from b2jobs_worker.transfer.committed import MOST_ENTRIES
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.parts import MOST_PARTS, PartPlan
 from b2jobs_worker.transfer.target import NewFile
@@ -31,6 +30,7 @@ class LargeCopy:
         self._attempt = attempt
         self._context = context
         self._parts: dict[int, str] = {}
+        self._encryption: Encryption | None = None
         self._lock = threading.Lock()
 
     def send(self, new: NewFile, source: FileVersion) -> FileVersion:
@@ -38,6 +38,7 @@ class LargeCopy:
         return self.unfinished.carried(lambda: self._send(new, source))
 
     def _send(self, new: NewFile, source: FileVersion) -> FileVersion:
+        self._encryption = new.protection.customers
         left = self.unfinished.left
         if left is not None and (
             left.file.identity != source.file_id
@@ -67,8 +68,8 @@ class LargeCopy:
         return self.unfinished.finish(new, [self._parts[number] for number in sorted(self._parts)])
 
     def _begin(self, new: NewFile, source: FileVersion, plan: PartPlan) -> None:
-        if source.sha1 and len(new.info) < MOST_ENTRIES:
-            new = replace(new, info={LARGE_FILE_SHA1: source.sha1, **new.info})
+        if source.sha1 and LARGE_FILE_SHA1 not in new.info:
+            new = new.with_digest(source.sha1)
         file = LargeFile(
             "", new.bucket.bucket_id, new.name, source.file_id, source.size, plan.part_bytes
         )
@@ -77,7 +78,11 @@ class LargeCopy:
     def _copy_part(self, source: FileVersion, plan: PartPlan, file_id: str, number: int) -> None:
         first = plan.offset(number)
         last = first + plan.length(number) - 1
-        sha1 = self._client.copy_part(source.file_id, file_id, number, first, last)
+        sha1 = self._client.copy_part(
+            *(source.file_id, file_id, number, first, last),
+            source_key=self._client.customer_key if source.has_customer_key else None,
+            encryption=self._encryption,
+        )
         with self._lock:
             self._parts[number] = sha1
             done = sum(plan.length(each) for each in self._parts)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from b2jobs.errors import CallerError, OperatorError
+from b2jobs.errors import CallerError, JobError
 from b2jobs.locations import INLINE_LIMIT_BYTES, B2File, B2Version
 from b2jobs.requests import Download
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.errors import customer_key_needed, file_not_found
+from b2jobs_worker.b2.errors import customer_key_needed, customer_key_wrong, file_not_found
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import destination_changed
 from b2jobs_worker.sources.port import Sink
@@ -28,6 +29,7 @@ from b2jobs_worker.transfer.ranges import (
     thread_buffer,
 )
 from b2jobs_worker.transfer.store_download import StoreDownload
+from b2jobs_worker.transfer.target import shown
 
 
 def download(request: Download, attempt: Attempt, context: Context) -> TransferResult:
@@ -42,7 +44,7 @@ def download(request: Download, attempt: Attempt, context: Context) -> TransferR
         JobError: docs/errors.md lists the codes; `checksum_mismatch` is tried again.
         Interrupted: with `keep` false the part file has been removed.
     """
-    client = context.client(request.account, attempt)
+    client = context.client(request.account, attempt, request.customer_key)
     usage = Usage(client, attempt)
     location = request.source_location
     name = location.name if isinstance(location, B2File) else None
@@ -56,24 +58,40 @@ def download(request: Download, attempt: Attempt, context: Context) -> TransferR
         url = str(account.session.get_download_url_by_id(location.file_id))
     window = Window(*(request.byte_range() or (0, None)))
     try:
+        with _fitting_key(client, location):
+            return _download(request, attempt, context, client, usage, location, url, window)
+        # The file is not encrypted with a customer's key: it is read without.
         return _download(request, attempt, context, client, usage, location, url, window)
     except CallerError as error:
         # B2's answer does not say which.
         if error.code == "file_not_found":
             raise file_not_found(request.source) from error
         raise
-    except OperatorError as error:
-        if error.code == "access_denied" and _has_customer_key(client, location):
-            raise customer_key_needed(request.source) from error
-        raise
 
 
-def _has_customer_key(client: B2Client, location: B2File | B2Version) -> bool:
-    if isinstance(location, B2Version):
-        version = client.version(location.file_id)
-    else:
-        version = client.latest(client.bucket(location.bucket), location.name)
-    return version is not None and version.has_customer_key
+@contextlib.contextmanager
+def _fitting_key(client: B2Client, location: B2File | B2Version) -> Iterator[None]:
+    """Say which key is missing or wrong, which B2's refusal does not.
+
+    It ends quietly, and the client has no key any more, where the file needs none.
+    """
+    try:
+        yield
+    except JobError as error:
+        if error.code not in ("access_denied", "bad_request", "customer_key_needed"):
+            raise
+        if isinstance(location, B2Version):
+            version = client.version(location.file_id)
+        else:
+            version = client.latest(client.bucket(location.bucket), location.name)
+        given, client.customer_key = client.customer_key, None
+        if version is not None and version.has_customer_key:
+            if given is None:
+                raise customer_key_needed(str(location), version.key_name) from error
+            name = given.key_name
+            raise customer_key_wrong(str(location), name, version.key_name) from error
+        if version is None or given is None:
+            raise
 
 
 def _download(
@@ -161,10 +179,23 @@ def _standing(
         return None
     if request.if_exists == "fail" and attempt.number == 1:
         raise _exists(sink)
-    standing = None if request.range else _same(sink, client, url, window)
+    if request.range:
+        standing = None
+    else:
+        standing = _as_listed(sink, request) or _same(sink, client, url, window)
     if standing is None and request.if_exists == "fail":
         raise _exists(sink)
     return standing
+
+
+def _as_listed(sink: Sink, request: Download) -> Received | None:
+    """The target, where it has the bytes that a batch's listing has shown of the source."""
+    location = request.source_location
+    name = location.name if isinstance(location, B2File) else ""
+    version = shown(request.listed, name)
+    if version is None or version.sha1 is None or sink.sha1() != version.sha1:
+        return None
+    return Received(version, version.sha1, version.size, verified=True, is_unchanged=True)
 
 
 def _same(sink: Sink, client: B2Client, url: str, window: Window) -> Received | None:

@@ -61,7 +61,10 @@ class LargeUpload:
         wanted = self._context.settings.parallel_parts + 1
         buffer_bytes = 1 if plan.is_streamed else plan.part_bytes
         with self._context.buffers.reserve(buffer_bytes, wanted) as buffers:
-            pump = Pump(self._client, self._attempt, self._source, plan, buffers, left)
+            pump = Pump(
+                *(self._client, self._attempt, self._source, plan, buffers, left),
+                encryption=new.protection.customers,
+            )
             with self._context.threads.lanes(buffers.count - 1) as lanes, pump.reading() as reading:
                 if left is None:
                     whole = reading.short_content() if plan.size is None else None

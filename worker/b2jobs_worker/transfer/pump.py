@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
+from b2jobs_worker.b2.protection import Encryption
 from b2jobs_worker.sources.failures import source_changed, source_error
 from b2jobs_worker.sources.port import Descriptor, Source, Stream
 from b2jobs_worker.transfer import checkpoint, digest
@@ -38,7 +39,10 @@ class Pump:
         plan: PartPlan,
         buffers: BufferSet,
         left: Checkpoint | None,
+        *,
+        encryption: Encryption | None = None,
     ) -> None:
+        """*encryption*: that of the file, where it is with a customer's key."""
         self.client = client
         self.attempt = attempt
         self.source = source
@@ -48,6 +52,7 @@ class Pump:
         self.parts = {number: sha1 for number, sha1 in (left.parts if left else {}).items() if sha1}
         self.resumed_bytes = sum(plan.length(number) for number in self.parts)
         self._left = left
+        self._encryption = encryption
         self._snapshot: dict[str, str] = {}
         self._under_way: dict[int, int] = {}
         self._done = self.resumed_bytes
@@ -79,7 +84,12 @@ class Pump:
         try:
             sha1 = hashlib.sha1(view, usedforsecurity=False).hexdigest()
             body = BufferBody(view, self.attempt, lambda sent: self._sent(number, sent))
-            self.client.upload_part(file_id, number, body, length=len(view), sha1=sha1)
+            self.client.upload_part(
+                *(file_id, number, body),
+                length=len(view),
+                sha1=sha1,
+                encryption=self._encryption,
+            )
             with self._lock:
                 self.parts[number] = sha1
                 self._done += len(view)
@@ -95,7 +105,10 @@ class Pump:
                 self.attempt.progress("hashing", self._done, self.plan.size)
             return
         self.client.upload_part(
-            file_id, number, body, length=length + DIGITS_BYTES, sha1=DIGITS_AT_END
+            *(file_id, number, body),
+            length=length + DIGITS_BYTES,
+            sha1=DIGITS_AT_END,
+            encryption=self._encryption,
         )
         self.parts[number] = body.sha1
         self._done += length

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from b2jobs.errors import CallerError
 from b2jobs.requests import Share
 from b2jobs.results import ShareResult
 from b2jobs_worker.attempt import Attempt
@@ -26,8 +27,16 @@ def share(request: Share, attempt: Attempt, context: Context) -> ShareResult:
     file = request.source_location
     account = client.require("shareFiles", name=file.name)
     bucket = client.bucket(file.bucket)
-    if "readFiles" in account.capabilities and client.latest(bucket, file.name) is None:
-        raise file_not_found(request.source)
+    if "readFiles" in account.capabilities:
+        version = client.latest(bucket, file.name)
+        if version is None:
+            raise file_not_found(request.source)
+        if version.has_customer_key:
+            raise CallerError(
+                "not_shareable",
+                f"{request.source} is encrypted with a customer's key (SSE-C): no URL opens it.",
+                hint="Share a copy of it with encryption='SSE-B2'.",
+            )
     expires_at = datetime.now(UTC) + timedelta(seconds=request.seconds)
     token = client.download_authorization(bucket, file.name, request.seconds)
     return ShareResult(

@@ -43,6 +43,7 @@ def send(
         sha1=DIGITS_AT_END,
         content_type=new.content_type,
         info=new.info,
+        protection=new.protection,
         in_doubt=lambda: new.committed.find(Content(size, body.sha1)) if body.is_complete else None,
     )
     return version, body.sha1
@@ -69,6 +70,7 @@ def send_content(
         sha1=sha1,
         content_type=new.content_type,
         info=new.info,
+        protection=new.protection,
         in_doubt=lambda: new.committed.find(Content(size, sha1)),
     )
     attempt.progress("sending", size, size)

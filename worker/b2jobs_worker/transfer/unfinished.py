@@ -58,6 +58,7 @@ class Unfinished:
             new.content_type,
             new.info,
             in_doubt=new.committed.find_unfinished,
+            protection=new.protection,
         )
         self.file = file.started(file_id)
         self._attempt.journal.record(checkpoint.begun(self.file))

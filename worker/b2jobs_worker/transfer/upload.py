@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from b2jobs.errors import CallerError, JobError, Wait
 from b2jobs.for_people import masked
-from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
+from b2jobs.metadata import MODIFIED_MILLIS
 from b2jobs.requests import Upload
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
@@ -16,6 +15,7 @@ from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.port import Digested, Remote, Source
 from b2jobs_worker.transfer import checkpoint, committed, small, target
+from b2jobs_worker.transfer import protection as protecting
 from b2jobs_worker.transfer.committed import Committed
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.transfer.large import LargeUpload
@@ -88,6 +88,7 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
             size=source.size,
             sha1=lambda: handed_over or large.known_sha1 or target.read_digest(source, attempt),
             left=large.unfinished.left,
+            listed=request.listed,
         )
         version = standing.ours or standing.same
         if version is not None:
@@ -121,7 +122,7 @@ def _new(
     name: str,
 ) -> tuple[NewFile, list[str]]:
     """What is to be made, and the names of what the source says and B2 cannot carry."""
-    info, not_carried = request.with_headers(request.info), list[str]()
+    info, not_carried = request.put_into(request.info), list[str]()
     if source.modified_millis is not None:
         info.setdefault(MODIFIED_MILLIS, str(source.modified_millis))
     content_type = request.content_type
@@ -129,9 +130,10 @@ def _new(
         content_type = source.content_type
     if isinstance(source, Remote):
         info, not_carried = source.carried.into(info, _MOST_CARRIED)
-        info = request.with_headers(info)  # a header that is named as empty is not carried
+        info = request.put_into(info)  # a header that is named as empty is not carried
     own = Committed(client, attempt, bucket, name)
-    return NewFile(bucket, name, content_type, own.marked(info), own), not_carried
+    protection = protecting.asked(request, client)
+    return NewFile(bucket, name, content_type, own.marked(info), own, protection), not_carried
 
 
 def _send(
@@ -149,10 +151,7 @@ def _send(
     if (request.if_exists == "skip" or request.hash_first) and known_sha1 is None:
         # Without it in the file's info, a later skip could not know this file again.
         known_sha1 = target.read_digest(source, attempt)
-    if known_sha1 is not None:
-        info = new.committed.marked({**new.info, LARGE_FILE_SHA1: known_sha1})
-        new = replace(new, info=info)
-    return large.send(new)
+    return large.send(new if known_sha1 is None else new.with_digest(known_sha1))
 
 
 def result(

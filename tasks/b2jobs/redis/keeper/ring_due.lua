@@ -6,10 +6,10 @@
 -- include shared/job
 local due = redis.call('ZRANGEBYSCORE', P .. 'waiting', '-inf', seconds(NOW), 'LIMIT', 0, given.most)
 for _, id in ipairs(due) do
-  if redis.call('EXISTS', job_key(id)) == 1 then
-    enqueue(id, false)
-  else
+  if redis.call('EXISTS', job_key(id)) == 0 then
     redis.call('ZREM', P .. 'waiting', id)
+  elseif is_sound(id, P .. 'waiting') then
+    enqueue(id, false)
   end
 end
 return #due

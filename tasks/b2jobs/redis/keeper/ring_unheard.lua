@@ -15,7 +15,8 @@ for priority, queue in pairs(QUEUES) do
   for i = 1, #found, 2 do
     if rung == given.most then return rung end
     local id, since = found[i], tonumber(found[i + 1])
-    local known = redis.call('HMGET', job_key(id), 'state', 'unheard')
+    local known = redis.call('EXISTS', job_key(id)) == 1 and is_sound(id, queued)
+      and redis.call('HMGET', job_key(id), 'state', 'unheard') or {}
     if not known[1] then
       redis.call('ZREM', queued, id)
     elseif NOW - since > 5 * 2 ^ math.min(tonumber(known[2] or 0), 5) then

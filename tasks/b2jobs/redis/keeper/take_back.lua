@@ -6,13 +6,13 @@
 -- include shared/job
 local lost = redis.call('ZRANGEBYSCORE', P .. 'running', '-inf', seconds(NOW), 'LIMIT', 0, given.most)
 for _, id in ipairs(lost) do
-  if redis.call('EXISTS', job_key(id)) == 1 then
+  if redis.call('EXISTS', job_key(id)) == 0 then
+    redis.call('ZREM', P .. 'running', id)
+  elseif is_sound(id, P .. 'running') then
     local losses = redis.call('HINCRBY', job_key(id), 'lost', 1)
     count('lost', 1)
     event(id, field(id, 'kind'), 'lost', {losses = losses, worker = field(id, 'worker')})
     enqueue(id, true)
-  else
-    redis.call('ZREM', P .. 'running', id)
   end
 end
 return #lost

@@ -11,12 +11,11 @@ from typing import Any, TypeVar, cast
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import Failure, QueueUnavailable
 from b2jobs.items import Planned, unpacked
-from b2jobs.ledger import packed_line, packed_rows, rows_of
+from b2jobs.ledger import check_packed, packed_line, packed_rows, readable, rows_of
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
 from b2jobs.signed import Submission
-from b2jobs.signing import unsealed_fields
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.ledger.outcome import Again, Outcome
 
@@ -44,6 +43,8 @@ class Orders:
     retry_seconds: float
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """What the files that are made in B2 carry."""
+    customer_key: str | None = None
+    """Reads sources in B2 of which the plan does not know how they are encrypted."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Store:
             request = json.dumps({"batch": attempt.job_id, "number": pack.number})
             name = pack_name(attempt.job_id, pack.number)
             signature = ring.sign(
-                Submission(name, "pack", priority, "", request),
+                Submission(name, "pack", priority, "", request, attempt.trace.place),
                 retry=_FOR_EVER_SECONDS,
                 asked=ring.asked(attempt.permit.producer),
             )
@@ -146,6 +147,7 @@ class Store:
                 "request": request,
                 "retry": _FOR_EVER_SECONDS,
                 **({"signature": signature} if signature else {}),
+                **({"trace": attempt.trace.place} if attempt.trace.place else {}),
             }
             packs.append({"number": pack.number, "id": name, "job": job})
             rows = [[e.position, e.earlier, e.planned.packed()] for e in pack.entries]
@@ -222,11 +224,12 @@ class Store:
         """What is in the pack; None when its batch has been forgotten.
 
         Raises:
-            SealRefused: no planner has written it.
+            SealRefused: no planner has written it. OperatorError: `record_broken`.
         """
 
         def look() -> tuple[bytes | None, dict[str, str]]:
             redis = self.records.redis
+            check_packed(int(redis.strlen(self.key("pack", pack))))
             packed = self._binary("GET", self.key("pack", pack))
             return packed, cast("dict[str, str]", redis.hgetall(self.key("outcomes", pack)))
 
@@ -235,17 +238,15 @@ class Store:
             return None
         ring = self.records.ring
         orders, *rows = rows_of(ring.unseal(packed, "pack", pack))
-        found = unsealed_fields(ring, found, "outcome", pack)
-        return OpenPack(
-            orders=Orders(*orders),
-            entries=[Entry(at, earlier, unpacked(row)) for at, earlier, row in rows],
-            outcomes={
-                int(at): Outcome(*json.loads(text)) for at, text in found.items() if at[0] != "t"
-            },
-            tries={
-                int(at[1:]): Again(*json.loads(text)) for at, text in found.items() if at[0] == "t"
-            },
-        )
+        found = ring.unsealed_fields(found, "outcome", pack)
+        with readable():
+            lines = {at: json.loads(text) for at, text in found.items()}
+            return OpenPack(
+                Orders(*orders),
+                [Entry(at, earlier, unpacked(row)) for at, earlier, row in rows],
+                {int(at): Outcome(*line) for at, line in lines.items() if at[0] != "t"},
+                {int(at[1:]): Again(*line) for at, line in lines.items() if at[0] == "t"},
+            )
 
     def record(
         self,
@@ -333,8 +334,8 @@ class Store:
 
     def _opened_state(self, batch: str, found: Mapping[str, str]) -> dict[str, str]:
         sealed = {name: text for name, text in found.items() if text and _is_sealed(name)}
-        opened = unsealed_fields(self.records.ring, sealed, "batch", batch)
-        if "cursor" in sealed and "cursor" not in opened:
+        opened = self.records.ring.unsealed_fields(sealed, "batch", batch)
+        if any(name in sealed and name not in opened for name in ("cursor", "sync")):
             opened["broken"] = _NOT_OURS
         return {name: text for name, text in found.items() if name not in sealed} | opened
 
@@ -384,7 +385,7 @@ def _recorded(position: int, found: Outcome | Again) -> list[Any]:
 
 
 def _is_sealed(name: str) -> bool:
-    return name == "cursor" or name.startswith("spill:")
+    return name in ("cursor", "sync", "planned_all") or name.startswith("spill:")
 
 
 _NOT_OURS = Failure(

@@ -23,5 +23,7 @@ def request_of(item: Item, orders: Orders) -> Job:
         arguments |= {"source": item.source, "destination": item.destination}
         if orders.if_exists and not (item.action == "download" and orders.if_exists == "version"):
             arguments["if_exists"] = orders.if_exists
+    if item.action in ("download", "copy"):
+        arguments["customer_key"] = orders.customer_key
     general = orders.attributes if item.action in ("upload", "copy") else {}
     return build(item.action, {**arguments, **together(general, item.options)})

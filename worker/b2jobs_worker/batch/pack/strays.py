@@ -10,8 +10,8 @@ from typing import Any
 from b2jobs.errors import InvalidJob, JobError, QueueUnavailable
 from b2jobs.items import Item
 from b2jobs.ledger import lines_of
-from b2jobs.signed import SealRefused
-from b2jobs.signing import Ring, believed
+from b2jobs.signed import SealRefused, believed
+from b2jobs.signing import Ring
 from b2jobs_worker.batch.ledger.outcome import Outcome
 from b2jobs_worker.batch.ledger.store import OpenPack, Store, pack_name
 from b2jobs_worker.batch.pack.request import request_of

@@ -11,12 +11,16 @@ from b2jobs_worker.b2.client import B2Client
 
 class Listed(NamedTuple):
     """A file: its name below the prefix, its size, when it was modified (else uploaded) and,
-    where the listing tells it, its SHA-1."""
+    where the listing tells it, its SHA-1.
+
+    has_customer_key: encrypted with a customer's key (SSE-C).
+    """
 
     name: str
     size: int
     modified_millis: int
     sha1: str | None = None
+    has_customer_key: bool = False
 
 
 def below_bucket(client: B2Client, prefix: B2File, after: str) -> Iterator[Listed]:
@@ -30,6 +34,7 @@ def below_bucket(client: B2Client, prefix: B2File, after: str) -> Iterator[Liste
             if name and name.encode() > after.encode():
                 modified = version.modified_millis
                 millis = version.uploaded_millis if modified is None else modified
-                yield Listed(name, version.size, millis, version.sha1)
+                has_key = version.has_customer_key
+                yield Listed(name, version.size, millis, version.sha1, has_key)
         if start is None:
             return

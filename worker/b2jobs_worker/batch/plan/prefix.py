@@ -16,9 +16,9 @@ from b2jobs_worker.batch.plan.source import Forecast
 from b2jobs_worker.sources.case import folds_case
 from b2jobs_worker.sources.limits import Limits, began_millis
 from b2jobs_worker.sources.listing import list_root
-from b2jobs_worker.sources.names import LocalNames, Refused
+from b2jobs_worker.sources.names import LocalNames, Refused, store_names
 from b2jobs_worker.sources.port import Problem
-from b2jobs_worker.sources.roots import LocalPlace, place
+from b2jobs_worker.sources.roots import LocalPlace, place, store_place
 from b2jobs_worker.transfer.context import Context
 
 
@@ -33,6 +33,7 @@ class PrefixPlan:
         self._attempt = attempt
         self._context = context
         self._account = request.account
+        self._customer_key = request.customer_key
         self._is_chosen = chosen(request.include, request.exclude)
         self._is_silenced = silenced(request.include, request.exclude)
         self._limits: Limits | None = None
@@ -51,6 +52,8 @@ class PrefixPlan:
                 places.check_bucket(end, is_target=is_target)
             elif isinstance(end, RootPath | LocalPath):
                 places.check_root(end, is_target=is_target)
+            else:
+                places.check_store(end, is_target=is_target)
         return Forecast()
 
     def items(self, cursor: str) -> Iterable[tuple[str, Planned]]:
@@ -66,7 +69,7 @@ class PrefixPlan:
             yield from ((behind, each) for each in self._told(problems))
             behind = listed.name
             if self._takes_part(listed):
-                yield behind, self._planned(listed.name, listed.size, refuse)
+                yield behind, self._planned(listed, refuse)
         yield from ((behind, each) for each in self._told(problems))
 
     def _takes_part(self, listed: Listed) -> bool:
@@ -84,9 +87,12 @@ class PrefixPlan:
         return told
 
     def _refuse(self, behind: str) -> Callable[[str], Refused | None]:
-        """Says why a name cannot be a local file; asked in order, as syncs ask it."""
+        """Says why a name cannot be a local file or object; asked in order, as syncs ask it."""
         if isinstance(self._destination, B2File):
             return lambda _: None
+        objects = store_place(self._destination, self._context.settings)
+        if objects is not None:
+            return store_names(objects.target.key)
         assert isinstance(self._destination, RootPath | LocalPath)
         where = place(self._destination, self._context.settings)
         names = LocalNames(folds_case=isinstance(where, LocalPlace) and folds_case(where))
@@ -108,7 +114,8 @@ class PrefixPlan:
         item = Item(self._action, f"{self._source}{name}", f"{self._destination}{name}")
         return refused(item, problem.code, message, for_now=for_now)
 
-    def _planned(self, name: str, size: int, refuse: Callable[[str], Refused | None]) -> Planned:
+    def _planned(self, listed: Listed, refuse: Callable[[str], Refused | None]) -> Planned:
+        name = listed.name
         judged = refuse(name)
         if judged is not None:
             return self._passed_over(Problem(name, *judged))
@@ -120,7 +127,10 @@ class PrefixPlan:
         except (InvalidLocation, UnicodeEncodeError) as error:
             code = getattr(error, "code", "name_refused")
             return self._passed_over(Problem(name, code, str(error)))
-        return Item(self._action, source, destination, size)
+        options = {}
+        if listed.has_customer_key and self._customer_key is not None:
+            options["customer_key"] = self._customer_key
+        return Item(self._action, source, destination, listed.size, options=options)
 
 
 def _may_heal(problem: Problem) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from b2jobs.requests import Job
+from b2jobs.requests import Batch, Job
 from b2jobs.requests.attributes import AllAttributes
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt
@@ -61,6 +61,10 @@ class PlannerWork(Work[Job]):
         if prefix and self._context is not None:
             archive = Archive(prefix, account, attempt, self._context())
         attributes = request.attributes() if isinstance(request, AllAttributes) else {}
-        orders = Orders(account, getattr(request, "if_exists", None), request.retry, attributes)
+        key = None
+        if isinstance(request, Batch) and request.source is None:
+            key = request.customer_key  # else the listing tells which files need it
+        if_exists = getattr(request, "if_exists", None)
+        orders = Orders(account, if_exists, request.retry, attributes, key)
         desk = Desk(request, attempt, self._store(), archive, orders)
         return Step(desk, self._make_plan, self._kept)
