@@ -10,7 +10,7 @@ from b2jobs import locations
 from b2jobs.errors import CallerError
 from b2jobs.keyfile import WORKERS
 from b2jobs.locations import B2Version, InlineData, LocalPath, Location, StagedBytes
-from b2jobs.requests import Bucket, Job
+from b2jobs.requests import Bucket, Job, Move
 from b2jobs_worker.attempt import Anything, Permit
 from b2jobs_worker.policy import Rules
 from b2jobs_worker.settings import Settings
@@ -18,8 +18,9 @@ from b2jobs_worker.sources.roots import LocalPlace, place
 
 _READ = ("source", "manifest", "prefix")
 _WRITTEN = ("destination", "target", "ledger")
-_INTERNAL = {"pack": "batch", "hide": "sync", "remove": "sync"}
-"""Kinds that workers make, by the kind that makes them."""
+_INTERNAL = {"pack": "batch", "remove": "sync"}
+_OF_SYNCS = {"hide": "sync"}
+"""Kinds that workers make, by the kind that makes them; the latter as items of a plan only."""
 _NOTHING = Rules(kinds=(), accounts=(), read=(), write=(), on_done=())
 
 
@@ -51,9 +52,10 @@ class _Permit:
         self._settings = settings
         self._tables = tables
 
-    def request(self, job: Job) -> None:
+    def request(self, job: Job, *, is_item: bool = False) -> None:
+        made_by = {**_INTERNAL, **_OF_SYNCS} if is_item else _INTERNAL
         for name, rules in self._tables:
-            if rules.kinds is not None and _INTERNAL.get(job.kind, job.kind) not in rules.kinds:
+            if rules.kinds is not None and made_by.get(job.kind, job.kind) not in rules.kinds:
                 raise _refused(f"a job of kind {job.kind}", f"{name}.kinds")
             if rules.read is not None and isinstance(job, Bucket) and job.action == "list":
                 raise _refused("the names of all buckets", f"{name}.read")
@@ -124,6 +126,8 @@ def _places_of(job: Job) -> Iterator[tuple[Location, bool]]:
             uri = getattr(job, name, None)
             if isinstance(uri, str):
                 yield locations.parse(uri), is_written
+    if isinstance(job, Move):
+        yield job.source_location, True  # it is deleted too
 
 
 def _is_below(uri: str, rule: str) -> bool:

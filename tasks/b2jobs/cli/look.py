@@ -58,7 +58,7 @@ def ls(
 @submit_options(wait=True)
 @pass_session
 def du(session: Session, /, **arguments: Any) -> None:
-    """Add up what is below TARGET: files, versions, bytes, and what they cost a month.
+    """Add up what is below TARGET: files, versions, bytes, cost a month.
 
     Old versions are those that are not visible: replaced, or hidden.
 

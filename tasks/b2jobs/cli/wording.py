@@ -11,7 +11,7 @@ import re
 from b2jobs.requests.kinds import KINDS, PUBLIC_KINDS
 
 WITHOUT_OPTION = {
-    *("source", "destination", "target", "manifest", "name", "action"),
+    *("source", "destination", "target", "manifest", "name", "action", "on"),
     *("hash_first", "ledger", "replaces", "stream"),
 }
 """Fields of requests that are arguments of a command, or that no command offers."""
