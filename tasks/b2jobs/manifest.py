@@ -22,7 +22,15 @@ from b2jobs import locations
 from b2jobs.errors import B2JobsError, InvalidJob
 from b2jobs.for_people import masked
 from b2jobs.items import Item, Planned, Refusal, refused
-from b2jobs.locations import B2File, B2Version, InvalidLocation, Location
+from b2jobs.locations import (
+    B2File,
+    B2Version,
+    InvalidLocation,
+    LocalPath,
+    Location,
+    RootPath,
+    StoreObject,
+)
 from b2jobs.requests import build, last_name
 from b2jobs.requests.attributes import ATTRIBUTES
 from b2jobs.requests.info import HEADERS
@@ -221,7 +229,7 @@ def _action(source: str, destination: str) -> tuple[Literal["upload", "download"
         ends = ends[0], locations.parse(destination)
     if isinstance(ends[1], B2File):
         return ("copy" if from_b2 else "upload"), destination
-    if from_b2 and isinstance(ends[1], locations.RootPath | locations.LocalPath):
+    if from_b2 and isinstance(ends[1], RootPath | LocalPath | StoreObject):
         return "download", destination
     raise InvalidLocation(
         f"{masked(source)[:80]!r} cannot go to {destination[:80]!r}.",

@@ -13,6 +13,7 @@ from b2jobs.redis.values import failure as failure_of
 from b2jobs.redis.values import json_object, moment, number, whole
 from b2jobs.requests import ENDED, Priority, State
 from b2jobs.results import without_content
+from b2jobs.tracing import trace_id
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Record:
     """One job as Redis has it. Times are aware and UTC; None where it has not happened.
 
     staged_bytes: how many its producer handed over with it.
+    trace: the id of the trace its producer was in.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Record:
     result: dict[str, Any] | None = None
     failure: Failure | None = None
     signature: str = field(default="", repr=False)
+    trace: str = ""
 
     @property
     def has_ended(self) -> bool:
@@ -95,4 +98,5 @@ def record_of(values: Mapping[str, str]) -> Record:
         progress={**progress, **measured},
         result=result or None,
         failure=failure_of(values.get("failure")),
+        trace=trace_id(values.get("trace", "")),
     )

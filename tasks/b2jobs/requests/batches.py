@@ -66,7 +66,7 @@ class Batch(Choosing, AllAttributes):
     @field_validator("destination")
     @classmethod
     def _destination(cls, uri: str | None) -> str | None:
-        return uri if uri is None else prefix(uri, B2File, RootPath, LocalPath)
+        return uri if uri is None else prefix(uri, B2File, RootPath, LocalPath, StoreObject)
 
     @field_validator("ledger")
     @classmethod
@@ -74,7 +74,9 @@ class Batch(Choosing, AllAttributes):
         return uri if uri is None else prefix(uri, B2File, RootPath)
 
     source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
-    destination_location: ClassVar = Located[B2File | RootPath | LocalPath]("destination")
+    destination_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject](
+        "destination"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

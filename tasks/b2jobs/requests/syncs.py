@@ -62,11 +62,13 @@ class Sync(Choosing, AllAttributes):
     @field_validator("destination")
     @classmethod
     def _destination(cls, uri: str) -> str:
-        return folder(uri, B2File, RootPath, LocalPath)
+        return folder(uri, B2File, RootPath, LocalPath, StoreObject)
 
     source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
 
-    destination_location: ClassVar = Located[B2File | RootPath | LocalPath]("destination")
+    destination_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject](
+        "destination"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

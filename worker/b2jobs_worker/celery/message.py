@@ -24,6 +24,7 @@ from b2jobs.records import Records
 from b2jobs.requests import Job, build
 from b2jobs.requests.job import check_job_id
 from b2jobs.signed import Signed, celery_message
+from b2jobs.tracing import accepted
 from b2jobs_worker.celery.canvas import canvas_of, check_supported, tasks_of, with_first
 from b2jobs_worker.delivery.deliver import invalid
 from b2jobs_worker.permits import permit
@@ -112,9 +113,17 @@ def register(records: Records, message: Any, task: str, job_id: str) -> None:
         logger.exception("job %r: its message is not one of Celery", job_id[:200])
         refuse(records, sent, unreadable(f"{type(error).__name__}: {error}"))
         return
+    # A message's signature does not cover its other headers.
+    trace = "" if records.ring.required else accepted(message.headers.get("traceparent"))
     try:
         first = records.submit(
-            job_id, job, delay_seconds=delay, asked=asked, from_message=True, canvas=canvas
+            job_id,
+            job,
+            delay_seconds=delay,
+            asked=asked,
+            from_message=True,
+            canvas=canvas,
+            trace=trace,
         )
     except InvalidJob as error:
         refuse(records, sent, error)

@@ -25,7 +25,7 @@ from b2jobs_worker.sources.carried import Carried, carried
 from b2jobs_worker.sources.failures import millis
 from b2jobs_worker.sources.port import Entry, Problem
 from b2jobs_worker.sources.roots import Store, StorePlace
-from b2jobs_worker.sources.target import said_modified
+from b2jobs_worker.sources.target import said_modified, said_sha1
 
 _Answer = TypeVar("_Answer")
 _CHUNK_BYTES = 8 * 1024 * 1024
@@ -148,7 +148,10 @@ def list_azure(
             if blob.size:
                 report(failures.folder_with_content(name, place.uri))
             continue
-        yield Entry(name, blob.size, millis(blob.last_modified), identity_of(blob))
+        entries = _entries(blob)
+        said = said_modified(entries)
+        modified = millis(blob.last_modified) if said is None else said
+        yield Entry(name, blob.size, modified, identity_of(blob), True, said_sha1(entries))
 
 
 def _asked(ask: Callable[[], _Answer], uri: str, bucket: str) -> _Answer:

@@ -108,6 +108,15 @@ class AzureTarget:
     def abort_begun(self, since: float) -> None:
         """Nothing that could be asked for; see the module."""
 
+    def remove(self, identity: str) -> bool:
+        try:
+            self._asked(lambda: self._blob.delete_blob(**_only(identity)))
+        except CallerError as error:
+            if error.code == "destination_missing":
+                return False
+            raise
+        return True
+
     def not_carried(self, new: NewObject) -> list[str]:
         return list(self._spoken(new).lost)
 

@@ -6,6 +6,7 @@ Two streams in one order can be compared without holding either, which is what a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from b2jobs.errors import CallerError
 from b2jobs.locations import LocalPath, Location, RootPath, StoreObject
@@ -62,13 +63,13 @@ def list_root(
                 hint="Folders below a root and prefixes of object stores can.",
             )
     if isinstance(target, StorePlace):
-        return list_objects(_as_prefix(target), settings, report, after)
+        return list_objects(as_prefix(target), settings, report, after)
     return list_tree(target, report, links=symlinks, after=after, enter=enter)
 
 
-def _as_prefix(target: StorePlace) -> StorePlace:
+def as_prefix(target: StorePlace) -> StorePlace:
     """`archive` as `archive/`: below it lies `archive/x`, not `archive-2/x`."""
     at = target.target
     if at.is_prefix:
         return target
-    return StorePlace(StoreObject(at.scheme, at.bucket, at.key + "/"), target.uri)
+    return replace(target, target=StoreObject(at.scheme, at.bucket, at.key + "/"))

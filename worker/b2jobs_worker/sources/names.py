@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import sqlite3
 import unicodedata
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 
 from b2jobs import locations
 from b2jobs_worker.sources.parts import is_part
+from b2jobs_worker.sources.target import key_problem
 
 LONGEST_PART_BYTES = 255
 
@@ -63,6 +65,20 @@ class LocalNames:
                 )
         above.append(name)
         return None
+
+
+def store_names(prefix: str) -> Callable[[str], Refused | None]:
+    """Judges the names of a bucket for a prefix of another store, which knows no folders."""
+
+    def judge(name: str) -> Refused | None:
+        if _PLAIN(name) and len(prefix) + len(name) <= LONGEST_PART_BYTES:
+            return None
+        problem = key_problem(prefix + name)
+        return (
+            Refused("name_unsafe", f"{name!r} cannot be an object: {problem}.") if problem else None
+        )
+
+    return judge
 
 
 def b2_problem(name: str) -> Refused | None:

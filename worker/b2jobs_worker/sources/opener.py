@@ -23,7 +23,7 @@ from b2jobs_worker.sources import stores
 from b2jobs_worker.sources.inline import InlineSource
 from b2jobs_worker.sources.local import LocalSource
 from b2jobs_worker.sources.port import Sink, Source
-from b2jobs_worker.sources.roots import StorePlace, place
+from b2jobs_worker.sources.roots import StorePlace, place, store_place
 from b2jobs_worker.sources.sink import LocalSink
 from b2jobs_worker.sources.staged import StagedSource
 from b2jobs_worker.sources.stores import open_object
@@ -105,15 +105,8 @@ def open_target(
     Raises:
         JobError: whatever `stores.open_target` raises.
     """
-    location = _parsed(location)
-    if isinstance(location, RootPath):
-        found = place(location, settings)
-        if isinstance(found, StorePlace):
-            return stores.open_target(found, settings, checkpoint)
-    if isinstance(location, StoreObject):
-        target = StorePlace(location, str(location))
-        return stores.open_target(target, settings, checkpoint)
-    return None
+    found = store_place(_parsed(location), settings)
+    return None if found is None else stores.open_target(found, settings, checkpoint)
 
 
 def _parsed(location: str | Location) -> Location:

@@ -17,13 +17,17 @@ from b2jobs_worker.sources.carried import Carried
 class Entry(NamedTuple):
     """One file of a listing; *name* is relative to what was listed, with `/` between folders.
 
-    A tuple, since a listing makes one for each of millions of files.
+    has_modified: False where only the store's own time is known and its writer's may be another.
+    sha1: where the listing tells it. A tuple, since a listing makes one for each of millions of
+    files.
     """
 
     name: str
     size: int
     modified_millis: int
     identity: str
+    has_modified: bool = True
+    sha1: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

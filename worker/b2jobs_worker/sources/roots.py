@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from b2jobs.errors import CallerError, OperatorError
-from b2jobs.locations import InvalidLocation, LocalPath, RootPath, StoreObject, parse
+from b2jobs.locations import InvalidLocation, LocalPath, Location, RootPath, StoreObject, parse
 from b2jobs_worker.settings import Root, Settings
 from b2jobs_worker.sources.failures import outside_root
 
@@ -98,6 +98,20 @@ def place(location: RootPath | LocalPath, settings: Settings) -> LocalPlace | St
         location.root,
         root.access == "read-write",
     )
+
+
+def store_place(location: Location, settings: Settings) -> StorePlace | None:
+    """Where *location* is in another store; None where it is in none.
+
+    Raises:
+        JobError: as `place`.
+    """
+    if isinstance(location, StoreObject):
+        return StorePlace(location, str(location))
+    if isinstance(location, RootPath):
+        found = place(location, settings)
+        return found if isinstance(found, StorePlace) else None
+    return None
 
 
 def writable(where: LocalPlace) -> LocalPlace:

@@ -145,6 +145,7 @@ def list_s3(
                     item["Size"],
                     millis(item["LastModified"]),
                     f"{item['ETag']} {item['Size']}",
+                    has_modified=False,
                 )
     except (ClientError, BotoCoreError) as error:
         raise store_error(error, place.uri, store.bucket) from error

@@ -25,7 +25,7 @@ from b2jobs_worker.sources.s3_failures import store_error
 
 GOOGLE = "https://storage.googleapis.com"
 _GOOGLE_SCOPE = "https://www.googleapis.com/auth/devstorage."
-_GOOGLE_WRITES = ("PutObject", "CompleteMultipartUpload")
+_GOOGLE_WRITES = ("PutObject", "CompleteMultipartUpload", "DeleteObject")
 _CREDENTIALS = {
     "access_key_id": "aws_access_key_id",
     "secret_access_key": "aws_secret_access_key",

@@ -158,6 +158,15 @@ class S3Target:
                 "UploadIdMarker": page["NextUploadIdMarker"],
             }
 
+    def remove(self, identity: str) -> bool:
+        there = self.look()
+        if there is None:
+            return False
+        if there.identity != identity:
+            raise failures.destination_changed(self.uri)
+        self._write("delete_object", identity)
+        return True
+
     def not_carried(self, new: NewObject) -> list[str]:
         return list(self._spoken(new).lost)
 

@@ -22,13 +22,12 @@ from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources import failures
 from b2jobs_worker.sources.port import Entry, Problem, Source
 from b2jobs_worker.sources.roots import Store, StorePlace, root_read_only
+from b2jobs_worker.sources.target import key_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from b2jobs_worker.sources.target import ObjectTarget
-
-MOST_KEY_BYTES = 1024
+    from b2jobs_worker.sources.target import ObjectTarget, Stored
 
 
 def open_object(place: StorePlace, settings: Settings, *, resuming: bool = False) -> Source:
@@ -85,6 +84,10 @@ def open_target(
             f"{place.uri} cannot be written: {problem}.",
             hint="Choose another key.",
         )
+    return _target(place, store, checkpoint)
+
+
+def _target(place: StorePlace, store: Store, checkpoint: Callable[[], None]) -> ObjectTarget:
     try:
         if store.scheme == "azure":
             from b2jobs_worker.sources.azure_target import AzureTarget
@@ -95,6 +98,11 @@ def open_target(
         return S3Target(place, store, checkpoint)
     except ImportError as error:
         raise _extra_missing(place) from error
+
+
+def look(place: StorePlace, settings: Settings) -> Stored | None:
+    """What its store says of one object, which need not be writable; None where there is none."""
+    return _target(place, _store(place, settings), lambda: None).look()
 
 
 def writable_store(place: StorePlace, settings: Settings) -> Store:
@@ -116,15 +124,6 @@ def writable_store(place: StorePlace, settings: Settings) -> Store:
         hint='Choose another destination, or set "access": "read-write" in its entry under '
         '"stores" in the secrets file.',
     )
-
-
-def key_problem(key: str) -> str:
-    """Why no object is written under *key*; empty for one that can be."""
-    if len(key.encode(errors="replace")) > MOST_KEY_BYTES:
-        return f"its key has more than {MOST_KEY_BYTES} bytes"
-    if {".", ".."} & set(key.split("/")):
-        return "it has '.' or '..' between slashes, which servers on the way may resolve"
-    return ""
 
 
 def list_objects(

@@ -24,6 +24,8 @@ MARK = "b2jobs_job"
 MTIME = "mtime"
 """rclone's entry for the time of modification."""
 
+MOST_KEY_BYTES = 1024
+
 _HEADERS = ("cache_control", "content_disposition", "content_encoding", "content_language")
 _ENTRY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?\Z")
 
@@ -91,6 +93,9 @@ class ObjectTarget(Protocol):
     def abort_begun(self, since: float) -> None:
         """Drop what an attempt began shortly behind *since* and could not note the id of."""
 
+    def remove(self, identity: str) -> bool:
+        """Remove the object where it is the one of *identity*; false where there is none."""
+
     def not_carried(self, new: NewObject) -> list[str]:
         """Names of *new*'s info that the store does not take."""
 
@@ -127,6 +132,15 @@ class Piece(io.RawIOBase):
         base = (0, self._at, len(self._content))[whence]
         self._at = max(0, min(base + offset, len(self._content)))
         return self._at
+
+
+def key_problem(key: str) -> str:
+    """Why no object is written under *key*; empty for one that can be."""
+    if len(key.encode(errors="replace")) > MOST_KEY_BYTES:
+        return f"its key has more than {MOST_KEY_BYTES} bytes"
+    if {".", ".."} & set(key.split("/")):
+        return "it has '.' or '..' between slashes, which servers on the way may resolve"
+    return ""
 
 
 def md5(content: memoryview) -> bytes:

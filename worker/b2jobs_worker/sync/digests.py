@@ -59,37 +59,46 @@ class DigestCache:
             self._base.close()
 
 
+Ask = Callable[[Pair], Callable[[], Pair] | None]
+"""What has to be asked before a pair can be compared; None for nothing."""
+
+
+def asked_ahead(
+    matched: Iterator[Pair], ask: Ask, *, threads: int = READERS, ahead: int = AHEAD
+) -> Iterator[Pair]:
+    """*matched*, each as *ask* completes it, several at once, in order."""
+    with ThreadPoolExecutor(threads, thread_name_prefix="b2jobs-compare") as pool:
+        waiting: deque[tuple[Pair, Future[Pair] | None]] = deque()
+        for pair in matched:
+            act = ask(pair)
+            waiting.append((pair, None if act is None else pool.submit(act)))
+            while waiting and (len(waiting) > ahead or waiting[0][1] is None):
+                yield _answered(*waiting.popleft())
+        while waiting:
+            yield _answered(*waiting.popleft())
+
+
+def _answered(pair: Pair, future: Future[Pair] | None) -> Pair:
+    return pair if future is None else future.result()
+
+
 def with_digests(matched: Iterator[Pair], digest: Callable[[Entry], str | None]) -> Iterator[Pair]:
     """Fill in the local SHA-1 of pairs that need one, a few files ahead at once, in order.
 
     Only files of equal size with a known digest on the other side are read.
     """
-    with ThreadPoolExecutor(READERS, thread_name_prefix="b2jobs-digest") as readers:
-        waiting: deque[tuple[Pair, Future[str | None] | None]] = deque()
-        for source, destination in matched:
-            future = None
-            if source is not None and destination is not None and source.size == destination.size:
-                if source.sha1 is None and destination.sha1 is not None:
-                    future = readers.submit(digest, source)
-                elif destination.sha1 is None and source.sha1 is not None:
-                    future = readers.submit(digest, destination)
-            waiting.append(((source, destination), future))
-            while waiting and (len(waiting) > AHEAD or waiting[0][1] is None):
-                yield _filled(*waiting.popleft())
-        while waiting:
-            yield _filled(*waiting.popleft())
 
+    def ask(pair: Pair) -> Callable[[], Pair] | None:
+        source, destination = pair
+        if source is None or destination is None or source.size != destination.size:
+            return None
+        if source.sha1 is None and destination.sha1 is not None:
+            return lambda: (source._replace(sha1=digest(source)), destination)
+        if destination.sha1 is None and source.sha1 is not None:
+            return lambda: (source, destination._replace(sha1=digest(destination)))
+        return None
 
-def _filled(pair: Pair, future: Future[str | None] | None) -> Pair:
-    if future is None:
-        return pair
-    source, destination = pair
-    assert source is not None
-    assert destination is not None
-    sha1 = future.result()
-    if source.sha1 is None:
-        return source._replace(sha1=sha1), destination
-    return source, destination._replace(sha1=sha1)
+    return asked_ahead(matched, ask)
 
 
 def _key(path: str) -> bytes:

@@ -48,12 +48,12 @@ def _in_order(
     found: Iterator[Listed], told: list[Problem], loose: Callable[[Problem], None]
 ) -> Iterator[Entry]:
     last = ""
-    for name, size, modified_millis, identity in found:
+    for name, size, modified_millis, identity, has_modified, sha1 in found:
         if told:
             for problem in _placed(told, last, name, loose):
                 yield problem
                 last = problem.name
-        yield Entry(name, size, modified_millis, identity=identity)
+        yield Entry(name, size, modified_millis, sha1, "", identity, (), True, has_modified)
         last = name
     yield from _placed(told, last, None, loose)
 

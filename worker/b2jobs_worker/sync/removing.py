@@ -1,4 +1,4 @@
-"""Removing one local file, confined to its root and only as it was when it was compared."""
+"""Removing one file outside of B2, confined to its root and only as it was when compared."""
 
 from __future__ import annotations
 
@@ -14,11 +14,19 @@ from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources import failures
 from b2jobs_worker.sources.beneath import found
 from b2jobs_worker.sources.local import file_identity
-from b2jobs_worker.sources.roots import LocalPlace, below, place, writable
+from b2jobs_worker.sources.roots import (
+    LocalPlace,
+    StorePlace,
+    below,
+    place,
+    store_place,
+    writable,
+)
+from b2jobs_worker.sources.stores import open_target
 
 
 def remove(request: Remove, attempt: Attempt, settings: Settings) -> DeleteResult:
-    """Remove the file, and the folders above it that it leaves empty, up to `top`.
+    """Remove the file, and the folders above it that it leaves empty, up to `top`; or an object.
 
     A file that is gone counts as removed. A link is removed, not what it leads to, and none
     is followed on the way.
@@ -28,15 +36,14 @@ def remove(request: Remove, attempt: Attempt, settings: Settings) -> DeleteResul
             `root_read_only`, `destination_is_link`, `outside_root`.
         OperatorError, PassingError: the disk refuses.
     """
+    in_store = store_place(locations.parse(request.target), settings)
+    if in_store is not None:
+        return _remove_object(request, attempt, in_store, settings)
     where = _place(request.target, settings)
     top = _place(request.top, settings)
     inside = below(_whole(top), _whole(where))
     if not inside or ".." in inside.split("/"):
-        raise CallerError(
-            "invalid_request",
-            f"{request.target} is not below {request.top}.",
-            hint="Removals of local files are made by syncs; ask for one.",
-        )
+        raise _not_below(request)
     attempt.guard()
     try:
         with found(where, follow=False) as (folder, name):
@@ -50,6 +57,27 @@ def remove(request: Remove, attempt: Attempt, settings: Settings) -> DeleteResul
         raise failures.destination_error(error, request.target) from error
     _remove_empty(where, inside.count("/"))
     return DeleteResult(uri=request.target, deleted=1)
+
+
+def _remove_object(
+    request: Remove, attempt: Attempt, where: StorePlace, settings: Settings
+) -> DeleteResult:
+    if not request.target.startswith(request.top) or not request.top.endswith("/"):
+        raise _not_below(request)
+    target = open_target(where, settings, attempt.checkpoint)
+    attempt.guard()
+    removed = target.remove(request.identity)
+    return DeleteResult(
+        uri=request.target, deleted=int(removed), status="deleted" if removed else "unchanged"
+    )
+
+
+def _not_below(request: Remove) -> CallerError:
+    return CallerError(
+        "invalid_request",
+        f"{request.target} is not below {request.top}.",
+        hint="Removals of files outside of B2 are made by syncs; ask for one.",
+    )
 
 
 def _whole(where: LocalPlace) -> str:

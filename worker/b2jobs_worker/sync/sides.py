@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
-from b2jobs.errors import CallerError, JobError
+from b2jobs.errors import JobError
 from b2jobs.locations import B2File, LocalPath, Location, RootPath
 from b2jobs.patterns import chosen, silenced
 from b2jobs.requests import Sync
@@ -17,14 +18,17 @@ from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.beneath import found
 from b2jobs_worker.sources.case import folds_case
 from b2jobs_worker.sources.limits import Limits
+from b2jobs_worker.sources.listing import as_prefix
 from b2jobs_worker.sources.local import file_identity, open_file
-from b2jobs_worker.sources.names import LocalNames, Refused, b2_problem
+from b2jobs_worker.sources.names import LocalNames, Refused, b2_problem, store_names
 from b2jobs_worker.sources.port import Problem
-from b2jobs_worker.sources.roots import LocalPlace, place, writable
+from b2jobs_worker.sources.roots import LocalPlace, place, store_place, writable
+from b2jobs_worker.sources.stores import writable_store
 from b2jobs_worker.sources.tree import Links
 from b2jobs_worker.sync import bucket, folder
 from b2jobs_worker.sync.digests import DigestCache, with_digests
 from b2jobs_worker.sync.entries import Entry, Trouble
+from b2jobs_worker.sync.objects import with_objects
 from b2jobs_worker.sync.plan import Pair, Tally, pairs, within
 from b2jobs_worker.sync.rules import Deletion, Direction, Rules
 
@@ -37,6 +41,7 @@ class Sides:
     """Both listings, from any name on, and what one side means to the other.
 
     loose: problems that the listings met and that have no place in their order.
+    complete: asks for what is compared and no listing tells: digests of files, objects' times.
     info: what copies have in place of the source's info; None leaves them that.
     customer_key: the name of the key that reads sources which are encrypted with it.
     """
@@ -47,21 +52,21 @@ class Sides:
     list_source: Listing
     list_destination: Listing
     make_refuse: Callable[[], Callable[[str], Refused | None]]
-    digest: Callable[[Entry], str | None] | None
+    complete: Callable[[Iterator[Pair]], Iterator[Pair]]
     loose: list[Problem]
     limits: Limits | None = None
     info: Mapping[str, str] | None = None
     customer_key: str | None = None
 
     def matched(self, tally: Tally, after: str = "") -> Iterator[Pair]:
-        """Both sides by name, behind *after*; with local digests where they are compared.
+        """Both sides by name, behind *after*, with all that the comparison needs.
 
         What takes no part by its age or size is counted in *tally*, and not there.
         """
         matched = pairs(self.list_source(after), self.list_destination(after))
         if self.limits is not None:
             matched = within(matched, self.limits, tally)
-        return matched if self.digest is None else with_digests(matched, self.digest)
+        return self.complete(matched)
 
     def refused_in_b2(self, name: str, *, is_source: bool = False) -> Refused | None:
         """Why nothing can be done with a side's file *name* by its name, only by its id."""
@@ -75,7 +80,7 @@ def sides_of(
     """Find both sides; nothing is listed yet. Ages are told from *now_millis*.
 
     Raises:
-        JobError: `root_unknown`, `root_read_only`, `listing_unsupported`, `sha1_unavailable`.
+        JobError: `root_unknown`, `root_read_only`, `store_read_only`, `listing_unsupported`.
     """
     source, destination = request.source_location, request.destination_location
     is_chosen = chosen(request.include, request.exclude)
@@ -108,33 +113,36 @@ def sides_of(
         if len(loose) < MOST_LOOSE and not is_excluded(problem.name):
             loose.append(problem)
 
-    local: LocalPlace | None = None
     if isinstance(source, B2File):
         list_source = _bucket(client, source, versions=False)
     else:
-        local = _local(source, settings)
         list_source = _folder(source, settings, request.symlinks, keep)
+    other = destination if isinstance(source, B2File) else source
     if isinstance(destination, B2File):
         list_destination = _bucket(client, destination, versions=rules.needs_versions)
         make_refuse = _refuse_for_b2(destination.name)
     else:
-        local = _writable(destination, settings)
         # What is written or removed lies in the destination itself, never behind a link.
         links: Links = "report" if request.symlinks == "follow" else "skip"
         list_destination = _folder(destination, settings, links, keep, is_destination=True)
-        make_refuse = _refuse_for_folder(local)
-    digest = None
-    if request.compare == "sha1" and rules.direction != "copy":
-        if local is None:
-            raise CallerError(
-                "sha1_unavailable",
-                f"{request.source} does not tell the SHA-1 of its objects.",
-                hint="Compare by modtime or size.",
-            )
-        digest = _digester(local, digests)
-    if rules.direction == "up" and local is None:
-        # Other stores list times to the millisecond and send them with a file to the second.
-        rules = replace(rules, same_millis=999)
+        make_refuse = _refuse_below(destination, settings)
+    objects = store_place(other, settings)
+    complete: Callable[[Iterator[Pair]], Iterator[Pair]] = iter
+    if objects is not None:
+        if rules.direction == "up":
+            # Stores list times to the millisecond and send them with a file to the second.
+            rules = replace(rules, same_millis=999)
+        complete = partial(
+            with_objects,
+            side=as_prefix(objects),
+            settings=settings,
+            rules=rules,
+            is_source=rules.direction == "up",
+        )
+    elif request.compare == "sha1" and isinstance(other, RootPath | LocalPath):
+        local = place(other, settings)
+        assert isinstance(local, LocalPlace)
+        complete = partial(with_digests, digest=_digester(local, digests))
     return Sides(
         rules,
         request.source,
@@ -142,7 +150,7 @@ def sides_of(
         filtered(list_source),
         filtered(list_destination),
         make_refuse,
-        digest,
+        complete,
         loose,
         Limits.of(request, now_millis) if request.has_limits else None,
         request.info,
@@ -176,32 +184,26 @@ def _folder(
     )
 
 
-def _local(side: Location, settings: Settings) -> LocalPlace | None:
-    """Where *side* is on this worker; None in another store."""
-    if isinstance(side, RootPath | LocalPath):
-        where = place(side, settings)
-        return where if isinstance(where, LocalPlace) else None
-    return None
-
-
-def _writable(side: Location, settings: Settings) -> LocalPlace:
-    where = _local(side, settings)
-    if where is None:
-        raise CallerError(
-            "destination_unsupported", f"{side} cannot be the destination: it cannot be written."
-        )
-    # A side that lies behind a link is refused as a whole, before anything is compared.
-    with suppress(OSError), found(replace(where, path=f"{where.path}-"), follow=False):
-        pass
-    return writable(where)
-
-
 def _refuse_for_b2(prefix: str) -> Callable[[], Callable[[str], Refused | None]]:
     return lambda: lambda name: b2_problem(prefix + name)
 
 
-def _refuse_for_folder(side: LocalPlace) -> Callable[[], Callable[[str], Refused | None]]:
-    return lambda: LocalNames(folds_case=folds_case(side)).judge
+def _refuse_below(
+    side: Location, settings: Settings
+) -> Callable[[], Callable[[str], Refused | None]]:
+    """What judges names for a destination that is not in B2, which may be written."""
+    objects = store_place(side, settings)
+    if objects is not None:
+        writable_store(objects, settings)
+        return lambda: store_names(as_prefix(objects).target.key)
+    assert isinstance(side, RootPath | LocalPath)
+    where = place(side, settings)
+    assert isinstance(where, LocalPlace)
+    # A side that lies behind a link is refused as a whole, before anything is compared.
+    with suppress(OSError), found(replace(where, path=f"{where.path}-"), follow=False):
+        pass
+    folder = writable(where)
+    return lambda: LocalNames(folds_case=folds_case(folder)).judge
 
 
 def _digester(side: LocalPlace, digests: DigestCache) -> Callable[[Entry], str | None]:

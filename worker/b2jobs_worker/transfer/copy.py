@@ -127,6 +127,7 @@ def _copied(
             size=source.size,
             sha1=partial(_known_sha1, source),
             left=large.unfinished.left,
+            listed=request.listed,
         )
         there = standing.ours or standing.same
         if there is not None:

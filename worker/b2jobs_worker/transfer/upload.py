@@ -88,6 +88,7 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
             size=source.size,
             sha1=lambda: handed_over or large.known_sha1 or target.read_digest(source, attempt),
             left=large.unfinished.left,
+            listed=request.listed,
         )
         version = standing.ours or standing.same
         if version is not None:

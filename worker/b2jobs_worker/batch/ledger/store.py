@@ -137,7 +137,7 @@ class Store:
             request = json.dumps({"batch": attempt.job_id, "number": pack.number})
             name = pack_name(attempt.job_id, pack.number)
             signature = ring.sign(
-                Submission(name, "pack", priority, "", request),
+                Submission(name, "pack", priority, "", request, attempt.trace.place),
                 retry=_FOR_EVER_SECONDS,
                 asked=ring.asked(attempt.permit.producer),
             )
@@ -147,6 +147,7 @@ class Store:
                 "request": request,
                 "retry": _FOR_EVER_SECONDS,
                 **({"signature": signature} if signature else {}),
+                **({"trace": attempt.trace.place} if attempt.trace.place else {}),
             }
             packs.append({"number": pack.number, "id": name, "job": job})
             rows = [[e.position, e.earlier, e.planned.packed()] for e in pack.entries]

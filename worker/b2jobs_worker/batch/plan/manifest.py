@@ -12,7 +12,7 @@ from b2jobs import locations
 from b2jobs.duplicates import DuplicateFinder
 from b2jobs.errors import CallerError, InvalidJob, JobError
 from b2jobs.items import Item, Planned, Refusal, refused
-from b2jobs.locations import B2File, LocalPath, RootPath
+from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.manifest import (
     Line,
     Reader,
@@ -152,6 +152,8 @@ class ManifestPlan:
                     self._places.check_bucket(location, is_target=is_target)
                 elif isinstance(location, RootPath | LocalPath):
                     self._places.check_root(location, is_target=is_target)
+                elif isinstance(location, StoreObject):
+                    self._places.check_store(location, is_target=is_target)
             except JobError as error:
                 if error.wait is not None:
                     raise

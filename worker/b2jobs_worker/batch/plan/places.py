@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from b2jobs.errors import CallerError, JobError, OperatorError
-from b2jobs.locations import B2File, LocalPath, RootPath
+from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.sources.roots import StorePlace, place
+from b2jobs_worker.sources.stores import writable_store
+from b2jobs_worker.sources.target import key_problem
 from b2jobs_worker.transfer.context import Context
 
 _TARGET = ("writeFiles",)
@@ -43,17 +45,29 @@ class Places:
             JobError: `root_unknown`, `outside_root`, `root_read_only`, ...
         """
         found = place(location, self._settings)
+        if isinstance(found, StorePlace):
+            self._check_store(found, is_target=is_target)
+        elif is_target and not found.root.writable:
+            raise OperatorError(
+                "root_read_only",
+                f"The root {found.root.name!r} may only be read.",
+                hint='Give it access = "read-write" in the workers\' config.',
+            )
+
+    def check_store(self, location: StoreObject, *, is_target: bool) -> None:
+        """Refuse an object of a store that is not known, or may not be written. Asks nobody.
+
+        Raises:
+            JobError: `store_read_only`, `store_credentials_missing`, ...
+        """
+        self._check_store(StorePlace(location, str(location)), is_target=is_target)
+
+    def _check_store(self, found: StorePlace, *, is_target: bool) -> None:
         if is_target:
-            if isinstance(found, StorePlace):
-                raise CallerError(
-                    "destination_unsupported", f"{location} cannot be the target of a download."
-                )
-            if not found.root.writable:
-                raise OperatorError(
-                    "root_read_only",
-                    f"The root {found.root.name!r} may only be read.",
-                    hint='Give it access = "read-write" in the workers\' config.',
-                )
+            writable_store(found, self._settings)
+            problem = key_problem(found.target.key)
+            if problem:
+                raise CallerError("destination_name_refused", f"{found.uri}: {problem}.")
 
     def _bucket_problem(self, bucket: str, is_target: bool) -> JobError | None:
         try:

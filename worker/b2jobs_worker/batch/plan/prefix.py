@@ -16,9 +16,9 @@ from b2jobs_worker.batch.plan.source import Forecast
 from b2jobs_worker.sources.case import folds_case
 from b2jobs_worker.sources.limits import Limits, began_millis
 from b2jobs_worker.sources.listing import list_root
-from b2jobs_worker.sources.names import LocalNames, Refused
+from b2jobs_worker.sources.names import LocalNames, Refused, store_names
 from b2jobs_worker.sources.port import Problem
-from b2jobs_worker.sources.roots import LocalPlace, place
+from b2jobs_worker.sources.roots import LocalPlace, place, store_place
 from b2jobs_worker.transfer.context import Context
 
 
@@ -52,6 +52,8 @@ class PrefixPlan:
                 places.check_bucket(end, is_target=is_target)
             elif isinstance(end, RootPath | LocalPath):
                 places.check_root(end, is_target=is_target)
+            else:
+                places.check_store(end, is_target=is_target)
         return Forecast()
 
     def items(self, cursor: str) -> Iterable[tuple[str, Planned]]:
@@ -85,9 +87,12 @@ class PrefixPlan:
         return told
 
     def _refuse(self, behind: str) -> Callable[[str], Refused | None]:
-        """Says why a name cannot be a local file; asked in order, as syncs ask it."""
+        """Says why a name cannot be a local file or object; asked in order, as syncs ask it."""
         if isinstance(self._destination, B2File):
             return lambda _: None
+        objects = store_place(self._destination, self._context.settings)
+        if objects is not None:
+            return store_names(objects.target.key)
         assert isinstance(self._destination, RootPath | LocalPath)
         where = place(self._destination, self._context.settings)
         names = LocalNames(folds_case=isinstance(where, LocalPlace) and folds_case(where))
