@@ -23,6 +23,7 @@ PROGRAMS: dict[str, tuple[list[str], list[str]]] = {
     "soak": (["bench.delivery.soak"], ["--jobs", "1000", "--kills", "2"]),
     "engine": (["bench.engine.compare", *PEERS], ["--rounds", "1", "--scale", "0.1"]),
     "batch": (["bench.batch.compare", *PEERS], ["--rounds", "1", "--files", "200"]),
+    "again": (["bench.batch.again"], ["--rounds", "1", "--files", "1000"]),
     "million": (["bench.batch.million", "--items", "1000000"], ["--items", "10000"]),
     "sync": (["bench.sync.speed"], ["--rounds", "1", "--files", "500"]),
 }

@@ -91,7 +91,12 @@ def test_every_field_of_a_request_is_an_argument_or_an_option(kind: str) -> None
     given = inspect.get_annotations(method)["options"]
     typed = getattr(options, given.removeprefix("Unpack[").removesuffix("]"))
     named = set(inspect.signature(method).parameters) - {"self", "options", "report"}
-    inner = {"batch": {"manifest", "stream"}, "download": {"replaces"}}  # not for applications
+    inner = {  # not for applications
+        "batch": {"manifest", "stream"},
+        "upload": {"listed"},
+        "copy": {"listed"},
+        "download": {"listed", "replaces"},
+    }
     known = set(typed.__required_keys__ | typed.__optional_keys__) | named | inner.get(kind, set())
     assert known == set(KINDS[kind].model_fields)
 

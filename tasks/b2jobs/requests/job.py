@@ -15,6 +15,9 @@ from b2jobs.requests.on_done import OnDone
 Priority = Literal["high", "normal", "low"]
 IfExists = Literal["version", "skip", "fail", "replace"]
 State = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
+Listed = tuple[str, int, str | None, float]
+"""What a listing has shown of a file in B2: its id, size and SHA-1, and when, in seconds since
+the epoch."""
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 DEFAULT_RETRY_SECONDS = 24 * 3600.0
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+=~-]{0,254}\Z")

@@ -24,7 +24,7 @@ from b2jobs.locations import (
 )
 from b2jobs.requests.attributes import AllAttributes, Attributes
 from b2jobs.requests.info import ContentType, check_info
-from b2jobs.requests.job import IfExists, Job
+from b2jobs.requests.job import IfExists, Job, Listed
 from b2jobs.requests.places import Located, Uri, one_file, one_of
 from b2jobs.requests.protection import KeyName
 
@@ -36,6 +36,7 @@ UploadSource = RootPath | LocalPath | WebFile | StoreObject | InlineData | Stage
 class Upload(Attributes):
     """Put one file into a bucket.
 
+    listed: only for the items of batches: what is there under the destination's name.
     hash_first: read a file that is sent in parts once more beforehand, so that its info has
         `large_file_sha1`, by which other tools and later syncs know its content.
     """
@@ -48,6 +49,7 @@ class Upload(Attributes):
     content_type: ContentType = "b2/x-auto"
     info: dict[str, str] = Field(default_factory=dict)
     hash_first: bool = False
+    listed: Listed | None = None
     account: AccountName = "default"
 
     @field_validator("source")
@@ -112,6 +114,7 @@ class Download(Job):
     customer_key: the name of the key in the workers' secrets file that reads the file (SSE-C).
     replaces: only for the items of syncs: which file was compared, and so may be replaced;
         empty where none may be there.
+    listed: only for the items of batches: what the source is.
     """
 
     kind = "download"
@@ -123,6 +126,7 @@ class Download(Job):
     verify: bool = True
     customer_key: KeyName | None = None
     replaces: str | None = None
+    listed: Listed | None = None
     account: AccountName = "default"
 
     @field_validator("source")
@@ -176,6 +180,7 @@ class Copy(AllAttributes):
     destination: str
     if_exists: IfExists = "version"
     customer_key: KeyName | None = None
+    listed: Listed | None = None
     account: AccountName = "default"
     source_account: AccountName | None = None
 

@@ -13,11 +13,16 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from b2jobs_worker.b2.meter import Meter
+from b2jobs_worker.b2.meter import CallClass, Meter
+from b2jobs_worker.tracing import Trace
 
 
 class Interruptible(Protocol):
     """What b2/ asks of the attempt it works for; `attempt.Attempt` is one."""
+
+    @property
+    def trace(self) -> Trace:
+        """Under which the spans of calls hang."""
 
     def checkpoint(self) -> None:
         """Raise when the attempt must end."""
@@ -30,6 +35,7 @@ class Interruptible(Protocol):
 class Caller:
     """One job's side of a call: what may interrupt it, and who pays.
 
+    spend: called with the class of each call before it is made; what it raises keeps it from that.
     pace: called with how many bytes are about to be sent; returns when they may be, and whether
         anything limits them.
     commits: the call makes a version once it was sent, whether or not the answer is read.
@@ -37,6 +43,7 @@ class Caller:
 
     attempt: Interruptible
     meter: Meter
+    spend: Callable[[CallClass], None] | None = None
     pace: Callable[[int], bool] | None = None
     commits: bool = False
 

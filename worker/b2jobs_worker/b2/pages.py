@@ -54,23 +54,11 @@ def listed_pages(
     *delimiter*: what has it behind the prefix stands together, as one document with the action
     `folder`. One class C call for each page.
     """
-    call = "list_file_versions" if versions else "list_file_names"
 
     def ask(position: Position) -> tuple[Documents, Position | None]:
-        def look(account: Account) -> tuple[Documents, Position | None]:
-            page = account.session.listing(
-                call,
-                bucketId=bucket.bucket_id,
-                startFileName=position[0],
-                maxFileCount=count,
-                prefix=prefix,
-                **({"startFileId": position[1]} if versions else {}),
-                **({"delimiter": delimiter} if delimiter else {}),
-            )
-            following = page.get("nextFileName")
-            return page["files"], None if following is None else (following, page.get("nextFileId"))
-
-        return client.call(call, look, needs=("listFiles",), bucket=bucket.name)
+        return page_of(
+            client, bucket, prefix, position, versions=versions, delimiter=delimiter, count=count
+        )
 
     with ThreadPoolExecutor(1, thread_name_prefix="b2jobs-listing") as ahead:
         future: Future[tuple[Documents, Position | None]] = ahead.submit(ask, start)
@@ -81,3 +69,32 @@ def listed_pages(
             yield documents, following
             if following is None:
                 return
+
+
+def page_of(
+    client: B2Client,
+    bucket: BucketName,
+    prefix: str,
+    start: Position,
+    *,
+    versions: bool = False,
+    delimiter: str | None = None,
+    count: int = PAGE,
+) -> tuple[Documents, Position | None]:
+    """One page; see `listed_pages`."""
+    call = "list_file_versions" if versions else "list_file_names"
+
+    def look(account: Account) -> tuple[Documents, Position | None]:
+        page = account.session.listing(
+            call,
+            bucketId=bucket.bucket_id,
+            startFileName=start[0],
+            maxFileCount=count,
+            prefix=prefix,
+            **({"startFileId": start[1]} if versions else {}),
+            **({"delimiter": delimiter} if delimiter else {}),
+        )
+        following = page.get("nextFileName")
+        return page["files"], None if following is None else (following, page.get("nextFileId"))
+
+    return client.call(call, look, needs=("listFiles",), bucket=bucket.name)

@@ -100,7 +100,9 @@ def _through_the_worker(request: Copy, attempt: Attempt, context: Context) -> Tr
     # Read before: where an unfinished large file is removed, so is the journal.
     readings = int(attempt.journal.load().get(_DIFFERED) or 0) + 1
     try:
-        made = place(client, attempt, context, source, new, request.if_exists)
+        made = place(
+            client, attempt, context, source, new, request.if_exists, listed=request.listed
+        )
     except PassingError as error:
         if error.code == "source_changed":
             if readings >= _MOST_READINGS:
@@ -157,6 +159,7 @@ def _copied(
             size=source.size,
             sha1=partial(_known_sha1, source),
             left=large.unfinished.left,
+            listed=request.listed,
         )
         there = standing.ours or standing.same
         if there is not None:

@@ -29,6 +29,7 @@ from b2jobs_worker.transfer.ranges import (
     thread_buffer,
 )
 from b2jobs_worker.transfer.store_download import StoreDownload
+from b2jobs_worker.transfer.target import shown
 
 
 def download(request: Download, attempt: Attempt, context: Context) -> TransferResult:
@@ -178,10 +179,23 @@ def _standing(
         return None
     if request.if_exists == "fail" and attempt.number == 1:
         raise _exists(sink)
-    standing = None if request.range else _same(sink, client, url, window)
+    if request.range:
+        standing = None
+    else:
+        standing = _as_listed(sink, request) or _same(sink, client, url, window)
     if standing is None and request.if_exists == "fail":
         raise _exists(sink)
     return standing
+
+
+def _as_listed(sink: Sink, request: Download) -> Received | None:
+    """The target, where it has the bytes that a batch's listing has shown of the source."""
+    location = request.source_location
+    name = location.name if isinstance(location, B2File) else ""
+    version = shown(request.listed, name)
+    if version is None or version.sha1 is None or sink.sha1() != version.sha1:
+        return None
+    return Received(version, version.sha1, version.size, verified=True, is_unchanged=True)
 
 
 def _same(sink: Sink, client: B2Client, url: str, window: Window) -> Received | None:

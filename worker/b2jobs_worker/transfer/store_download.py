@@ -13,6 +13,7 @@ import hashlib
 import time
 
 from b2jobs.errors import CallerError, JobError, PassingError
+from b2jobs.locations import B2File
 from b2jobs.requests import Download
 from b2jobs_worker.attempt import Attempt, Interrupted, Uninterrupted
 from b2jobs_worker.b2.client import B2Client
@@ -29,6 +30,7 @@ from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.download_large import Received
 from b2jobs_worker.transfer.ranges import Window, cut_short, mismatch, opened
 from b2jobs_worker.transfer.store_parts import StoreParts, tried_again
+from b2jobs_worker.transfer.target import shown
 
 PART_BYTES = 16 * 1024 * 1024
 ONE_PUT_BYTES = 8 * 1024 * 1024
@@ -118,11 +120,18 @@ class StoreDownload:
             return same
         if request.if_exists == "fail":
             raise self._exists()
-        return self._same(there, url) if request.if_exists == "skip" else None
+        if request.if_exists != "skip":
+            return None
+        location = request.source_location
+        seen = shown(request.listed, location.name if isinstance(location, B2File) else "")
+        as_seen = None if seen is None else self._same_as(there, seen)
+        return as_seen or self._same(there, url)
 
     def _same(self, there: Stored, url: str) -> Received | None:
-        """What is there, where it has the file's bytes; read, if it does not say its SHA-1."""
-        version = self._version(url)
+        return self._same_as(there, self._version(url))
+
+    def _same_as(self, there: Stored, version: FileVersion) -> Received | None:
+        """What is there, where it has *version*'s bytes; read, if it does not say its SHA-1."""
         if not self._window.is_everything or version.sha1 is None or there.size != version.size:
             return None
         sha1 = there.sha1 or self._read_sha1()

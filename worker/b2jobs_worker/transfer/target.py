@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from b2jobs.errors import CallerError
 from b2jobs.metadata import LARGE_FILE_SHA1
 from b2jobs.requests import IfExists
+from b2jobs.requests.job import Listed
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
@@ -26,6 +29,9 @@ from b2jobs_worker.transfer.committed import (
 )
 
 _CHUNK_BYTES = 1024 * 1024
+SHOWN_SECONDS = 15 * 60.0
+"""How old what a listing has shown may be: a batch may have waited since."""
+_CLOCKS_APART_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,14 @@ def look(
     size: int | None,
     sha1: Callable[[], str | None],
     left: Checkpoint | None,
+    listed: Listed | None = None,
 ) -> Standing:
     """Decide by what is there. *sha1* reads the source; it is called where there is something
     to compare it with.
 
     *left* is the large transfer an earlier attempt has begun. While it was never told to
-    finish, nothing can have been committed and no call is spent on looking.
+    finish, nothing can have been committed and no call is spent on looking. *listed* is what a
+    batch has seen: a file that is left alone for it costs no call.
 
     Raises:
         CallerError: `file_exists`, with if_exists="fail".
@@ -109,11 +117,28 @@ def look(
         require_replaceable(client, new.bucket, new.name)
     if if_exists not in ("skip", "fail"):
         return Standing()
+    own_sha1 = cache(sha1)
+    seen = shown(listed, new.name)
+    if seen is not None:
+        standing = _beside(seen, new, if_exists, size, own_sha1)
+        if standing.same is not None:
+            return standing
     there = client.latest(new.bucket, new.name)
     if there is None:
         return Standing()
     if new.committed.is_ours(there) and Content(size).agrees(there):
         return Standing(ours=there)
+    return _beside(there, new, if_exists, size, own_sha1)
+
+
+def _beside(
+    there: FileVersion,
+    new: NewFile,
+    if_exists: IfExists,
+    size: int | None,
+    sha1: Callable[[], str | None],
+) -> Standing:
+    """Decide by somebody else's version."""
     if if_exists == "fail":
         raise CallerError(
             "file_exists",
@@ -124,6 +149,20 @@ def look(
         return Standing()
     own = sha1()
     return Standing(same=there if own == there.sha1 else None, sha1=own)
+
+
+def shown(listed: Listed | None, name: str) -> FileVersion | None:
+    """The version that a batch's listing has shown; None where that is too long ago.
+
+    What it shows may end an item, since that was so while the batch ran. Whoever is going to
+    send or write something asks B2 again.
+    """
+    if listed is None:
+        return None
+    file_id, size, sha1, seen = listed
+    if not -_CLOCKS_APART_SECONDS < time.time() - seen < SHOWN_SECONDS:
+        return None
+    return FileVersion(file_id, name, size=size, content_sha1=sha1)
 
 
 def read_digest(source: Source, attempt: Attempt) -> str:

@@ -9,6 +9,7 @@ from b2jobs.errors import CallerError, JobError, Wait
 from b2jobs.for_people import masked
 from b2jobs.metadata import MODIFIED_MILLIS
 from b2jobs.requests import IfExists, Upload
+from b2jobs.requests.job import Listed
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
@@ -79,7 +80,14 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
         attempt.permit.size(source.size)
         new, not_carried = _new(request, client, attempt, source, bucket, file.name)
         made = place(
-            client, attempt, context, source, new, request.if_exists, hash_first=request.hash_first
+            client,
+            attempt,
+            context,
+            source,
+            new,
+            request.if_exists,
+            hash_first=request.hash_first,
+            listed=request.listed,
         )
         is_whole = not isinstance(source, Remote) or source.is_delimited
     if request.if_exists == "replace":
@@ -117,6 +125,7 @@ def place(
     if_exists: IfExists,
     *,
     hash_first: bool = False,
+    listed: Listed | None = None,
 ) -> Made:
     """Send *source* as *new*, or find that an earlier attempt or somebody else has.
 
@@ -134,6 +143,7 @@ def place(
         size=source.size,
         sha1=lambda: known or large.known_sha1 or target.read_digest(source, attempt),
         left=large.unfinished.left,
+        listed=listed,
     )
     version = standing.ours or standing.same
     if version is not None:

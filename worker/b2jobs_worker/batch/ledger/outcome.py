@@ -84,7 +84,8 @@ def ledger_line(position: int, planned: Planned, outcome: Outcome) -> str:
     if item is None or outcome.is_done or is_inline(source):
         source = masked(source)
     if item is not None and not outcome.is_done:
-        options = dict(item.options) or None
+        # What was there when it was planned says nothing when it is tried again.
+        options = {name: said for name, said in item.options.items() if name != "listed"} or None
         outcome = outcome._replace(
             size=item.size, sha1=item.sha1, message=outcome.message[:_LONGEST_MESSAGE]
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from b2jobs.requests import Batch, Job
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.batch.ledger.feed import Feed
 from b2jobs_worker.batch.ledger.store import Store
+from b2jobs_worker.batch.plan.ahead import LookedAhead
 from b2jobs_worker.batch.plan.feed import FeedPlan
 from b2jobs_worker.batch.plan.manifest import ManifestPlan
 from b2jobs_worker.batch.plan.prefix import PrefixPlan
@@ -20,6 +22,14 @@ def make_plans(context: Callable[[], Context], store: Callable[[], Store]) -> Ma
 
     def make(request: Job, attempt: Attempt) -> PlanSource:
         assert isinstance(request, Batch)
+        plan = items_of(request, attempt)
+        if request.if_exists not in ("skip", "fail"):
+            return plan
+        client = context().client(request.account, attempt)
+        spent = partial(store().add_cost, attempt)
+        return LookedAhead(plan, request.if_exists, client, spent)
+
+    def items_of(request: Batch, attempt: Attempt) -> PlanSource:
         if request.stream:
             return FeedPlan(Feed(store().records, attempt.job_id, attempt.permit.producer))
         if request.manifest is not None:

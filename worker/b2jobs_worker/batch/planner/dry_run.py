@@ -39,7 +39,7 @@ def dry_run(
         samples=json.dumps(tally.samples),
     )
     calls = Counter(tally.calls)
-    calls["c"] += forecast.listing_calls
+    calls["c"] += forecast.listing_calls + int(desk.state().get("calls_c") or 0)
     if str(getattr(desk.request, "source", "")).startswith("b2://"):
         calls["c"] += max(1, ceil(sum(tally.items.values()) / 1000))  # its listing
     plan: dict[str, Any] = {
@@ -111,11 +111,21 @@ def _whole_plan(desk: Desk, source: PlanSource, tally: Tally, cursor: str) -> It
 
 
 def calls_of(item: Item, if_exists: str | None) -> Counter[str]:
-    """The calls an item takes when nothing goes wrong, by class; upload URLs are reused."""
+    """The calls an item takes when nothing goes wrong, by class; upload URLs are reused.
+
+    A file that was listed, and has the size of what is there, counts as the same.
+    """
     calls: Counter[str] = Counter()
-    looks_first = item.options.get("if_exists", if_exists) in ("skip", "fail")
+    if_exists = item.options.get("if_exists", if_exists)
+    looks_first = if_exists in ("skip", "fail")
     size = item.size or 0
+    listed = item.options.get("listed")
+    is_there = listed is not None and (if_exists == "fail" or listed[1] == item.size)
     match item.action:
+        case "upload" if is_there:
+            pass
+        case "copy" if is_there:
+            calls["b"] += 1
         case "upload":
             parts = ceil(size / PART_BYTES)
             calls["a"] += 1 if parts <= 1 else parts + 2
