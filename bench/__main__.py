@@ -19,6 +19,7 @@ PROGRAMS: dict[str, tuple[list[str], list[str]]] = {
     "emulator": (["bench.emulator.speed"], ["--seconds", "1", "--size-mib", "64"]),
     "delivery": (["bench.delivery.speed"], ["--jobs", "500"]),
     "single": (["bench.delivery.single"], ["--jobs", "200", "--rounds", "1"]),
+    "telling": (["bench.delivery.telling"], ["--rounds", "3", "--jobs", "50"]),
     "staged": (["bench.delivery.staged"], ["--rounds", "1", "--most-mib", "1"]),
     "soak": (["bench.delivery.soak"], ["--jobs", "1000", "--kills", "2"]),
     "engine": (["bench.engine.compare", *PEERS], ["--rounds", "1", "--scale", "0.1"]),
