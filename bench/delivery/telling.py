@@ -109,7 +109,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=30)
     options.add_argument("--jobs", type=int, default=200)
     given = options.parse_args()
-    rounds: list[dict[str, tuple[float, float]]] = []
+    rounds: list[dict[str, tuple[float, ...]]] = []
     with tempfile.TemporaryDirectory() as folder:
         told, silent = (Side(Path(folder) / name, silent=name == "s") for name in ("t", "s"))
         try:
@@ -127,7 +127,8 @@ def main() -> None:
         finally:
             told.close()
             silent.close()
-    for at, whose in enumerate(("redis", "worker")):
+    rounds = [{name: (*cpu, sum(cpu)) for name, cpu in each.items()} for each in rounds]
+    for at, whose in enumerate(("redis", "worker", "both")):
         for name in ("as it is", "silent", "on_done"):
             cpu = [each[name][at] for each in rounds]
             print(json.dumps({"cpu_of": whose, "jobs": name, "ms_a_job": _spread(cpu)}))
