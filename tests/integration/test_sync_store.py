@@ -142,6 +142,14 @@ def test_batches_go_into_s3_and_a_manifest_mixes_all_sides(pair: Pair, store: St
     }
     lines = {line["destination"]: line for line in batch.lines()}
     assert lines["s3://open/all/0/03"]["sha1"] == hashlib.sha1(CONTENTS["0/03"]).hexdigest()
+    report = list(batch.report())
+    verified = client.verify(report).wait(40)
+    assert (verified.checked, verified.agrees) == (12, True)
+    store.client.delete_object(Bucket="open", Key="all/0/00")
+    store.client.put_object(Bucket="open", Key="all/0/03", Body=b"other bytes")
+    verified = client.verify(report).wait(40)
+    assert (verified.missing, verified.different, verified.extra) == (1, 1, 0)
+    store.client.put_object(Bucket="open", Key="all/0/03", Body=CONTENTS["0/03"])
 
     pair.write(
         "manifest.jsonl",
