@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from b2jobs.batches import AsyncBatchHandle
 from b2jobs.client import Client
@@ -25,6 +25,7 @@ from b2jobs.requests.options import (
     DownloadOptions,
     JobOptions,
     ListOptions,
+    RemovalOptions,
     StreamOptions,
     SyncOptions,
     UploadOptions,
@@ -183,6 +184,16 @@ class AsyncClient:
         return AsyncBatchHandle(
             self.threads, await run(self.client.batch, source, destination, **options)
         )
+
+    async def batch_delete(
+        self,
+        target: str,
+        versions: Literal["latest", "all"] = "latest",
+        **options: Unpack[RemovalOptions],
+    ) -> AsyncBatchHandle:
+        run = self.threads.run
+        handle = await run(self.client.batch_delete, target, versions, **options)
+        return AsyncBatchHandle(self.threads, handle)
 
     async def batch_items(
         self, items: Iterable[Mapping[str, Any]], **options: Unpack[StreamOptions]

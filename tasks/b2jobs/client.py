@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Unpack, get_args
+from typing import Any, Literal, Unpack, get_args
 
 from b2jobs import manifest
 from b2jobs.batches import BatchHandle
@@ -34,6 +34,7 @@ from b2jobs.requests.options import (
     DownloadOptions,
     JobOptions,
     ListOptions,
+    RemovalOptions,
     StreamOptions,
     SyncOptions,
     UploadOptions,
@@ -285,6 +286,19 @@ class Client:
         else:
             handle = self.ask("batch", source=source, destination=destination, **options)
         return self.batch_job(handle.id)
+
+    def batch_delete(
+        self,
+        target: str,
+        versions: Literal["latest", "all"] = "latest",
+        **options: Unpack[RemovalOptions],
+    ) -> BatchHandle:
+        """Remove what is below the prefix *target*, as a batch: with a report, steered, retried.
+
+        What is uploaded after its first look stays. Options: include, exclude, min_age, max_age
+        (since the upload), min_size, max_size, dry_run, ledger, account and those of every job.
+        """
+        return self.batch_job(self.ask("batch", target=target, versions=versions, **options).id)
 
     def sync(
         self, source: str, destination: str, **options: Unpack[SyncOptions]

@@ -19,7 +19,7 @@ COMMANDS = {
         "upload": "b2jobs.cli.transfer:upload",
         "download": "b2jobs.cli.transfer:download",
         "copy": "b2jobs.cli.transfer:copy",
-        "delete": "b2jobs.cli.transfer:delete",
+        "delete": "b2jobs.cli.delete:delete",
         "sync": "b2jobs.cli.sync:sync",
         "ls": "b2jobs.cli.look:ls",
         "du": "b2jobs.cli.look:du",

@@ -1,4 +1,4 @@
-"""`b2jobs upload`, `download`, `copy`, `delete`."""
+"""`b2jobs upload`, `download`, `copy`."""
 
 from __future__ import annotations
 
@@ -121,24 +121,3 @@ def copy(session: Session, /, **arguments: Any) -> None:
       b2jobs copy b2://some-bucket/remotefile.png b2://other-bucket/copy.png --wait
     """
     follow.submit(session, "copy", **arguments)
-
-
-@click.command()
-@click.argument("target")
-@click.option(
-    "--versions",
-    metavar="latest|all|ID",
-    help="The newest version, every one, or the one with this id.  [default: latest]",
-)
-@submit_options()
-@pass_session
-def delete(session: Session, /, **arguments: Any) -> None:
-    """Remove TARGET: a file, or all below a trailing /.
-
-    Deleting what is not there succeeds.
-
-    \b
-      b2jobs delete b2://some-bucket/remotefolder/remotefile.png --wait
-      b2jobs delete b2://some-bucket/remotefolder/ --versions all --wait
-    """
-    follow.submit(session, "delete", **arguments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,12 +16,14 @@ class Delete(Job):
     """Remove a file or all below a prefix.
 
     versions: `latest` removes the newest version, `all` every one, or the id of one version.
+    shown: only for the items of batches: as what the version of that id was listed.
     """
 
     kind = "delete"
 
     target: str
     versions: Annotated[str, Field(min_length=1)] = "latest"
+    shown: Literal["file", "unfinished"] | None = None
     account: AccountName = "default"
 
     @field_validator("target")

@@ -97,6 +97,11 @@ class ChoosingOptions(AccountOptions, total=False):
     max_size: int | None
 
 
+class RemovalOptions(ChoosingOptions, total=False):
+    dry_run: bool
+    ledger: str | None
+
+
 class ListOptions(ChoosingOptions, total=False):
     recursive: bool
     versions: bool
