@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from bench.measures import cpu_seconds, memory_bytes
 
+from b2jobs import Upload
 from support.fake import Fake
 from support.installation import Installation
 from support.redis_server import RedisServer
@@ -41,17 +42,22 @@ def measure(folder: Path, jobs: int, pool: str, processes: int, slots: int) -> d
         ]
         eventually(lambda: len(records.workers(within_seconds=3)) == processes, timeout=60)
         fake.submit().wait(30)
-        began = time.monotonic()
+        began, before_cpu = time.monotonic(), time.process_time()
         for _ in range(jobs):
             fake.submit()
-        submitted = time.monotonic() - began
+        submitted, submitting = time.monotonic() - began, time.process_time() - before_cpu
         eventually(lambda: records.counts()["succeeded"] == jobs + 1, timeout=600)
         together = time.monotonic() - began
         for worker in workers:
             worker.freeze()
-        for _ in range(jobs):
-            fake.submit()
         watched = [*workers, server.process]
+        redis_cpu, before_cpu = cpu_seconds(server.process.pid), time.process_time()
+        began = time.monotonic()
+        installation.client.submit_many(
+            Upload(source="data://.my/x", destination="b2://some-bucket/x") for _ in range(jobs)
+        )
+        many, many_cpu = time.monotonic() - began, time.process_time() - before_cpu
+        many_redis = cpu_seconds(server.process.pid) - redis_cpu
         before = [cpu_seconds(process.pid) for process in watched]
         for worker in workers:
             worker.thaw()
@@ -65,6 +71,10 @@ def measure(folder: Path, jobs: int, pool: str, processes: int, slots: int) -> d
             "slots": slots,
             "jobs": jobs,
             "submitted_per_second": round(jobs / submitted),
+            "submit_cpu_ms_per_job": round(1000 * submitting / jobs, 3),
+            "submitted_together_per_second": round(jobs / many),
+            "submit_many_cpu_ms_per_job": round(1000 * many_cpu / jobs, 3),
+            "submit_many_redis_cpu_ms_per_job": round(1000 * many_redis / jobs, 3),
             "done_per_second_while_submitting": round(jobs / together),
             "done_per_second_from_a_full_queue": round(jobs / drained),
             "worker_cpu_ms_per_job": round(1000 * sum(used[:-1]) / jobs, 2),

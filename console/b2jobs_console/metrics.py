@@ -63,7 +63,7 @@ def families(records: Records) -> list[Metric]:
     """Every number, as it stands in Redis."""
     up = GaugeMetricFamily("b2jobs_up", "Whether the console can ask Redis.")
     try:
-        found = [*_jobs(records), *_workers(records), *_counted(records)]
+        found = [*_jobs(records), *_workers(records), *_budgets(records), *_counted(records)]
     except B2JobsError:
         up.add_metric([], 0)
         return [up]
@@ -96,6 +96,16 @@ def _by_reason(records: Records) -> Counter[str]:
     for each in fleet.waiting(records):
         found[each.reason] += each.count
     return found
+
+
+def _budgets(records: Records) -> list[Metric]:
+    used = _gauge("budget_used", "Taken today (UTC) of a budget.", "account", "unit")
+    most = _gauge("budget_limit", "What a budget has a day.", "account", "unit")
+    for budget in fleet.budgets(records, numbers.days(records, 1)[0].accounts()):
+        for unit, limit in budget.most.items():
+            most.add_metric([budget.account, unit], limit)
+            used.add_metric([budget.account, unit], budget.used.get(unit, 0))
+    return [used, most]
 
 
 def _workers(records: Records) -> list[Metric]:

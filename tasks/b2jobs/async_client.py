@@ -75,6 +75,10 @@ class AsyncClient:
     async def submit(self, job: Job) -> AsyncHandle[Any]:
         return AsyncHandle(self.threads, await self.threads.run(self.client.submit, job))
 
+    async def submit_many(self, jobs: Iterable[Job]) -> list[AsyncHandle[Any]]:
+        handles = await self.threads.run_long(self.client.submit_many, jobs)
+        return [AsyncHandle(self.threads, handle) for handle in handles]
+
     def job(self, job_id: str) -> AsyncHandle[Any]:
         return AsyncHandle(self.threads, self.client.job(job_id))
 

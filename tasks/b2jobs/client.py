@@ -105,6 +105,22 @@ class Client:
         """
         return self.job(self.records.submit(str(uuid.uuid4()), job))
 
+    def submit_many(self, jobs: Iterable[Job]) -> list[Handle[Any]]:
+        """Queue *jobs* in their order, hundreds in one round trip; their handles.
+
+        Each is as durable, and as independent of the others, as one that `submit` queued. It
+        is for jobs that differ in kind or options, or that are waited for one by one; what moves
+        many files is a batch.
+
+        Raises:
+            InvalidJob: one was refused (`request_too_long`, `limit_reached`, `staged_gone`).
+            QueueUnavailable: Redis did not confirm; a hundred more may exist.
+                Either way the error's `queued` says how many of the first are queued. With
+                `key`s of their own all can be submitted again.
+        """
+        numbered = [(str(uuid.uuid4()), job) for job in jobs]
+        return [self.job(job_id) for job_id in self.records.submit_many(numbered)]
+
     def job(self, job_id: str) -> Handle[Any]:
         """The handle of a job submitted earlier, perhaps by another process."""
         return Handle(self.records, job_id)

@@ -39,7 +39,7 @@ else:
         return getattr(failure, name)
 
 
-WaitReason = Literal["backoff", "rate_limited", "cap", "credentials", "window", "paused"]
+WaitReason = Literal["backoff", "rate_limited", "cap", "credentials", "budget", "window", "paused"]
 
 
 class B2JobsError(Exception):
@@ -47,6 +47,8 @@ class B2JobsError(Exception):
 
     code: str = "error"
     hint: str = ""
+    queued: int = 0
+    """Of a list of jobs that was submitted, how many are queued all the same: the first."""
 
     def __str__(self) -> str:
         return printable(super().__str__())

@@ -65,6 +65,22 @@ class Cap:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What an account has of its budget of this day: calls of class b and c, dollars.
+
+    used: also what workers have taken and not yet used. most: where that is limited.
+    """
+
+    account: str
+    used: dict[str, float]
+    most: dict[str, float]
+
+    @property
+    def is_spent(self) -> bool:
+        return any(self.used.get(name, 0) >= most for name, most in self.most.items())
+
+
+@dataclass(frozen=True)
 class Upcoming:
     """A schedule: when it runs next, and how its last run ended."""
 
@@ -185,3 +201,29 @@ def caps(records: Records, accounts: list[str]) -> list[Cap]:
             reason, code = (str(known.get(name, "")) for name in ("reason", "code"))
             found.append(Cap(account, reason, code, left / 1000))
     return found
+
+
+def budgets(records: Records, accounts: list[str]) -> list[Budget]:
+    """The budgets of *accounts* that something was taken from today (UTC)."""
+    day = int(datetime.now(UTC).timestamp() // 86_400)
+    with unavailable(records.url):
+        pipe = records.redis.pipeline(transaction=False)
+        for account in accounts:
+            pipe.hgetall(f"{records.prefix}budget:{account}:{day}")
+        answers = cast("list[dict[str, str]]", pipe.execute())
+    found = []
+    for account, fields in zip(accounts, answers, strict=True):
+        if fields:
+            used = {name: number(fields.get(name)) for name in ("b", "c", "nano")}
+            told = json_object(fields.get("most"))
+            most = {name: number(told[name]) for name in used if name in told}
+            found.append(Budget(account, _dollars(used), _dollars(most)))
+    return found
+
+
+def _dollars(amounts: dict[str, float]) -> dict[str, float]:
+    """Nanodollars as dollars; calls as they are."""
+    told = {name: amount for name, amount in amounts.items() if name != "nano"}
+    if "nano" in amounts:
+        told["dollars"] = round(amounts["nano"] / 1e9, 9)
+    return told

@@ -44,6 +44,9 @@ class MemoryRecords:
             self.pieces.drop(staged.id)
         return first
 
+    def submit_many(self, jobs: Iterable[tuple[str, Job]]) -> list[str]:
+        return [self.submit(job_id, job) for job_id, job in jobs]
+
     def _submit(self, job_id: str, job: Job, delay_seconds: float) -> str:
         with self._lock:
             first = next(

@@ -7,8 +7,10 @@ step, by the scripts in `b2jobs/redis/`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
+from itertools import islice
 from typing import Any, cast, get_args
 
 from redis import Redis
@@ -16,7 +18,7 @@ from redis import Redis
 from b2jobs.celery_meta import failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.ends import Ends
-from b2jobs.errors import Failure, InvalidJob, JobNotFound
+from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobNotFound
 from b2jobs.locations import InlineData, StagedBytes
 from b2jobs.record import Record as Record  # noqa: PLC0414 - found here by all
 from b2jobs.record import record_of
@@ -32,6 +34,8 @@ MOST_REQUEST_BYTES = 1024 * 1024
 """Longest request that is accepted, as JSON; data of a job goes another way."""
 WORKER_LIFE_SECONDS = 30.0
 _PAGE = 500
+_MOST_TOGETHER = 100
+"""Jobs that one step submits: it holds Redis for some milliseconds."""
 
 
 class Records:
@@ -81,21 +85,64 @@ class Records:
             InvalidJob: `staged_gone`, `request_too_long`
             QueueUnavailable: `staged_full` too.
         """
-        tell = to_tell(job_id, job.on_done, canvas, self._seal_of_words(job_id))
-        if not isinstance(job, Upload):
-            return self._submit(job_id, job, delay_seconds, tell, asked)
-        source = job.source_location
-        if not isinstance(source, InlineData) or not source.content:
-            return self._submit(job_id, job, delay_seconds, tell, asked)
-        origin, limits = Origin(content_type=source.content_type), Limits.of_environment()
-        with staging(self.pieces, origin, limits, counts=not from_message) as made:
-            made.add(source.content)
-            staged = job.from_staged(made.location())
-            return self._submit(job_id, staged, delay_seconds, tell, asked)
+        with ExitStack() as stack:
+            job = self._staged(job, stack, counts=not from_message)
+            given = self._given(job_id, job, delay_seconds, asked, canvas)
+            return self._accepted(self.door.call("jobs/submit", **given), job_id, job)
 
-    def _submit(
-        self, job_id: str, job: Job, delay_seconds: float, tell: str | None, asked: Signed | None
-    ) -> str:
+    def submit_many(self, jobs: Sequence[tuple[str, Job]]) -> list[str]:
+        """As `submit` for each of *jobs*, an id and a request, in one step for hundreds of them.
+
+        Raises:
+            InvalidJob, QueueUnavailable: `queued` says how many of them are queued: the first.
+        """
+        accepted: list[str] = []
+        left = iter(jobs)
+        with _counted(accepted):
+            while chunk := list(islice(left, _MOST_TOGETHER)):
+                self._submit_together(chunk, accepted)
+        return accepted
+
+    def _submit_together(self, jobs: list[tuple[str, Job]], accepted: list[str]) -> None:
+        """Submit what one call may hold, and the rest in another; note whose were *accepted*."""
+        with ExitStack() as stack:
+            given: list[dict[str, Any]] = []
+            size = 0
+            for job_id, job in jobs:
+                given.append(self._given(job_id, self._staged(job, stack), 0.0, None, None))
+                size += len(given[-1]["request"])
+                if size > MOST_REQUEST_BYTES:
+                    break
+            answers = self.door.call("jobs/submit_many", jobs=given)
+            for answer, (job_id, job) in zip(answers, jobs, strict=False):  # until one is refused
+                accepted.append(self._accepted(answer, job_id, job))
+        if len(given) < len(jobs):
+            self._submit_together(jobs[len(given) :], accepted)
+
+    def _staged(self, job: Job, stack: ExitStack, *, counts: bool = True) -> Job:
+        """*job* with the content of its `data:` source staged, dropped if *stack* ends badly."""
+        source = job.source_location if isinstance(job, Upload) else None
+        if not isinstance(job, Upload) or not isinstance(source, InlineData) or not source.content:
+            return job
+        origin, limits = Origin(content_type=source.content_type), Limits.of_environment()
+        made = stack.enter_context(staging(self.pieces, origin, limits, counts=counts))
+        made.add(source.content)
+        return job.from_staged(made.location())
+
+    def _given(
+        self,
+        job_id: str,
+        job: Job,
+        delay_seconds: float,
+        asked: Signed | None,
+        canvas: Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
+        """What the scripts take for a new job; None for what it has not.
+
+        Raises:
+            InvalidJob: `request_too_long`
+        """
+        tell = to_tell(job_id, job.on_done, canvas, self._seal_of_words(job_id))
         source = job.source_location if isinstance(job, Upload) else None
         staged = source if isinstance(source, StagedBytes) else None
         request = json.dumps(job.arguments())
@@ -112,26 +159,33 @@ class Records:
             delay=delay_seconds,
             asked=asked,
         )
-        first = self.door.call(
-            "jobs/submit",
-            id=job_id,
-            kind=job.kind,
-            priority=job.priority,
-            key=job.key or None,
-            request=request,
-            signature=signature or None,
-            retry=job.retry,
-            expires=job.expires,
-            delay=delay_seconds,
-            tell=tell,
-            staged=staged.id if staged else None,
-            staged_bytes=staged.size if staged else None,
-            producer=(asked.producer if asked else self.ring.name) or None,
-        )
+        given: dict[str, Any] = {
+            "id": job_id,
+            "kind": job.kind,
+            "priority": job.priority,
+            "key": job.key or None,
+            "request": request,
+            "signature": signature or None,
+            "retry": job.retry,
+            "expires": job.expires,
+            "delay": delay_seconds,
+            "tell": tell,
+            "staged": staged.id if staged else None,
+            "staged_bytes": staged.size if staged else None,
+            "producer": (asked.producer if asked else self.ring.name) or None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _accepted(self, first: Any, job_id: str, job: Job) -> str:
+        """The id that was answered for *job*, submitted as *job_id*.
+
+        Raises:
+            InvalidJob: `limit_reached`, `staged_gone`, `signature_invalid`
+        """
         if isinstance(first, list):
             _, whose, most = first
             raise InvalidJob(
-                f"{most} jobs of {whose} wait already, as many as may. Nothing was queued.",
+                f"{most} jobs of {whose} wait already, as many as may. The job was not queued.",
                 code="limit_reached",
                 hint="Try again when some have ended; the workers' policy sets max_waiting.",
             )
@@ -318,3 +372,12 @@ class Records:
                     f"{self.prefix}workers", seconds - within_seconds, "+inf", byscore=True
                 ),
             )
+
+
+@contextmanager
+def _counted(accepted: Sized) -> Iterator[None]:
+    try:
+        yield
+    except B2JobsError as error:
+        error.queued = len(accepted)
+        raise

@@ -15,7 +15,7 @@ from b2jobs import fleet, numbers
 from b2jobs.batches import BatchStatus
 from b2jobs.batches import status as batch_status
 from b2jobs.errors import JobNotFound
-from b2jobs.fleet import Cap, Upcoming, Waiting, Worker
+from b2jobs.fleet import Budget, Cap, Upcoming, Waiting, Worker
 from b2jobs.record import Record
 from b2jobs.records import Records
 from b2jobs.requests import Priority, State
@@ -42,6 +42,7 @@ class Status:
     batches: list[BatchStatus]
     schedules: list[Upcoming]
     caps: list[Cap]
+    budgets: list[Budget]
     words: dict[str, int]
     staged_bytes: int
     minute: numbers.Numbers
@@ -89,6 +90,7 @@ def look(records: Records) -> Status:
         batches=_batches(records, under_way),
         schedules=schedules,
         caps=caps,
+        budgets=fleet.budgets(records, today.accounts()),
         words=words,
         staged_bytes=records.pieces.total(),
         minute=minutes[-2],

@@ -77,3 +77,11 @@ def test_a_wait_is_bounded_and_never_ends_behind_the_budget(
     if isinstance(decision, Again):
         assert 0 <= decision.delay_seconds <= LONGEST_BACKOFF_SECONDS
         assert elapsed + decision.delay_seconds <= budget
+
+
+def test_what_waits_for_its_budget_does_so_beyond_its_own_time() -> None:
+    error = PassingError("budget_spent", "", wait=Wait("budget", 80_000.0))
+    found = decide(
+        error, attempt=1, elapsed_seconds=86_000, budget_seconds=86_400, jitter=lambda: 1.0
+    )
+    assert found == Again(80_060.0, "budget")  # a minute at the most behind midnight

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from b2jobs.errors import OperatorError
+from b2jobs_worker.budgets import Budget
 from b2jobs_worker.settings import Settings, load
 from b2jobs_worker.timetable import Rates
 
@@ -33,7 +34,10 @@ class LiveLimits:
         *,
         read: Callable[[], Settings] = load,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """*changed* is called when the file was read again."""
+        self._changed = changed
         self._path = path
         self._read = read
         self._clock = clock
@@ -47,6 +51,11 @@ class LiveLimits:
         if time.monotonic() - self._looked_at >= LOOK_SECONDS:
             self._look()
         return self._rates
+
+    def budget(self, account: str) -> Budget | None:
+        """What *account* may use in a day."""
+        self.rates()
+        return self._settings.budget(account)
 
     def told(self) -> dict[str, str]:
         """The limits now, and until when, for people; nothing where none are set."""
@@ -74,8 +83,10 @@ class LiveLimits:
             logger.warning("the limits stay as they were: %s %s", error.message, error.hint)
         else:
             logger.info("limits from the changed config file: %s", self._rates)
+            self._changed()
 
     def _use(self, settings: Settings) -> None:
+        self._settings = settings
         self._table = settings.timetable()
         self._judge()
 

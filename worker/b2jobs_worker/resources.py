@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 from functools import cache
 
 from b2jobs.connection import connect
+from b2jobs.errors import QueueUnavailable
 from b2jobs.records import Records
 from b2jobs_worker import transfer
+from b2jobs_worker.b2.budget import RedisBudgets
+from b2jobs_worker.b2.prices import Prices
 from b2jobs_worker.b2.redis_governor import RedisGovernor
 from b2jobs_worker.b2.tally import used
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.delivery.claims import Claims
+from b2jobs_worker.delivery.credentials_watch import wake
 from b2jobs_worker.delivery.leases import Leases
 from b2jobs_worker.live_limits import LiveLimits
 from b2jobs_worker.settings import Settings, config_path, current
 from b2jobs_worker.sync.digests import DigestCache
+
+logger = logging.getLogger(__name__)
 
 _making = threading.RLock()
 
@@ -26,7 +33,7 @@ class Resources:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.limits = LiveLimits(settings, config_path())
+        self.limits = LiveLimits(settings, config_path(), changed=self._go_on)
         self.records = Records(
             settings.redis_url,
             settings.key_prefix,
@@ -63,6 +70,13 @@ class Resources:
         context = self._context
         return {} if context is None else context.accounts.concurrency()
 
+    def _go_on(self) -> None:
+        """The budgets may have been raised: who waits for them looks again."""
+        try:
+            wake(self.records, self.settings.redis_url, "budget")
+        except QueueUnavailable as error:
+            logger.warning("jobs that wait for their budget are not told: %s", error)
+
     def _make_context(self) -> transfer.Context:
         settings = self.settings
         governor = RedisGovernor(
@@ -71,7 +85,14 @@ class Resources:
             rates=self.limits.rates,
             url=settings.redis_url,
         )
-        made = transfer.build_context(settings, governor=governor, pieces=self.records.pieces)
+        made = transfer.build_context(
+            settings,
+            governor=governor,
+            budgets=RedisBudgets(
+                self.records.door, self.limits.budget, lambda: Prices(**settings.prices)
+            ),
+            pieces=self.records.pieces,
+        )
         # What is loaded by now stays: the collector need not walk it again and again, which
         # would be a sixth of what a small upload costs.
         gc.collect()

@@ -24,6 +24,7 @@ from b2jobs.config_file import CONFIG_VARIABLE
 from b2jobs.errors import OperatorError
 from b2jobs.signing import Ring, ring
 from b2jobs_worker import config_file, variables
+from b2jobs_worker.budgets import ANY_ACCOUNT, Budget
 from b2jobs_worker.policy import Policy
 from b2jobs_worker.timetable import Rates, Timetable, timetable
 
@@ -148,6 +149,12 @@ class Settings(BaseSettings):
         description="Bytes and requests a second by hours and weekdays (docs/limits.md), in place "
         "of the two above while a window holds; only in the config file, which is read again "
         "when it changes.",
+    )
+    budgets: dict[str, Budget] = Field(
+        default_factory=dict,
+        description="What each account may use in a day (UTC), by its name or `*` for each other: "
+        "class_b_calls, class_c_calls, dollars (docs/limits.md). Then jobs wait until 00:00 UTC. "
+        "Only in the config file, which is read again when it changes.",
     )
     prices: dict[str, float] = Field(
         default_factory=dict,
@@ -365,6 +372,10 @@ class Settings(BaseSettings):
     def timetable(self) -> Timetable:
         """What limits hold when."""
         return timetable(self.limits, Rates(self.bytes_per_second, self.requests_per_second))
+
+    def budget(self, account: str) -> Budget | None:
+        """What *account* may use in a day; None: whatever it wants."""
+        return self.budgets.get(account) or self.budgets.get(ANY_ACCOUNT)
 
     def priorities(self) -> list[str]:
         return [name.strip() for name in self.queues.split(",") if name.strip()]

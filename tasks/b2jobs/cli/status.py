@@ -18,6 +18,7 @@ from b2jobs import numbers
 from b2jobs.cli import show
 from b2jobs.cli.exits import FAILED
 from b2jobs.cli.session import Duration, Session, common_options, pass_session
+from b2jobs.fleet import Budget
 from b2jobs.printable import printable
 from b2jobs.record import Record
 from b2jobs.status import Status, look
@@ -136,6 +137,18 @@ def _counts(found: Status) -> RenderableType:
     return lines
 
 
+def _budget(budget: Budget) -> str:
+    """`2,500 of 2,500 class B, $0.10 of $1`."""
+    told = []
+    for name, most in budget.most.items():
+        used = budget.used.get(name, 0)
+        if name == "dollars":
+            told.append(f"{show.dollars(used)} of {show.dollars(most)}")
+        else:
+            told.append(f"{used:,.0f} of {most:,.0f} class {name.upper()}")
+    return ", ".join(told)
+
+
 class _Table(Table):
     """A table in whose cells names of others may stand."""
 
@@ -168,6 +181,10 @@ def _waiting(found: Status) -> Table | None:
         why = _REASONS.get(each.reason, each.reason)
         oldest = f"{_age(found.at, each.since)} {each.oldest}"
         table.add_row(f"{each.count:,}", why, each.code, oldest, due)
+    for budget in found.budgets:
+        if budget.is_spent:
+            why = f"account {budget.account}: {_REASONS['budget']}"
+            table.add_row("", why, _budget(budget), "", "at 00:00 UTC")
     for cap in found.caps:
         why = f"account {cap.account}: {_REASONS.get(cap.reason, cap.reason)}"
         table.add_row("", why, cap.code, "", f"in {show.seconds(cap.seconds)}")

@@ -28,6 +28,7 @@ PACKED = {"pack": "p", "fence": "1:r", "batch": "b"}
 JOB = {"kind": "upload", "priority": "normal", "request": "{}", "retry": 0}
 CALLS: dict[str, dict[str, Any]] = {
     "jobs/submit": {**JOB, "delay": 0},
+    "jobs/submit_many": {"jobs": [{**JOB, "id": "new", "delay": 0}]},
     "jobs/cancel": ENDING,
     "jobs/retry": {"id": "failed"},
     "jobs/refuse": {"kind": "upload", "request": "{}", **ENDING},
@@ -107,6 +108,10 @@ CALLS: dict[str, dict[str, Any]] = {
     "fleet/hold_pair": {"pair": "x", "keep": 60},
     "fleet/swap_schedule": {"name": "n", "before": "", "after": "{}"},
     "fleet/count": {"amounts": {"calls|default|a": 1}},
+    "fleet/budget": {
+        **{"account": "default", "class": "c", "want": 16, "price": 4000, "owed": 0},
+        **{"most_b": 1, "most_c": 9, "most_nano": 10**9},
+    },
     "fleet/grant": {"key": "k", "cost": 1, "burst": 0},
     "fleet/pause": {"key": "k", "told": "{}", "milliseconds": 1000},
 }
@@ -156,7 +161,7 @@ def test_a_full_redis_refuses_what_adds_work_and_nothing_else(own_scripts: Scrip
     assert {name: outcome(name) for name in NAMES} == said
     refused = {name for name, answer in said.items() if answer == "refuses"}
     assert refused == {
-        *("jobs/submit", "jobs/retry", "jobs/refuse", "jobs/follow"),
+        *("jobs/submit", "jobs/submit_many", "jobs/retry", "jobs/refuse", "jobs/follow"),
         *("batches/retry", "batches/feed", "fleet/swap_schedule", "staged/put"),
     }
 

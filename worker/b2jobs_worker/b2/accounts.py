@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from pydantic import SecretStr
 
+from b2jobs_worker.b2.budget import Budgets, NoBudgets
 from b2jobs_worker.b2.concurrency import Concurrency
 from b2jobs_worker.b2.governor import Governor, LocalGovernor
 from b2jobs_worker.b2.http import Session
@@ -138,9 +139,11 @@ class Accounts:
         secrets: Secrets,
         *,
         governor: Governor | None = None,
+        budgets: Budgets | None = None,
         ca_file: Path | None = None,
     ) -> None:
         self.governor: Governor = governor or LocalGovernor()
+        self.budgets: Budgets = budgets or NoBudgets()
         self._secrets = secrets
         self._ca_file = ca_file
         self._lock = threading.Lock()

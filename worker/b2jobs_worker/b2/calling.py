@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from b2jobs_worker.b2.meter import Meter
+from b2jobs_worker.b2.meter import CallClass, Meter
 
 
 class Interruptible(Protocol):
@@ -30,6 +30,7 @@ class Interruptible(Protocol):
 class Caller:
     """One job's side of a call: what may interrupt it, and who pays.
 
+    spend: called with the class of each call before it is made; what it raises keeps it from that.
     pace: called with how many bytes are about to be sent; returns when they may be, and whether
         anything limits them.
     commits: the call makes a version once it was sent, whether or not the answer is read.
@@ -37,6 +38,7 @@ class Caller:
 
     attempt: Interruptible
     meter: Meter
+    spend: Callable[[CallClass], None] | None = None
     pace: Callable[[int], bool] | None = None
     commits: bool = False
 

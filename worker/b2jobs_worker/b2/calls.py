@@ -47,8 +47,9 @@ class Calls:
         self._name = account
         self.attempt = attempt
         pace = partial(accounts.governor.moved, account, checkpoint=attempt.checkpoint)
-        self._caller = Caller(attempt, meter, pace)
-        self._committing = Caller(attempt, meter, pace, commits=True)
+        spend = partial(accounts.budgets.take, account)
+        self._caller = Caller(attempt, meter, spend, pace)
+        self._committing = Caller(attempt, meter, spend, pace, commits=True)
         self.meter = meter
         self.customer_key: Encryption | None = None
         """What reads files that are encrypted with it (SSE-C): set before anything is read."""

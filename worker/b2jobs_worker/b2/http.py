@@ -212,6 +212,9 @@ class _Exchange:
         data: bytes | Body | None,
         seconds: float,
     ) -> tuple[int, str, Headers]:
+        call_class = class_of(method, self._path)
+        if self._caller is not None and self._caller.spend is not None:
+            self._caller.spend(call_class)
         proxy = self._pool.proxy(self._origin)
         connection = self._pool.take(self._origin)
         if connection is None:
@@ -246,7 +249,7 @@ class _Exchange:
         if closing:
             answer[2]["connection"] = "close"
         if self._caller is not None:
-            self._caller.meter.called(class_of(method, self._path))
+            self._caller.meter.called(call_class)
             if data is not None and self._path.find("/b2_upload_") >= 0:
                 self._caller.meter.sent(int(headers.get("Content-Length", 0)))
         return answer

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar, cast
 
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
@@ -47,7 +48,7 @@ class Claim:
     signature: str = field(repr=False)
     is_used_up: bool
 
-    @property
+    @cached_property
     def arguments(self) -> dict[str, Any]:
         """The request, not validated yet.
 
@@ -100,23 +101,20 @@ class Claims:
 
     def take(self, job_id: str) -> Claim | None:
         """Take the job, or None where there is nothing to do: held, ended, not due, unknown."""
-        expired = Failure(
-            code="expired",
-            message="The job was not started before it expired.",
-            hint="Submit it again, or give it more time with `expires`.",
-            act="caller",
-        )
-        answer = self._call(
-            "jobs/claim",
-            id=job_id,
-            worker=self.worker,
-            lease=self._settings.lease_seconds,
-            random=secrets.token_hex(4),
-            longest=MOST_REQUEST_BYTES,
-            failure=expired.model_dump_json(),
-            meta=failed_meta(expired),
-            keep=self._settings.keep_failures_seconds,
-        )
+        answer = self._ask_for(job_id)
+        if answer[0] == "expired":
+            expired = Failure(
+                code="expired",
+                message="The job was not started before it expired.",
+                hint="Submit it again, or give it more time with `expires`.",
+                act="caller",
+            )
+            answer = self._ask_for(
+                job_id,
+                failure=expired.model_dump_json(),
+                meta=failed_meta(expired),
+                keep=self._settings.keep_failures_seconds,
+            )
         if answer[0] != "claimed":
             logger.debug("doorbell of %s: the job is %s", job_id, answer[0])
             return None
@@ -137,6 +135,18 @@ class Claims:
             signature=signature,
             is_used_up=used == 1 or self.used.has(signature),
         )
+
+    def _ask_for(self, job_id: str, **more: str | float) -> list[Any]:
+        answer: list[Any] = self._call(
+            "jobs/claim",
+            id=job_id,
+            worker=self.worker,
+            lease=self._settings.lease_seconds,
+            random=secrets.token_hex(4),
+            longest=MOST_REQUEST_BYTES,
+            **more,
+        )
+        return answer
 
     def check(self, claim: Claim) -> Signed:
         """Who signed the job; before this is known, nothing of it is touched.

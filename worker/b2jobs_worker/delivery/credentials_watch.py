@@ -59,8 +59,8 @@ class CredentialsWatch:
                 logger.info("the secrets file %s has changed; %d waiting jobs go on", path, count)
 
 
-def wake(records: Records, redis_url: str) -> int:
-    """Make every job due that waits for credentials; how many there were.
+def wake(records: Records, redis_url: str, reason: str = "credentials") -> int:
+    """Make every job due that waits for *reason*; how many there were.
 
     One that has gone on by itself meanwhile is not touched, and one whose credentials are
     elsewhere waits again.
@@ -71,11 +71,7 @@ def wake(records: Records, redis_url: str) -> int:
     with unavailable(redis_url):
         waiting = [str(each) for each in records.redis.zrange(f"{records.prefix}waiting", 0, -1)]
     return sum(
-        int(
-            records.door.call(
-                "keeper/hasten", ids=waiting[start : start + _PAGE], reason="credentials"
-            )
-        )
+        int(records.door.call("keeper/hasten", ids=waiting[start : start + _PAGE], reason=reason))
         for start in range(0, len(waiting), _PAGE)
     )
 

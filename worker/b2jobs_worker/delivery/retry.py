@@ -10,6 +10,7 @@ from b2jobs.errors import JobError, WaitReason
 
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 300.0
+MOST_JITTER_SECONDS = 60.0
 CREDENTIALS_LOOK_SECONDS = 30.0
 """Waiting for credentials is looked at this often: a change that nobody noticed costs no more."""
 
@@ -40,7 +41,8 @@ def decide(
     """Decide from the failure, the number of this attempt, and the time used and allowed.
 
     A failure that cannot heal ends the job. One that names its time waits exactly that
-    long, and up to a tenth more, so that a fleet does not come back in one instant. Else
+    long, and up to a tenth or a minute more, so that a fleet does not come back in one instant;
+    what waits for its account's budget of the day may do so for ever. Else
     the wait is exponential with full jitter (`jitter` gives 0 to 1): anything from zero
     to 1, 2, 4, ... 300 seconds (30 for credentials). A wait that would end behind the
     budget is not begun.
@@ -48,15 +50,20 @@ def decide(
     if error.wait is None:
         return End()
     if error.wait.seconds is not None:
-        delay = error.wait.seconds * (1 + jitter() / 10)
+        delay = lengthened(error.wait.seconds, jitter)
     else:
         is_credentials = error.wait.reason == "credentials"
         longest = CREDENTIALS_LOOK_SECONDS if is_credentials else LONGEST_BACKOFF_SECONDS
         ceiling = min(longest, FIRST_BACKOFF_SECONDS * 2 ** min(attempt - 1, 16))
         delay = ceiling * jitter()
-    if elapsed_seconds + delay > budget_seconds:
+    if elapsed_seconds + delay > budget_seconds and error.wait.reason != "budget":
         return End(
             f"It can be tried again in {delay:.0f} s, and the job's time for that, "
             f"{budget_seconds:.0f} s (retry), ends before."
         )
     return Again(delay, error.wait.reason)
+
+
+def lengthened(seconds: float, jitter: Callable[[], float] = random.random) -> float:
+    """A wait of *seconds*, somewhat longer, so that not all come back in one instant."""
+    return seconds + min(seconds / 10, MOST_JITTER_SECONDS) * jitter()

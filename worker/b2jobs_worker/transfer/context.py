@@ -16,6 +16,7 @@ from b2jobs.locations import Location
 from b2jobs.redis.pieces import Pieces
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import Accounts
+from b2jobs_worker.b2.budget import Budgets
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.governor import Governor
 from b2jobs_worker.b2.meter import Meter
@@ -86,6 +87,7 @@ def build(
     settings: Settings,
     *,
     governor: Governor | None = None,
+    budgets: Budgets | None = None,
     pieces: Pieces | None = None,
     durable: bool = True,
 ) -> Context:
@@ -96,7 +98,10 @@ def build(
     """
     return Context(
         accounts=Accounts(
-            SecretsFile(settings.secrets_file), governor=governor, ca_file=settings.ca_file
+            SecretsFile(settings.secrets_file),
+            governor=governor,
+            budgets=budgets,
+            ca_file=settings.ca_file,
         ),
         settings=settings,
         prices=_prices(settings),

@@ -21,8 +21,7 @@ end
 for _, pack in ipairs(given.closed) do forget_pack(id, pack) end
 for n, pack in ipairs(given.packs) do
   redis.call('SET', P .. 'pack:' .. pack.id, ARGV[1 + #given.segments + n])
-  create(pack.id, pack.job)
-  enqueue(pack.id, false)
+  create_queued(pack.id, pack.job)
   redis.call('ZADD', key .. ':packs', pack.number, pack.id)
 end
 redis.call('HSET', job_key(id), 'lost', 0)

@@ -7,11 +7,12 @@
 local answers = {}
 for _, held in ipairs(given.held) do
   local id = held.id
-  local state = field(id, 'state')
+  local job = fields(id, {'state', 'fence', 'cancel'})
+  local state = job.state
   local ends = seconds(NOW + given.lease)
   if state == '' then
     table.insert(answers, 'gone')
-  elseif not owns(id, held.fence) then
+  elseif not is_owner(job, held.fence) then
     table.insert(answers, 'lost')
   else
     if state == 'queued' then
@@ -22,7 +23,7 @@ for _, held in ipairs(given.held) do
       redis.call('ZADD', P .. 'running', ends, id)
     end
     if held.progress ~= '' then redis.call('HSET', job_key(id), 'progress', held.progress) end
-    table.insert(answers, field(id, 'cancel') == '1' and 'cancel' or 'ok')
+    table.insert(answers, job.cancel == '1' and 'cancel' or 'ok')
   end
 end
 return answers

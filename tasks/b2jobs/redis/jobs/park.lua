@@ -9,6 +9,8 @@ if not owns(id, given.fence) then return 0 end
 let_go(id)
 wait(id, given.reason, given.delay)
 redis.call('HSET', job_key(id), 'failure', given.failure)
+-- The time in which failures are tried again stands still meanwhile.
+if given.reason == 'budget' then redis.call('HINCRBYFLOAT', job_key(id), 'excused', given.delay) end
 local told = {reason = given.reason, code = code_of(given.failure), ['until'] = field(id, 'until')}
 local kind = field(id, 'kind')
 count(table.concat({'again', given.reason, told.code or ''}, '|'), 1)

@@ -7,7 +7,8 @@
 -- include shared/job
 local id = given.id
 if redis.call('EXISTS', job_key(id)) == 1 then return 0 end
-create(id, {kind = given.kind, priority = 'normal', request = given.request, retry = 0,
-            tell = given.tell})
+local job = {kind = given.kind, priority = 'normal', request = given.request, retry = 0,
+             tell = given.tell}
+create_waiting(id, job, 'window', 0)  -- for no time: it ends in the same step
 finish(id, 'failed', given, 'refused')
 return 1

@@ -78,7 +78,7 @@ end
 -- Nothing of the pack remains but what its batch has written down.
 local function forget_pack(batch, pack)
   leave(pack)
-  use_up(pack)
+  use_up(field(pack, 'signature'))
   redis.call('UNLINK', job_key(pack), P .. 'pack:' .. pack, P .. 'outcomes:' .. pack,
              P .. 'journal:' .. pack, P .. 'strays:' .. pack,
              ROOT .. 'celery-task-meta-' .. pack)

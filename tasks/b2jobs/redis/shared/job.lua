@@ -21,6 +21,14 @@ local function job_key(id) return P .. 'job:' .. id end
 
 local function field(id, name) return redis.call('HGET', job_key(id), name) or '' end
 
+-- Several of them, by name; what is not there is empty.
+local function fields(id, names)
+  local found = redis.call('HMGET', job_key(id), unpack(names))
+  local job = {}
+  for n, name in ipairs(names) do job[name] = found[n] or '' end
+  return job
+end
+
 local function has_ended(state)
   return state == 'succeeded' or state == 'failed' or state == 'cancelled'
 end
@@ -29,10 +37,11 @@ local function is_open(state) return state ~= '' and not has_ended(state) end
 
 -- Whether *fence* is the number of the job's owner. One whose lease ran out owns on until
 -- somebody else takes the job; `let_go` ends it.
-local function owns(id, fence)
-  local found = redis.call('HMGET', job_key(id), 'fence', 'state')
-  return fence ~= '' and found[1] == fence and (found[2] == 'running' or found[2] == 'queued')
+local function is_owner(job, fence)
+  return fence ~= '' and job.fence == fence and (job.state == 'running' or job.state == 'queued')
 end
+
+local function owns(id, fence) return is_owner(fields(id, {'fence', 'state'}), fence) end
 
 -- The sorted set that holds a job in a state.
 local function shelf(state, priority)
@@ -47,13 +56,24 @@ local function leave(id)
   return found[2], found[3]
 end
 
--- Every change of a state ends here. *score*: the place on the new state's shelf; what follows
--- are more names and values of the record. Answers the job's priority and kind.
-local function move(id, state, score, ...)
-  local priority, kind = leave(id)
+-- Put a job onto the shelf of *state*, at *score*; what follows are more names and values of the
+-- record. Every change of a state ends here, and a new record begins here.
+local function put(id, state, priority, score, ...)
   redis.call('HSET', job_key(id), 'state', state, 'reason', '', 'until', '', ...)
   redis.call('ZADD', shelf(state, priority), score, id)
+end
+
+-- Take a job from its shelf and `put` it. Answers its priority and kind.
+local function move(id, state, score, ...)
+  local priority, kind = leave(id)
+  put(id, state, priority, score, ...)
   return priority, kind
+end
+
+-- The same where the state and priority it has are known: they are in *job*.
+local function shift(id, job, state, score, ...)
+  if job.state ~= '' then redis.call('ZREM', shelf(job.state, job.priority), id) end
+  put(id, state, job.priority, score, ...)
 end
 
 -- Where batches and syncs are found: those that are open stand first, the latest in front; then
@@ -89,34 +109,38 @@ local function may_tell(batch, name)
 end
 
 local function code_of(failure)
-  local is_json, found = pcall(cjson.decode, failure or '')
+  if not failure then return nil end
+  local is_json, found = pcall(cjson.decode, failure)
   return is_json and type(found) == 'table' and found.code or nil
 end
 
--- A new record, in no state yet. *job*: kind, priority, request, retry, and perhaps key,
+-- A new record, on the shelf of *state*. *job*: kind, priority, request, retry, and perhaps key,
 -- expires (seconds from now), tell (see shared/outbox) and signature (b2jobs/signing.py).
-local function create(id, job)
-  redis.call('HSET', job_key(id), 'id', id, 'kind', job.kind, 'priority', job.priority,
-             'key', job.key or '', 'request', job.request, 'retry', job.retry,
-             'expires', job.expires and seconds(NOW + job.expires) or '',
-             'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0)
+local function create(id, job, state, score, ...)
+  local values = {'id', id, 'kind', job.kind, 'priority', job.priority,
+                  'key', job.key or '', 'request', job.request, 'retry', job.retry,
+                  'expires', job.expires and seconds(NOW + job.expires) or '',
+                  'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0, ...}
+  for _, name in ipairs({'tell', 'signature', 'producer'}) do
+    if job[name] then
+      table.insert(values, name)
+      table.insert(values, job[name])
+    end
+  end
+  put(id, state, job.priority, score, unpack(values))
   list_batch(id, job.kind, OPEN + NOW)
-  if job.tell then redis.call('HSET', job_key(id), 'tell', job.tell) end
-  if job.signature then redis.call('HSET', job_key(id), 'signature', job.signature) end
-  if job.producer then redis.call('HSET', job_key(id), 'producer', job.producer) end
 end
 
 -- A signature is good for one end of a job: its token is remembered for as long as it is good.
-local function token_of(id) return string.match(field(id, 'signature'), '^(%x+) (%d+) ') end
+local function token_of(signature) return string.match(signature, '^(%x+) (%d+) ') end
 
-local function use_up(id)
-  local token, good_until = token_of(id)
+local function use_up(signature)
+  local token, good_until = token_of(signature)
   if token then redis.call('ZADD', P .. 'used', good_until, token) end
 end
 
 -- How many jobs that have not ended each producer has, where one is named.
-local function count_open(id, by)
-  local producer = field(id, 'producer')
+local function count_open(producer, by)
   if producer ~= '' and redis.call('HINCRBY', P .. 'open', producer, by) <= 0 then
     redis.call('HDEL', P .. 'open', producer)
   end
@@ -125,14 +149,12 @@ end
 -- The limit of waiting jobs that a new one would go beyond, and its size; nil for none. The
 -- leading keeper writes them down as the policy has them (keeper/lead).
 local function limit_of(priority, producer)
-  local limits = P .. 'limits'
-  local function most(name) return tonumber(redis.call('HGET', limits, name) or '') end
-  local queue = most('queue:' .. priority)
+  local name = 'producer:' .. (producer or '*')
+  local found = redis.call('HMGET', P .. 'limits', 'queue:' .. priority, name, 'producer:*')
+  local queue, own = tonumber(found[1] or ''), tonumber(found[2] or '') or tonumber(found[3] or '')
   if queue and redis.call('ZCARD', P .. 'queued:' .. priority) >= queue then
     return 'queue:' .. priority, queue
   end
-  local name = 'producer:' .. (producer or '*')
-  local own = most(name) or most('producer:*')
   if own and tonumber(redis.call('HGET', P .. 'open', producer or '') or 0) >= own then
     return name, own
   end
@@ -205,6 +227,19 @@ local function enqueue(id, in_front)
   redis.call(in_front and 'RPUSH' or 'LPUSH', ROOT .. queue, doorbell(id, kind, queue, rung, tag))
 end
 
+-- A new job that is queued at once.
+local function create_queued(id, job)
+  local rung, queue = seconds(NOW), QUEUES[job.priority]
+  create(id, job, 'queued', rung, 'bells', 1)
+  redis.call('LPUSH', ROOT .. queue, doorbell(id, job.kind, queue, rung, 1))
+end
+
+-- A new job that waits *delay* seconds before it is queued.
+local function create_waiting(id, job, reason, delay)
+  local due = seconds(NOW + delay)
+  create(id, job, 'waiting', due, 'reason', reason, 'until', due)
+end
+
 -- Tell whoever asks Celery: the result is stored as Celery's Redis backend stores it. *meta* is
 -- a JSON object without the task's id, as text: decoding it here would round its numbers.
 local function tell(id, meta, keep)
@@ -243,33 +278,36 @@ end
 local function finish(id, state, outcome, told)
   local keep = math.ceil(outcome.keep or kept_seconds(state))
   local now = seconds(NOW)
-  local kind, _
-  if outcome.failure then
-    _, kind = move(id, state, now, 'ended', now, 'failure', outcome.failure)
-  else
-    _, kind = move(id, state, now, 'ended', now)
-    redis.call('HDEL', job_key(id), 'failure')
+  local job = fields(id, {'state', 'priority', 'kind', 'started', 'signature', 'producer', 'staged',
+                          'key', 'tell'})
+  local kind = job.kind
+  local said = {'ended', now}
+  for _, name in ipairs({'failure', 'result'}) do
+    if outcome[name] then
+      table.insert(said, name)
+      table.insert(said, outcome[name])
+    end
   end
+  shift(id, job, state, now, unpack(said))
+  if not outcome.failure then redis.call('HDEL', job_key(id), 'failure') end
   local code = code_of(outcome.failure)
   event(id, kind, told or 'ended', {state = state, code = code})
   if not UNTOLD[kind] then
     count(table.concat({'job', kind, state, code or ''}, '|'), 1)
-    local started = tonumber(field(id, 'started'))
+    local started = tonumber(job.started)
     if started then observe('run|' .. kind, NOW - started) end
   end
-  if outcome.result then redis.call('HSET', job_key(id), 'result', outcome.result) end
   redis.call('EXPIRE', job_key(id), keep)
   list_batch(id, kind, NOW + keep)
-  use_up(id)
-  count_open(id, -1)
+  use_up(job.signature)
+  count_open(job.producer, -1)
   redis.call('UNLINK', P .. 'journal:' .. id)
-  end_staged(id, state)
-  local found = redis.call('HMGET', job_key(id), 'key', 'tell')
-  if found[1] and found[1] ~= '' then redis.call('EXPIRE', P .. 'key:' .. found[1], keep) end
+  end_staged(job.staged, state)
+  if job.key ~= '' then redis.call('EXPIRE', P .. 'key:' .. job.key, keep) end
   tell(id, outcome.meta, keep)
-  if found[2] then
+  if job.tell ~= '' then
     local ends = redis.call('HINCRBY', job_key(id), 'ends', 1)
-    put_words(id, ends, found[2], kind, state, outcome.result, outcome.failure)
+    put_words(id, ends, job.tell, kind, state, outcome.result, outcome.failure)
   end
   tell_followers(id, outcome.meta, keep, 100)
 end
@@ -313,12 +351,12 @@ local function reopen(id)
   local key = field(id, 'key')
   if key ~= '' then redis.call('SET', P .. 'key:' .. key, id) end
   redis.call('HDEL', job_key(id), 'failure', 'result', 'ended', 'started', 'cancel', 'progress',
-             'wake')
+             'wake', 'excused')
   redis.call('HSET', job_key(id), 'expires', '', 'unheard', 0, 'again', seconds(NOW))
   if given.signature then redis.call('HSET', job_key(id), 'signature', given.signature) end
   redis.call('DEL', ROOT .. 'celery-task-meta-' .. id)
   let_go(id)
-  count_open(id, 1)
+  count_open(field(id, 'producer'), 1)
   list_batch(id, field(id, 'kind'), OPEN + NOW)
   event(id, field(id, 'kind'), 'retried')
   enqueue(id, false)

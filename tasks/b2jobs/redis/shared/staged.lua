@@ -37,8 +37,7 @@ local function claim_staged(id, staged, size)
 end
 
 -- A job that ended needs them no more, but for one that failed where the workers' settings say so.
-local function end_staged(id, state)
-  local staged = field(id, 'staged')
+local function end_staged(staged, state)
   if staged == '' then return end
   local keep = tonumber(redis.call('HGET', P .. 'retention', 'staged') or 0)
   if state == 'failed' and keep > 0 then look_later(staged, keep) else drop_staged(staged) end

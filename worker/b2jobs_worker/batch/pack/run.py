@@ -30,7 +30,7 @@ LOOK_SECONDS = 0.5
 GUARD_SECONDS = 1.0
 PAUSE_GRACE_SECONDS = 1.0
 FAILURES_THAT_STOP = 32
-HOLD_FOR_ALL = ("cap", "rate_limited", "credentials")
+HOLD_FOR_ALL = ("cap", "rate_limited", "credentials", "budget")
 """What an item waits for that its neighbours would wait for too."""
 
 logger = logging.getLogger(__name__)

@@ -92,6 +92,8 @@ class Trying:
         since = before.since or time.time()
         if error.wait is None:
             return None
+        if error.wait.reason == "budget":  # nothing was tried, and its time begins anew
+            return Again(before.attempts, 0.0, error.code, error.message[:200])
         if time.time() + (error.wait.seconds or 0.0) - since > self._orders.retry_seconds:
             return None
         return Again(before.attempts + 1, since, error.code, error.message[:200])

@@ -18,6 +18,7 @@ from b2jobs_worker.batch.plan.stream import KeptStreams, PlanStream
 from b2jobs_worker.batch.planner import again, ending, mending, spilling
 from b2jobs_worker.batch.planner.desk import Desk
 from b2jobs_worker.batch.planner.dry_run import dry_run
+from b2jobs_worker.delivery.retry import lengthened
 
 QUEUED_AHEAD = 16
 MOST_UNDER_WAY = 4096
@@ -158,7 +159,10 @@ class Step:
         stumbles = int(state.get("stumbles", 0)) + 1
         since = float(state.get("stumbled_at") or 0) if stumbles > 1 else time.time()
         pause = _pause_before_next(error, stumbles)
-        if pause is not None and time.time() + pause - since <= self._desk.request.retry:
+        in_time = pause is not None and time.time() + pause - since <= self._desk.request.retry
+        if pause is not None and error.wait is not None and error.wait.reason == "budget":
+            in_time, stumbles = True, 0  # its time for failures begins anew
+        if pause is not None and in_time:
             logger.info("batch %s: %s; again in %.1f s", self._desk.batch, error.code, pause)
             self._desk.note(stumbles=stumbles, stumbled_at=since, stumble=error.code)
             assert error.wait is not None
@@ -243,5 +247,5 @@ def _pause_before_next(error: JobError, stumbles: int) -> float | None:
     if error.wait is None:
         return None
     if error.wait.seconds is not None:
-        return error.wait.seconds * (1 + random.random() / 10)
+        return lengthened(error.wait.seconds)
     return float(min(300, 2 ** min(stumbles, 16))) * random.random()
