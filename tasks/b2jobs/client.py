@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Unpack, get_args
+from typing import Any, Unpack, get_args
 
 from b2jobs import manifest
 from b2jobs.batches import BatchHandle
@@ -20,7 +20,7 @@ from b2jobs.event_stream import FIRST, Event, EventReader, read_events
 from b2jobs.feed import RowsBroke, feed
 from b2jobs.handle import Handle
 from b2jobs.items import Planned
-from b2jobs.listings import Listing
+from b2jobs.lookers import Lookers
 from b2jobs.records import Record, Records
 from b2jobs.reports import ReportReader
 from b2jobs.requests import KINDS, PUBLIC_KINDS, Job, State, build
@@ -28,13 +28,10 @@ from b2jobs.requests.options import (
     AccountOptions,
     BatchOptions,
     BucketOptions,
-    ChoosingOptions,
     CopyOptions,
     DeleteOptions,
     DownloadOptions,
     JobOptions,
-    ListOptions,
-    RemovalOptions,
     StreamOptions,
     SyncOptions,
     UploadOptions,
@@ -43,7 +40,6 @@ from b2jobs.results import (
     BucketResult,
     CheckResult,
     DeleteResult,
-    DiskUsageResult,
     ShareResult,
     SyncResult,
     TransferResult,
@@ -55,7 +51,7 @@ from b2jobs.staging import Handed, Offer, is_handed, pieces, staging
 _ALL = 10_000_000
 
 
-class Client:
+class Client(Lookers):
     """Queues jobs in one Redis. Thread-safe; keep one for the whole process.
 
     Without arguments it reads `B2JOBS_REDIS_URL`, `B2JOBS_KEY_PREFIX` and
@@ -255,26 +251,6 @@ class Client:
         """
         return self.ask("bucket", action=action, name=name, **options)
 
-    def ls(self, target: str, **options: Unpack[ListOptions]) -> Listing:
-        """List what is below the prefix *target*, or the file of that name.
-
-        `for line in b2jobs.ls("b2://some-bucket/photos/").lines()` reads while a worker lists, in
-        constant memory on both ends; leaving off early ends the job.
-
-        Options: recursive, versions (old ones, hide markers and unfinished large files too),
-        limit (1 to 1,000 lines, which then stand in the result), include, exclude, min_age,
-        max_age, min_size, max_size, account and those of every job.
-        """
-        return Listing(self.records, self.ask("list", target=target, **options).id)
-
-    def du(self, target: str, **options: Unpack[ChoosingOptions]) -> Handle[DiskUsageResult]:
-        """Add up what is below the prefix *target*: files, versions, bytes, dollars a month.
-
-        Options: include, exclude, min_age, max_age, min_size, max_size (of each version),
-        account and those of every job.
-        """
-        return self.ask("du", target=target, **options)
-
     def share(
         self, source: str, seconds: int = 3600, **options: Unpack[AccountOptions]
     ) -> Handle[ShareResult]:
@@ -302,19 +278,6 @@ class Client:
         else:
             handle = self.ask("batch", source=source, destination=destination, **options)
         return self.batch_job(handle.id)
-
-    def batch_delete(
-        self,
-        target: str,
-        versions: Literal["latest", "all"] = "latest",
-        **options: Unpack[RemovalOptions],
-    ) -> BatchHandle:
-        """Remove what is below the prefix *target*, as a batch: with a report, steered, retried.
-
-        What is uploaded after its first look stays. Options: include, exclude, min_age, max_age
-        (since the upload), min_size, max_size, dry_run, ledger, account and those of every job.
-        """
-        return self.batch_job(self.ask("batch", target=target, versions=versions, **options).id)
 
     def sync(
         self, source: str, destination: str, **options: Unpack[SyncOptions]

@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from b2jobs import locations
+from b2jobs.batches import BatchHandle
 from b2jobs.cli import batch_follow, follow, show
 from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.session import Session, pass_session, submit_options
-from b2jobs.errors import InvalidJob
+from b2jobs.errors import InvalidJob, JobCancelled, JobFailed
 from b2jobs.locations import B2File, InvalidLocation
+from b2jobs.printable import printable
 
 _WHAT = {"latest": "The newest version of each file", "all": "Every version of every file"}
 
@@ -60,15 +62,17 @@ def delete(
     if not yes and not dry_run and sys.stdin.isatty():
         what = _WHAT.get(versions, "The version of that id")
         chosen = " that is chosen" if len(options) > len(options.keys() & _OF_EVERY_JOB) else ""
-        name = show.printable(target)
+        name = printable(target)
         click.confirm(f"{what} below {name}{chosen} will be removed. Go on?", abort=True, err=True)
     handle = session.client.batch_delete(target, versions, dry_run=dry_run, **options)
     if dry_run:
         _tell_plan(session, handle.wait(timeout))
-    elif wait or timeout is not None:
-        batch_follow.finish(session, handle, timeout)
-    else:
+    elif not wait and timeout is None:
         show.queued(session, handle.id)
+    elif session.json:
+        _tell_end(handle, target, timeout)
+    else:
+        batch_follow.finish(session, handle, timeout)
 
 
 _OF_EVERY_JOB = {"account", "key", "priority", "retry", "expires", "on_done"}
@@ -93,12 +97,24 @@ def _refuse_choosing(options: dict[str, Any], dry_run: bool) -> None:
             )
 
 
+def _tell_end(handle: BatchHandle, target: str, timeout: float | None) -> None:
+    """The result of the batch, with what the removal of one file says."""
+    try:
+        result = handle.wait(timeout)
+    except (JobFailed, JobCancelled):
+        show.ended(handle.record())
+        raise
+    deleted = result.outcomes.get("deleted", 0)
+    own = {"uri": target, "deleted": deleted, "status": "deleted" if deleted else "unchanged"}
+    show.line({**result.as_json(), **own})
+
+
 def _tell_plan(session: Session, result: Any) -> None:
     if session.json:
         show.answer(session, result)
         return
     for line in result.planned:
-        click.echo(show.printable(line))
+        click.echo(printable(line))
     if result.items > len(result.planned):
         click.echo(f"... and {result.items - len(result.planned):,} more")
     told = result.model_dump(mode="json", include={"items", "size_bytes", "calls", "dollars"})

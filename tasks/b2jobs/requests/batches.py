@@ -88,6 +88,7 @@ class Batch(Choosing, AllAttributes):
     destination_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject](
         "destination"
     )
+    target_location: ClassVar = Located[B2File]("target")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
