@@ -62,7 +62,7 @@ class Context:
 
         *resuming*: see `sources.open_source`.
         """
-        opening = Opening()
+        opening = Opening(partial(attempt.permit.place, is_written=False))
         with attempt.on_interrupt(opening.close):
             try:
                 source = self.open_source(location, resuming=resuming, opening=opening)
