@@ -25,7 +25,9 @@ from b2jobs.requests.options import (
     DownloadOptions,
     JobOptions,
     ListOptions,
+    MoveOptions,
     RemovalOptions,
+    RetentionOptions,
     StreamOptions,
     SyncOptions,
     UploadOptions,
@@ -35,6 +37,8 @@ from b2jobs.results import (
     CheckResult,
     DeleteResult,
     DiskUsageResult,
+    HideResult,
+    LockResult,
     ShareResult,
     SyncResult,
     TransferResult,
@@ -143,6 +147,32 @@ class AsyncClient:
         self, source: str, destination: str, **options: Unpack[CopyOptions]
     ) -> AsyncHandle[TransferResult]:
         return await self.ask("copy", source=source, destination=destination, **options)
+
+    async def move(
+        self, source: str, destination: str, **options: Unpack[MoveOptions]
+    ) -> AsyncHandle[TransferResult]:
+        return await self.ask("move", source=source, destination=destination, **options)
+
+    async def hide(self, target: str, **options: Unpack[AccountOptions]) -> AsyncHandle[HideResult]:
+        return await self.ask("hide", target=target, **options)
+
+    async def unhide(
+        self, target: str, **options: Unpack[AccountOptions]
+    ) -> AsyncHandle[HideResult]:
+        return await self.ask("unhide", target=target, **options)
+
+    async def retention(
+        self,
+        target: str,
+        retention: Literal["governance", "compliance", "none"],
+        **options: Unpack[RetentionOptions],
+    ) -> AsyncHandle[LockResult]:
+        return await self.ask("retention", target=target, retention=retention, **options)
+
+    async def hold(
+        self, target: str, on: bool = True, **options: Unpack[AccountOptions]
+    ) -> AsyncHandle[LockResult]:
+        return await self.ask("hold", target=target, on=on, **options)
 
     async def delete(
         self, target: str, **options: Unpack[DeleteOptions]

@@ -10,6 +10,7 @@ import click
 from b2jobs import locations
 from b2jobs.batches import BatchHandle
 from b2jobs.cli import batch_follow, follow, show
+from b2jobs.cli.change import bypass_option
 from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.session import Session, pass_session, submit_options
 from b2jobs.errors import InvalidJob, JobCancelled, JobFailed
@@ -29,6 +30,7 @@ _WHAT = {"latest": "The newest version of each file", "all": "Every version of e
 @choosing_options
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask, on a terminal, before a prefix goes.")
+@bypass_option
 @submit_options()
 @pass_session
 def delete(

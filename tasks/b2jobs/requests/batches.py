@@ -12,7 +12,7 @@ from b2jobs.requests import on_done
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.job import IfExists, Job, Priority
-from b2jobs.requests.places import Located, lie_in_each_other, prefix, single
+from b2jobs.requests.places import Located, check_source_account, lie_in_each_other, prefix, single
 from b2jobs.requests.protection import KeyName
 
 
@@ -28,8 +28,10 @@ class Batch(Choosing, AllAttributes):
         `state` and `summary`.
     target, versions: remove what is below this prefix: the newest version of each name, or with
         `all` every one, hide markers and unfinished large files too.
+    bypass_governance: with a target, remove what is retained in governance mode too.
     include, exclude, min_age, max_age, min_size, max_size: see `Choosing`; of a source prefix, or
         of `target`, where ages are told from the upload.
+    source_account: whose key reads what is copied inside B2, where it is not that of *account*.
     strict: end the batch before anything moves when any line of it cannot be done.
     ledger: a prefix (`data://ROOT/path/` or `b2://BUCKET/path/`) that takes the outcomes of
         finished items out of Redis, where they need about 70 bytes each.
@@ -44,12 +46,14 @@ class Batch(Choosing, AllAttributes):
     stream: bool = False
     target: str | None = None
     versions: Literal["latest", "all"] | None = None
+    bypass_governance: bool = False
     if_exists: IfExists | None = None
     dry_run: bool = False
     strict: bool = False
     ledger: str | None = None
     customer_key: KeyName | None = None
     account: AccountName = "default"
+    source_account: AccountName | None = None
     priority: Priority = "low"
 
     @field_validator("on_done", mode="before")
@@ -103,8 +107,9 @@ class Batch(Choosing, AllAttributes):
             )
         if self.target is not None:
             self._removes(self.target)
-        elif self.versions is not None:
-            raise ValueError("versions goes with a target, whose files are removed")
+        elif self.versions is not None or self.bypass_governance:
+            name = "bypass_governance" if self.versions is None else "versions"
+            raise ValueError(f"{name} goes with a target, whose files are removed")
         if self.source and self.destination:
             source, destination = self.source_location, self.destination_location
             if not isinstance(source, B2File) and not isinstance(destination, B2File):
@@ -117,6 +122,7 @@ class Batch(Choosing, AllAttributes):
                 raise ValueError("if_exists='version' needs a b2:// destination")
             if not isinstance(destination, B2File):
                 refuse_attributes(self)
+            check_source_account(self, source, destination)
         if self.chooses and self.source is None and self.target is None:
             raise ValueError(
                 "include, exclude and what is said of age and size go with a source prefix"

@@ -45,6 +45,7 @@ class RemovalPlan:
         self._target = request.target_location
         self._everything = request.versions == "all"
         self._dry_run = request.dry_run
+        self._more = {"bypass_governance": True} if request.bypass_governance else {}
         self._attempt = attempt
         self._client = client
         self._spent = spent
@@ -59,7 +60,8 @@ class RemovalPlan:
         Raises:
             JobError: `capability_missing`, `name_not_allowed`, `bucket_not_found`, ...
         """
-        self._client.require("listFiles", "deleteFiles", name=self._target.name)
+        bypass = ["bypassGovernance"] if self._more else []
+        self._client.require("listFiles", "deleteFiles", *bypass, name=self._target.name)
         self._client.bucket(self._target.bucket)
         return Forecast()
 
@@ -159,7 +161,7 @@ class RemovalPlan:
         if not is_name:  # B2 lists names that it takes no longer
             target, options = f"b2id://{document['fileId']}", {"shown": shown}
         size = int(document.get("contentLength") or 0) if self._dry_run else None
-        return Item("delete", "", target, size, options=options)
+        return Item("delete", "", target, size, options={**options, **self._more})
 
 
 def _read(cursor: str) -> tuple[str, Place | None]:

@@ -12,8 +12,8 @@ from b2jobs.requests.options import ChoosingOptions, ListOptions, RemovalOptions
 from b2jobs.results import DiskUsageResult
 
 
-class Lookers:
-    """A part of `Client`."""
+class PrefixJobs:
+    """Methods of `Client`; all of them end in its `ask`, whose errors are theirs."""
 
     if TYPE_CHECKING:
 
