@@ -62,9 +62,9 @@ class _Permit:
                 raise _refused(f"a job of kind {job.kind}", f"{name}.kinds")
             if rules.read is not None and isinstance(job, Bucket) and job.action == "list":
                 raise _refused("the names of all buckets", f"{name}.read")
-            account = getattr(job, "account", None)
-            if rules.accounts is not None and account not in (None, *rules.accounts):
-                raise _refused(f"the account {account!r}", f"{name}.accounts")
+            for account in (getattr(job, "account", None), getattr(job, "source_account", None)):
+                if rules.accounts is not None and account not in (None, *rules.accounts):
+                    raise _refused(f"the account {account!r}", f"{name}.accounts")
             for key in (getattr(job, "customer_key", None), getattr(job, "encryption_key", None)):
                 if rules.customer_keys is not None and key not in (None, *rules.customer_keys):
                     raise _refused(f"the customer's key {key!r}", f"{name}.customer_keys")
