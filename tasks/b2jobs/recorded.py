@@ -16,7 +16,18 @@ from b2jobs.handle import Handle
 from b2jobs.items import Item, Planned, unpacked
 from b2jobs.listings import Listing
 from b2jobs.records import Record
-from b2jobs.requests import RESULTS, Copy, Download, Job, State, Upload
+from b2jobs.requests import (
+    RESULTS,
+    Copy,
+    Download,
+    Hide,
+    Hold,
+    Job,
+    Retention,
+    State,
+    Unhide,
+    Upload,
+)
 from b2jobs.results import BatchResult, Result
 from b2jobs.signing import Ring
 
@@ -237,11 +248,21 @@ def plausible_result(request: Job) -> Result:
         said = {"size": staged.size, "sha1": staged.sha1} if staged else {}
         return made.model_copy(update=said)
     if isinstance(request, Copy):
-        return _transferred("copy", request.target())
+        return _transferred(request.kind, request.target())
     if isinstance(request, Download):
         source = _transferred("download", request.source_location)
         return source.model_copy(update={"uri": request.destination or request.source})
-    return RESULTS.get(request.kind, Result)(kind=request.kind)
+    said = dict[str, Any]()
+    match request:
+        case Hide() | Unhide():
+            shown = isinstance(request, Unhide)
+            said = {"uri": request.target, "status": "shown" if shown else "hidden"}
+        case Retention():
+            said = {"uri": request.target, "retention": request.retention}
+            said |= {"retain_until": request.retain_until}
+        case Hold():
+            said = {"uri": request.target, "legal_hold": request.on}
+    return RESULTS.get(request.kind, Result)(kind=request.kind, **said)
 
 
 def _transferred(kind: str, file: locations.Location) -> Result:

@@ -143,11 +143,26 @@ class SyncResult(BatchResult):
 
 
 class HideResult(Result):
-    """A hidden file; one that was not visible is `unchanged`."""
+    """A file that was hidden, or is shown again; one that was so before is `unchanged`.
+
+    file_id: of the hide marker, or of the version that is visible now.
+    """
 
     uri: str = ""
     file_id: str = ""
-    status: Literal["hidden", "unchanged"] = "hidden"
+    status: Literal["hidden", "shown", "unchanged"] = "hidden"
+
+
+class LockResult(Result):
+    """The retention or the hold of a version, as it is after the job."""
+
+    uri: str = ""
+    file_id: str = ""
+    name: str = ""
+    retention: Literal["governance", "compliance", "none"] | None = None
+    retain_until: datetime | None = None
+    legal_hold: bool | None = None
+    status: Literal["changed", "unchanged"] = "changed"
 
 
 class VerifyResult(Result):

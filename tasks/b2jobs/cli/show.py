@@ -22,7 +22,10 @@ from b2jobs.results import BucketResult, CheckResult, Result, ShareResult, Trans
 
 _QUIET = {"job", "kind", "attempts", "calls", "encoding"}
 _LAST = {"seconds", "dollars"}
-_CHECKED = ("upload", "download", "copy", "delete", "share", "sync", "bucket")
+_CHECKED = (
+    *("upload", "download", "copy", "move", "delete", "hide", "unhide", "retention", "hold"),
+    *("share", "sync", "bucket"),
+)
 size = for_people.size
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 

@@ -52,7 +52,7 @@ def of_result(result: Result, *, attempts: int, millis: int) -> Outcome:
             result.status, result.size, result.sha1, result.file_id, result.url, attempts, millis
         )
     status: Status = "deleted"
-    if isinstance(result, DeleteResult | HideResult):
+    if isinstance(result, DeleteResult | HideResult) and result.status != "shown":
         status = result.status
     return Outcome(status, attempts=attempts, millis=millis)
 
