@@ -13,7 +13,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.sources.port import Digested, Remote, Source
+from b2jobs_worker.sources.port import Source, is_digested, is_remote
 from b2jobs_worker.transfer import checkpoint, committed, small, target
 from b2jobs_worker.transfer import protection as protecting
 from b2jobs_worker.transfer.committed import Committed
@@ -77,7 +77,7 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
     with context.source(request.source_location, attempt, resuming=resuming) as source:
         attempt.permit.size(source.size)
         large = LargeUpload(client, attempt, context, source)
-        handed_over = source.sha1 if isinstance(source, Digested) else None
+        handed_over = source.sha1 if is_digested(source) else None
         new, not_carried = _new(request, client, attempt, source, bucket, file.name)
         large.unfinished.believe(new.committed)
         standing = target.look(
@@ -96,7 +96,7 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
         else:
             known = standing.sha1 or handed_over
             version, sha1 = _send(request, client, attempt, source, large, new, known)
-        is_whole = not isinstance(source, Remote) or source.is_delimited
+        is_whole = not is_remote(source) or source.is_delimited
     if request.if_exists == "replace":
         committed.remove_older(client, attempt, bucket, version)
     return result(
@@ -128,7 +128,7 @@ def _new(
     content_type = request.content_type
     if content_type == AUTOMATIC and source.content_type:
         content_type = source.content_type
-    if isinstance(source, Remote):
+    if is_remote(source):
         info, not_carried = source.carried.into(info, _MOST_CARRIED)
         info = request.put_into(info)  # a header that is named as empty is not carried
     own = Committed(client, attempt, bucket, name)
