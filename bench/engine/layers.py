@@ -54,15 +54,17 @@ def layer_of(file: str, function: str) -> str:
     return next((name for name, marks in found if any(m in where for m in marks)), "Python itself")
 
 
-def profiled(act: Callable[[], None]) -> dict[str, float]:
-    """The share of each layer in *act*."""
+def profiled(act: Callable[[], None]) -> tuple[dict[str, float], int]:
+    """The share of each layer in *act*, and how many functions it called."""
     profiler = cProfile.Profile(time.process_time)
     profiler.runcall(act)
     shares: Counter[str] = Counter()
-    for (file, _, function), (_, _, own, *_) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]  # it is there
+    statistics = pstats.Stats(profiler)
+    for (file, _, function), (_, _, own, *_) in statistics.stats.items():  # type: ignore[attr-defined]  # it is there
         shares[layer_of(file, function)] += own
     total = sum(shares.values())
-    return {name: round(own / total, 3) for name, own in shares.most_common()}
+    calls = int(statistics.total_calls)  # type: ignore[attr-defined]  # it is there
+    return {name: round(own / total, 3) for name, own in shares.most_common()}, calls
 
 
 def main() -> None:
@@ -71,6 +73,7 @@ def main() -> None:
     )
     options.add_argument("--files", type=int, default=500)
     options.add_argument("--latency", type=float, nargs="*", default=[0.0, 0.03])
+    options.add_argument("--width", type=int, nargs="*", default=[1, 2, 8, 64], help="at a time")
     options.add_argument("--tls", action="store_true")
     options.add_argument("--rounds", type=int, default=5)
     given = options.parse_args()
@@ -98,7 +101,7 @@ def measure(folder: Path, b2: LocalB2, given: argparse.Namespace) -> dict[str, o
     )
     context = transfer.build_context(settings, durable=False)
     context.client("default", DetachedAttempt()).account()
-    admin = Admin(b2.realm)
+    admin = Admin(b2.realm, ca_certificate=b2.ready.get("ca_certificate"))
     count = 0
 
     def requests(what: str) -> list[Job]:
@@ -120,13 +123,14 @@ def measure(folder: Path, b2: LocalB2, given: argparse.Namespace) -> dict[str, o
     found: dict[str, object] = {}
     for what in ("upload", "download"):
         each = requests(what)
-        found[f"{what}: shares"] = profiled(lambda each=each: [one(r) for r in each] and None)
+        found[f"{what}: shares"], calls = profiled(
+            lambda each=each: [one(r) for r in each] and None
+        )
+        found[f"{what}: calls of functions a file"] = round(calls / given.files)
         for latency in given.latency:
             if latency:
                 admin.fault("latency", seconds=latency)
-            for width in (1, 8, 16, 32, 64):
-                if width == 1 and latency:
-                    continue
+            for width in given.width:
                 costs = []
                 for _ in range(given.rounds):
                     each = requests(what)

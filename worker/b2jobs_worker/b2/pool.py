@@ -35,6 +35,7 @@ class ConnectionPool:
         self._tls = tls
         self._connect_timeout_seconds = connect_timeout_seconds
         self._idle: OrderedDict[Origin, list[tuple[float, Connection]]] = OrderedDict()
+        self._sessions: dict[Origin, ssl.SSLSession] = {}
         self._count = 0
         self._lock = threading.Lock()
 
@@ -52,9 +53,15 @@ class ConnectionPool:
             connection.close()
 
     def give(self, origin: Origin, connection: Connection) -> None:
-        """Keep *connection* for the next request."""
+        """Keep *connection* for the next request, and its TLS session for new connections."""
         surplus = None
+        session = connection.session  # the latest, since tickets grow old
         with self._lock:
+            if session is not None:
+                self._sessions.pop(origin, None)
+                self._sessions[origin] = session
+                if len(self._sessions) > _IDLE_LIMIT:
+                    del self._sessions[next(iter(self._sessions))]
             self._idle.setdefault(origin, []).append((time.monotonic(), connection))
             self._idle.move_to_end(origin)
             self._count += 1
@@ -78,6 +85,7 @@ class ConnectionPool:
             tls=tls,
             connect_timeout_seconds=self._connect_timeout_seconds,
             tunnel=tunnel,
+            session=self._sessions.get(origin),
         )
 
     def proxy(self, origin: Origin) -> Proxy | None:
