@@ -12,6 +12,7 @@ from b2jobs.functions import function
 
 __all__ = [
     "batch",
+    "batch_delete",
     "batch_items",
     "batch_job",
     "bucket",
@@ -21,11 +22,16 @@ __all__ = [
     "download",
     "du",
     "events",
+    "hide",
+    "hold",
     "job",
     "jobs",
     "ls",
+    "move",
+    "retention",
     "share",
     "sync",
+    "unhide",
     "upload",
     "verify",
 ]
@@ -44,6 +50,11 @@ def _client() -> AsyncClient:
 upload = function(AsyncClient.upload, _client)
 download = function(AsyncClient.download, _client)
 copy = function(AsyncClient.copy, _client)
+move = function(AsyncClient.move, _client)
+hide = function(AsyncClient.hide, _client)
+unhide = function(AsyncClient.unhide, _client)
+retention = function(AsyncClient.retention, _client)
+hold = function(AsyncClient.hold, _client)
 delete = function(AsyncClient.delete, _client)
 bucket = function(AsyncClient.bucket, _client)
 ls = function(AsyncClient.ls, _client)
@@ -51,6 +62,7 @@ du = function(AsyncClient.du, _client)
 share = function(AsyncClient.share, _client)
 check = function(AsyncClient.check, _client)
 batch = function(AsyncClient.batch, _client)
+batch_delete = function(AsyncClient.batch_delete, _client)
 batch_items = function(AsyncClient.batch_items, _client)
 batch_job = function(AsyncClient.batch_job, _client)
 sync = function(AsyncClient.sync, _client)

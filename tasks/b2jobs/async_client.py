@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from b2jobs.batches import AsyncBatchHandle
 from b2jobs.client import Client
@@ -25,6 +25,9 @@ from b2jobs.requests.options import (
     DownloadOptions,
     JobOptions,
     ListOptions,
+    MoveOptions,
+    RemovalOptions,
+    RetentionOptions,
     StreamOptions,
     SyncOptions,
     UploadOptions,
@@ -34,6 +37,8 @@ from b2jobs.results import (
     CheckResult,
     DeleteResult,
     DiskUsageResult,
+    HideResult,
+    LockResult,
     ShareResult,
     SyncResult,
     TransferResult,
@@ -143,6 +148,32 @@ class AsyncClient:
     ) -> AsyncHandle[TransferResult]:
         return await self.ask("copy", source=source, destination=destination, **options)
 
+    async def move(
+        self, source: str, destination: str, **options: Unpack[MoveOptions]
+    ) -> AsyncHandle[TransferResult]:
+        return await self.ask("move", source=source, destination=destination, **options)
+
+    async def hide(self, target: str, **options: Unpack[AccountOptions]) -> AsyncHandle[HideResult]:
+        return await self.ask("hide", target=target, **options)
+
+    async def unhide(
+        self, target: str, **options: Unpack[AccountOptions]
+    ) -> AsyncHandle[HideResult]:
+        return await self.ask("unhide", target=target, **options)
+
+    async def retention(
+        self,
+        target: str,
+        retention: Literal["governance", "compliance", "none"],
+        **options: Unpack[RetentionOptions],
+    ) -> AsyncHandle[LockResult]:
+        return await self.ask("retention", target=target, retention=retention, **options)
+
+    async def hold(
+        self, target: str, on: bool = True, **options: Unpack[AccountOptions]
+    ) -> AsyncHandle[LockResult]:
+        return await self.ask("hold", target=target, on=on, **options)
+
     async def delete(
         self, target: str, **options: Unpack[DeleteOptions]
     ) -> AsyncHandle[DeleteResult]:
@@ -187,6 +218,16 @@ class AsyncClient:
         return AsyncBatchHandle(
             self.threads, await run(self.client.batch, source, destination, **options)
         )
+
+    async def batch_delete(
+        self,
+        target: str,
+        versions: Literal["latest", "all"] = "latest",
+        **options: Unpack[RemovalOptions],
+    ) -> AsyncBatchHandle:
+        run = self.threads.run
+        handle = await run(self.client.batch_delete, target, versions, **options)
+        return AsyncBatchHandle(self.threads, handle)
 
     async def batch_items(
         self, items: Iterable[Mapping[str, Any]], **options: Unpack[StreamOptions]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -69,13 +69,13 @@ class Record:
         return found
 
 
-_NUMBERS = ("done", "total", "rate")
+_MEASURED: dict[str, Callable[[object], float]] = {"done": whole, "total": whole, "rate": number}
 
 
 def record_of(values: Mapping[str, str]) -> Record:
     """A record from what Redis has of it, whatever that is: what cannot be read is left out."""
     progress = json_object(values.get("progress"))
-    measured = {name: number(progress[name]) for name in _NUMBERS if name in progress}
+    measured = {name: read(progress[name]) for name, read in _MEASURED.items() if name in progress}
     result = json_object(values.get("result"))
     return Record(
         id=values.get("id", ""),

@@ -93,9 +93,11 @@ class Connection:
         if self._aborted:
             self.abort()
 
-    @property
     def session(self) -> ssl.SSLSession | None:
-        """What the next connection to the same place can take up; none without TLS."""
+        """What the next connection to the same place can take up; none without TLS.
+
+        Ask rarely: it is a copy, which takes OpenSSL as long as a small upload.
+        """
         return self._socket.session if isinstance(self._socket, ssl.SSLSocket) else None
 
     @property

@@ -21,11 +21,11 @@ from b2jobs import signing
 from b2jobs.account_names import masked
 from b2jobs.errors import CallerError, Failure, InvalidJob, JobNotFound, QueueUnavailable
 from b2jobs.records import Records
-from b2jobs.requests import Job, build
+from b2jobs.requests import Batch, Job, Verify, build
 from b2jobs.requests.job import check_job_id
 from b2jobs.signed import Signed, celery_message
 from b2jobs.tracing import accepted
-from b2jobs_worker.celery.canvas import canvas_of, check_supported, tasks_of, with_first
+from b2jobs_worker.celery.canvas import canvas_of, check_supported, tasks_of, with_names
 from b2jobs_worker.delivery.deliver import invalid
 from b2jobs_worker.permits import permit
 from b2jobs_worker.settings import current
@@ -35,6 +35,9 @@ _LONGEST_DELAY_SECONDS = 10 * 366 * 86_400.0
 _LONGEST_ID = 4096
 _REFUSED_BY_POLICY = "policy_refused"
 _MOST_ARGUMENTS = 16_384
+MOST_MESSAGE_BYTES = 4 * 1024 * 1024
+"""Of a message as it lies in Redis: a request of a MiB, base64 and what is to run behind it."""
+_FED = "No message can bring what this job waits for; {} feeds it."
 _RING = b'[[], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
 
 logger = logging.getLogger(__name__)
@@ -77,6 +80,23 @@ def task_of(message: Any) -> tuple[str, str] | None:
 def is_doorbell(message: Any) -> bool:
     """Whether it only says that a record is waiting."""
     return "rung" in message.headers and message.body == _RING
+
+
+def check_size(raw: Any) -> None:
+    """Refuse a message that is longer than any that can be accepted, before it is read.
+
+    Raises:
+        InvalidJob: `message_too_long`
+    """
+    headers = raw.get("headers") if isinstance(raw, dict) else None
+    parts = [raw.get("body"), *(headers.values() if isinstance(headers, dict) else ())]
+    size = sum(len(part) for part in parts if isinstance(part, str))
+    if size > MOST_MESSAGE_BYTES:
+        raise InvalidJob(
+            f"The message has {size} bytes, and {MOST_MESSAGE_BYTES} are read at most.",
+            code="message_too_long",
+            hint="Long lists go into a manifest, bytes are handed over by b2jobs.upload.",
+        )
 
 
 def reduce(message: Any, task: str, job_id: str) -> None:
@@ -216,11 +236,15 @@ def _permitted(canvas: dict[str, Any] | None, producer: str) -> None:
 
 def _requested(sent: Sent) -> Job:
     check_supported(sent.kind, sent.headers)
-    named = with_first(sent.kind, sent.positional, sent.named)
+    named = with_names(sent.kind, sent.positional, sent.named)
     expires = _seconds_until(sent.headers.get("expires"))
     if expires is not None and "expires" not in named:
         named = {**named, "expires": max(expires, 0.001)}
-    return build(sent.kind, named)
+    job = build(sent.kind, named)
+    if isinstance(job, Verify) or (isinstance(job, Batch) and job.stream):
+        by = "b2jobs.verify" if isinstance(job, Verify) else "b2jobs.batch_items"
+        raise InvalidJob(_FED.format(by), code="feed_missing", field="stream")
+    return job
 
 
 def _seconds_until(moment: Any) -> float | None:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from typing_extensions import TypeIs
 
+from b2jobs.errors import JobError
 from b2jobs_worker.sources.carried import Carried
 
 
@@ -99,10 +100,16 @@ class Descriptor(Protocol):
 
 
 class Digested(Protocol):
-    """A source whose SHA-1 is known before it is read: nothing else of it may be stored."""
+    """A source whose SHA-1 is known before it is read: nothing else of it may be stored.
+
+    None where it turns out not to be known.
+    """
 
     @property
-    def sha1(self) -> str: ...
+    def sha1(self) -> str | None: ...
+
+    def differs(self, sha1: str) -> JobError:
+        """The error for bytes that have the SHA-1 *sha1* instead."""
 
 
 class Remote(Protocol):
@@ -128,7 +135,7 @@ def is_descriptor(source: object) -> TypeIs[Descriptor]:
 
 
 def is_digested(source: object) -> TypeIs[Digested]:
-    return hasattr(source, "sha1")
+    return hasattr(source, "differs")
 
 
 def is_remote(source: object) -> TypeIs[Remote]:

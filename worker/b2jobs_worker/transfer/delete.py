@@ -33,22 +33,28 @@ def delete(request: Delete, attempt: Attempt, context: Context) -> DeleteResult:
     """
     client = context.client(request.account, attempt)
     usage = Usage(client, attempt)
-    work = _Deleting(client, attempt, context)
+    if request.bypass_governance:
+        client.require("bypassGovernance")
+    work = _Deleting(client, attempt, context, bypass=request.bypass_governance)
     location = request.target_location
     if isinstance(location, B2Version):
         client.require("readFiles", "deleteFiles")
-        version = client.version(location.file_id)
-        if version is not None:
+        if request.shown == "unfinished":
+            work.remove([FileVersion(location.file_id, "", action="start")])
+        elif (version := client.version(location.file_id)) is not None:
             work.remove([version])
     else:
         one_id = request.versions not in ("latest", "all")
         capabilities = ("deleteFiles",) if one_id else ("deleteFiles", "listFiles")
+        action = "start" if request.shown == "unfinished" else "upload"
         client.require(*capabilities, name=location.name)
         bucket = client.bucket(location.bucket)
         if one_id:
-            work.remove([FileVersion(request.versions, location.name)])
+            work.remove([FileVersion(request.versions, location.name, action=action)])
         else:
             work.remove_listed(bucket, location, newest_only=request.versions == "latest")
+    if request.shown is not None and attempt.number > 1:
+        work.deleted = 1  # it was there: an earlier attempt, whose answer was lost, has removed it
     return DeleteResult(
         **usage.fields("delete"),
         uri=request.target,
@@ -60,8 +66,11 @@ def delete(request: Delete, attempt: Attempt, context: Context) -> DeleteResult:
 class _Deleting:
     """Removes page by page. The journal has each page before it is removed."""
 
-    def __init__(self, client: B2Client, attempt: Attempt, context: Context) -> None:
+    def __init__(
+        self, client: B2Client, attempt: Attempt, context: Context, *, bypass: bool
+    ) -> None:
         self.deleted = 0
+        self._bypass = bypass
         self._client = client
         self._attempt = attempt
         self._context = context
@@ -75,7 +84,10 @@ class _Deleting:
             if version.action == "start":
                 outcomes.append(self._client.cancel_large_file(version.file_id))
             else:
-                outcomes.append(self._client.delete_version(version.file_id, version.name))
+                gone = self._client.delete_version(
+                    version.file_id, version.name, bypass_governance=self._bypass
+                )
+                outcomes.append(gone)
 
         if len(found) == 1:
             one(found[0])
