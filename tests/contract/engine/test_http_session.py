@@ -85,6 +85,7 @@ def server() -> Iterator[Scripted]:
 @pytest.fixture
 def session() -> Iterator[Session]:
     with_pool = Session()
+    with_pool.allows_http = True
     yield with_pool
     with_pool.close()
 
