@@ -93,7 +93,7 @@ class ShareResult(Result):
 
 
 class CheckResult(Result):
-    """What the account's key may do, and which kinds of job it cannot serve."""
+    """What the account's key may do, which kinds of job it cannot serve, and when it expires."""
 
     account: str = ""
     key_id: str = ""
@@ -102,6 +102,7 @@ class CheckResult(Result):
     buckets: list[str] | None = None
     name_prefix: str | None = None
     cannot: dict[str, list[str]] = Field(default_factory=dict)
+    expires_at: datetime | None = None
 
 
 class BatchResult(Result):
