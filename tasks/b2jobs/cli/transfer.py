@@ -10,7 +10,12 @@ from typing import Any, BinaryIO
 import click
 
 from b2jobs.cli import follow
-from b2jobs.cli.attributes import attribute_options, customer_key_option
+from b2jobs.cli.attributes import (
+    attribute_options,
+    customer_key_option,
+    source_account_option,
+)
+from b2jobs.cli.change import bypass_option
 from b2jobs.cli.session import Session, pass_session, submit_options
 from b2jobs.errors import InvalidJob
 
@@ -93,12 +98,14 @@ def upload(session: Session, /, **arguments: Any) -> None:
 def download(session: Session, /, **arguments: Any) -> None:
     """Fetch SOURCE from B2 to DESTINATION.
 
-    DESTINATION is a place the worker can write: data://ROOT/path or file:///path inside a root.
+    DESTINATION is a place the worker can write: data://ROOT/path, file:///path inside a root, or
+    an object of another store: s3://BUCKET/key, gs://, azure://.
     Without it up to 256 KiB come back in the result; with --wait they are printed.
 
     \b
       b2jobs download b2://some-bucket/remotefolder/remotefile.png data://.my/copy.png --wait
       b2jobs download b2://some-bucket/notes.txt --wait
+      b2jobs download b2://some-bucket/notes.txt s3://other-bucket/notes.txt
     """
     follow.submit(session, "download", **arguments)
 
@@ -109,18 +116,42 @@ def download(session: Session, /, **arguments: Any) -> None:
 @click.option("--if-exists", type=click.Choice(_IF_EXISTS), help="As in upload.")
 @attribute_options
 @customer_key_option
+@source_account_option
 @submit_options()
 @pass_session
 def copy(session: Session, /, **arguments: Any) -> None:
     """Copy SOURCE to DESTINATION inside B2.
 
-    Its bytes do not pass through the worker. The copy carries all that the source carries, but
-    what is named here.
+    Its bytes do not pass through the worker where one key sees both sides. The copy carries all
+    that the source carries, but what is named here.
 
     \b
       b2jobs copy b2://some-bucket/remotefile.png b2://other-bucket/copy.png --wait
+      b2jobs copy b2://old-bucket/a.png b2://new-bucket/a.png --source-account old --account new
     """
     follow.submit(session, "copy", **arguments)
+
+
+@click.command()
+@click.argument("source")
+@click.argument("destination")
+@click.option("--if-exists", type=click.Choice(_IF_EXISTS), help="As in upload.")
+@attribute_options
+@customer_key_option
+@bypass_option
+@submit_options()
+@pass_session
+def move(session: Session, /, **arguments: Any) -> None:
+    """Move SOURCE to DESTINATION inside B2.
+
+    It is copied, the copy is checked, and then SOURCE is deleted. Its bytes do not pass through
+    the worker. Older versions of SOURCE stay, hidden where they would come to light. A key
+    without deleteFiles cannot move; it can copy and then hide.
+
+    \b
+      b2jobs move b2://some-bucket/inbox/a.png b2://some-bucket/done/a.png --wait
+    """
+    follow.submit(session, "move", **arguments)
 
 
 @click.command()
@@ -130,6 +161,7 @@ def copy(session: Session, /, **arguments: Any) -> None:
     metavar="latest|all|ID",
     help="The newest version, every one, or the one with this id.  [default: latest]",
 )
+@bypass_option
 @submit_options()
 @pass_session
 def delete(session: Session, /, **arguments: Any) -> None:

@@ -12,7 +12,7 @@ from b2jobs.requests import on_done
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.job import IfExists, Job, Priority
-from b2jobs.requests.places import Located, lie_in_each_other, prefix, single
+from b2jobs.requests.places import Located, check_source_account, lie_in_each_other, prefix, single
 from b2jobs.requests.protection import KeyName
 
 
@@ -26,6 +26,7 @@ class Batch(Choosing, AllAttributes):
     on_done: as of any job; given as a task and its queue, the task is called with `batch`,
         `state` and `summary`.
     include, exclude, min_age, max_age, min_size, max_size: see `Choosing`; of a source prefix.
+    source_account: whose key reads what is copied inside B2, where it is not that of *account*.
     strict: end the batch before anything moves when any line of it cannot be done.
     ledger: a prefix (`data://ROOT/path/` or `b2://BUCKET/path/`) that takes the outcomes of
         finished items out of Redis, where they need about 70 bytes each.
@@ -44,6 +45,7 @@ class Batch(Choosing, AllAttributes):
     ledger: str | None = None
     customer_key: KeyName | None = None
     account: AccountName = "default"
+    source_account: AccountName | None = None
     priority: Priority = "low"
 
     @field_validator("on_done", mode="before")
@@ -97,6 +99,7 @@ class Batch(Choosing, AllAttributes):
                 raise ValueError("if_exists='version' needs a b2:// destination")
             if not isinstance(destination, B2File):
                 refuse_attributes(self)
+            check_source_account(self, source, destination)
         if self.chooses and self.source is None:
             raise ValueError(
                 "include, exclude and what is said of age and size go with a source prefix"

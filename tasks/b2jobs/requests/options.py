@@ -59,10 +59,22 @@ class DownloadOptions(AccountOptions, total=False):
 class CopyOptions(AttributeOptions, total=False):
     if_exists: IfExists
     customer_key: str | None
+    source_account: str | None
+
+
+class MoveOptions(CopyOptions, total=False):
+    bypass_governance: bool
 
 
 class DeleteOptions(AccountOptions, total=False):
     versions: str
+    bypass_governance: bool
+
+
+class RetentionOptions(AccountOptions, total=False):
+    retain_until: str | datetime | None
+    retain_for: str | float | None
+    bypass_governance: bool
 
 
 class BucketOptions(AccountOptions, total=False):
@@ -84,6 +96,7 @@ class StreamOptions(AttributeOptions, total=False):
     strict: bool
     ledger: str | None
     customer_key: str | None
+    source_account: str | None
 
 
 class ChoosingOptions(AccountOptions, total=False):
@@ -118,3 +131,4 @@ class SyncOptions(ChoosingOptions, AttributeOptions, total=False):
     overlap: Literal["wait", "skip", "replace"]
     dry_run: bool
     customer_key: str | None
+    source_account: str | None

@@ -45,6 +45,8 @@ class Orders:
     """What the files that are made in B2 carry."""
     customer_key: str | None = None
     """Reads sources in B2 of which the plan does not know how they are encrypted."""
+    source_account: str | None = None
+    """Whose key reads what is copied, where it is not that of *account*."""
 
 
 @dataclass(frozen=True)
