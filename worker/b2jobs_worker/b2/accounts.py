@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -98,6 +99,12 @@ class Account:
         """File names the key is restricted to."""
         prefix: str | None = self._allowed.get("namePrefix")
         return prefix
+
+    @property
+    def key_expires(self) -> datetime | None:
+        """When B2 will not take the key any more; None for never."""
+        millis = self.session.raw_api.key_expires_millis
+        return datetime.fromtimestamp(millis / 1000, UTC) if millis else None
 
     @property
     def allowed_buckets(self) -> list[BucketName] | None:
