@@ -93,7 +93,10 @@ class ShareResult(Result):
 
 
 class CheckResult(Result):
-    """What the account's key may do, and which kinds of job it cannot serve."""
+    """What the account's key may do, and which kinds of job it cannot serve.
+
+    signatures_required: whether the worker does nothing that is not signed (docs/security.md).
+    """
 
     account: str = ""
     key_id: str = ""
@@ -102,6 +105,7 @@ class CheckResult(Result):
     buckets: list[str] | None = None
     name_prefix: str | None = None
     cannot: dict[str, list[str]] = Field(default_factory=dict)
+    signatures_required: bool = False
 
 
 class BatchResult(Result):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from b2jobs.errors import CallerError
-from b2jobs.requests import build
+from b2jobs.requests import KINDS, build
+from b2jobs_worker import permits
 from b2jobs_worker.permits import permit
 from b2jobs_worker.policy import Policy, Rules
 from b2jobs_worker.settings import Settings
@@ -54,3 +56,13 @@ def test_keys_of_customers_are_allowed_by_name(named: dict[str, str]) -> None:
     assert allowed("copy", rules={"customer_keys": ("k1", "k2")}, **ENDS, **named)
     assert not allowed("copy", rules={"customer_keys": ("k1",)}, **ENDS, **named)
     assert allowed("copy", rules={"customer_keys": ()}, **ENDS, encryption="SSE-B2")
+
+
+PLACES = re.compile(r"(source|destination|target|manifest|prefix|ledger|.*(uri|url|location))\Z")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_policy_looks_at_every_place_that_a_request_names(kind: str) -> None:
+    # A field that nobody asks the policy about would be a way around it.
+    named = {name for name in KINDS[kind].model_fields if PLACES.match(name)}
+    assert named <= {*permits._READ, *permits._WRITTEN}

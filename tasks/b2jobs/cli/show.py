@@ -93,6 +93,12 @@ def _checked(found: CheckResult) -> None:
             "that is restricted to what they do.",
             err=True,
         )
+    if not found.signatures_required:
+        click.echo(
+            "Note: these workers do what is not signed, too. Whoever can write to Redis may do "
+            "with this account all that its key may: `b2jobs docs security`.",
+            err=True,
+        )
 
 
 def ended(record: Record) -> None:

@@ -61,4 +61,5 @@ def check_key(request: Check, attempt: Attempt, context: Context) -> CheckResult
         buckets=None if buckets is None else [each.name for each in buckets],
         name_prefix=account.name_prefix,
         cannot=cannot,
+        signatures_required=context.settings.require_signature,
     )
