@@ -47,7 +47,7 @@ def move(request: Move, attempt: Attempt, context: Context) -> TransferResult:
     client = context.client(request.account, attempt, request.customer_key)
     usage = Usage(client, attempt)
     _require(client, request)
-    made = _made_before(request, client, attempt)
+    made = _made_before(request, client, attempt) if attempt.number > 1 else None
     if made is None:
         check = partial(_check_source, request, client)
         made = copied(request, client, attempt, context, check)
@@ -71,7 +71,10 @@ def take_back(request: Move, attempt: Attempt, context: Context) -> None:
     if _MOVED not in fields or request.if_exists == "replace":
         return
     client = context.client(request.account, attempt).on_behalf_of(Uninterrupted(attempt))
-    made = _made_before(request, client, attempt)
+    try:
+        made = _made_before(request, client, attempt)
+    except CallerError:
+        return  # both are gone
     if made is None or made.is_unchanged or made.source.action != "upload":
         return
     own = Committed(client, attempt, made.bucket, made.version.name)
