@@ -11,7 +11,7 @@ from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests import on_done
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
-from b2jobs.requests.job import IfExists, Job, Priority
+from b2jobs.requests.job import IfExists, Job, MostDollars, Priority
 from b2jobs.requests.places import Located, lie_in_each_other, prefix, single
 from b2jobs.requests.protection import KeyName
 
@@ -26,6 +26,8 @@ class Batch(Choosing, AllAttributes):
     on_done: as of any job; given as a task and its queue, the task is called with `batch`,
         `state` and `summary`.
     include, exclude, min_age, max_age, min_size, max_size: see `Choosing`; of a source prefix.
+    max_cost: dollars for calls of B2. A batch whose dry run says more moves nothing, one that has
+        used more begins nothing more: it is paused, and goes on with a higher one (`resume`).
     strict: end the batch before anything moves when any line of it cannot be done.
     ledger: a prefix (`data://ROOT/path/` or `b2://BUCKET/path/`) that takes the outcomes of
         finished items out of Redis, where they need about 70 bytes each.
@@ -40,6 +42,7 @@ class Batch(Choosing, AllAttributes):
     stream: bool = False
     if_exists: IfExists | None = None
     dry_run: bool = False
+    max_cost: MostDollars | None = None
     strict: bool = False
     ledger: str | None = None
     customer_key: KeyName | None = None
