@@ -12,8 +12,10 @@ import io
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from b2jobs.errors import OperatorError
 from b2jobs.for_people import masked
 
 
@@ -42,7 +44,11 @@ DONE = ("transferred", "unchanged", "deleted", "hidden")
 UNDONE = ("failed", "cancelled")
 _MODULUS = 1 << 256
 MOST_UNPACKED_BYTES = 256 * 1024 * 1024
-"""More than any pack, chunk or file of a ledger has when it is unpacked."""
+"""More than any file of a ledger has when it is unpacked."""
+MOST_ROWS_BYTES = 64 * 1024 * 1024
+"""More than any pack or chunk of a thousand rows has when it is unpacked."""
+MOST_PACKED_BYTES = 64 * 1024 * 1024
+"""More than any of them has in Redis."""
 
 
 def packed_line(values: Sequence[Any]) -> str:
@@ -62,7 +68,9 @@ def lines_of(packed: bytes) -> Iterator[LedgerLine]:
     """The lines of a segment, or of several one behind the other."""
     # Not splitlines: names may have line separators of Unicode, which JSON leaves as they are.
     for text in _text(packed).split("\n")[:-1]:
-        yield LedgerLine(*json.loads(text))
+        with readable():
+            line = LedgerLine(*json.loads(text))
+        yield line
 
 
 def report_line(line: LedgerLine) -> dict[str, Any]:
@@ -104,9 +112,8 @@ class Digest:
 
 def _text(packed: bytes) -> str:
     # Several gzip members one behind the other are one gzip file.
-    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
-        text = file.read(MOST_UNPACKED_BYTES + 1)
-    return _bounded(text).decode()
+    with readable(), gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        return _bounded(file.read(MOST_UNPACKED_BYTES + 1), MOST_UNPACKED_BYTES).decode()
 
 
 def packed_rows(rows: Iterable[Any]) -> bytes:
@@ -116,18 +123,55 @@ def packed_rows(rows: Iterable[Any]) -> bytes:
 
 
 def rows_of(packed: bytes) -> list[Any]:
-    """What `packed_rows` packed."""
-    text = zlib.decompressobj().decompress(packed, MOST_UNPACKED_BYTES + 1)
-    found: list[Any] = json.loads(_bounded(text))
+    """What `packed_rows` packed.
+
+    Raises:
+        OperatorError: `record_broken`
+    """
+    with readable():
+        text = zlib.decompressobj().decompress(packed, MOST_ROWS_BYTES + 1)
+        found = json.loads(_bounded(text, MOST_ROWS_BYTES))
+        if not isinstance(found, list):
+            raise TypeError("no list of rows")
     return found
 
 
-def _bounded(text: bytes) -> bytes:
-    """Refuse what nobody of ours packed: a few bytes in Redis must not fill a worker's memory.
+def check_packed(size: int) -> None:
+    """Refuse what has *size* bytes in Redis, before it is read.
 
     Raises:
-        ValueError
+        OperatorError: `record_broken`
     """
-    if len(text) > MOST_UNPACKED_BYTES:
-        raise ValueError(f"What was packed has more than {MOST_UNPACKED_BYTES} bytes.")
+    with readable():
+        if size > MOST_PACKED_BYTES:
+            raise ValueError(f"{size} packed bytes")
+
+
+def _bounded(text: bytes, most: int) -> bytes:
+    """Refuse what nobody of ours packed: a few bytes in Redis must not fill a worker's memory."""
+    if len(text) > most:
+        raise ValueError(f"more than {most} bytes")
     return text
+
+
+_NOT_OURS = (
+    *(zlib.error, OSError, EOFError, ValueError, TypeError, KeyError, IndexError),
+    *(AttributeError, RecursionError),
+)
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Refuse what cannot be unpacked, or is not of the shape in which we pack it.
+
+    Raises:
+        OperatorError: `record_broken`
+    """
+    try:
+        yield
+    except _NOT_OURS as error:
+        raise OperatorError(
+            "record_broken",
+            f"What is packed in Redis cannot be read ({type(error).__name__}: {error}).",
+            hint="Something else than b2jobs has written to Redis.",
+        ) from error

@@ -35,9 +35,10 @@ from b2jobs.requests import build, last_name
 from b2jobs.requests.attributes import ATTRIBUTES
 from b2jobs.requests.info import HEADERS
 
+_READING = ("customer_key", "account", "source_account")
 _FIRST = ("source", "destination", "size", "sha1", "content_type", "info")
-COLUMNS = (*_FIRST, *(name for name in ATTRIBUTES if name not in _FIRST), "customer_key")
-_OPTIONS = (*ATTRIBUTES, "customer_key", "if_exists")
+COLUMNS = (*_FIRST, *(name for name in ATTRIBUTES if name not in _FIRST), *_READING)
+_OPTIONS = (*ATTRIBUTES, *_READING, "if_exists")
 MOST_LINE_BYTES = 512 * 1024
 MOST_FILE_BYTES = 10 * 1000**4  # the largest file in B2
 _SHA1 = re.compile(r"[0-9a-f]{40}\Z")
@@ -257,7 +258,7 @@ def _options(action: str, fields: Mapping[str, Any]) -> dict[str, Any]:
                 value = json.loads(value)
             except (ValueError, RecursionError) as error:
                 raise ValueError(f"info is not a JSON object: {error}.") from error
-        if action == "download" and name not in ("if_exists", "customer_key"):
+        if action == "download" and name not in ("if_exists", "customer_key", "account"):
             raise ValueError(f"{name} has no meaning for a download.")
         options[name] = value
     return options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -13,6 +13,7 @@ from b2jobs.redis.values import failure as failure_of
 from b2jobs.redis.values import json_object, moment, number, whole
 from b2jobs.requests import ENDED, Priority, State
 from b2jobs.results import without_content
+from b2jobs.tracing import trace_id
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Record:
     """One job as Redis has it. Times are aware and UTC; None where it has not happened.
 
     staged_bytes: how many its producer handed over with it.
+    trace: the id of the trace its producer was in.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Record:
     result: dict[str, Any] | None = None
     failure: Failure | None = None
     signature: str = field(default="", repr=False)
+    trace: str = ""
 
     @property
     def has_ended(self) -> bool:
@@ -66,13 +69,13 @@ class Record:
         return found
 
 
-_NUMBERS = ("done", "total", "rate")
+_MEASURED: dict[str, Callable[[object], float]] = {"done": whole, "total": whole, "rate": number}
 
 
 def record_of(values: Mapping[str, str]) -> Record:
     """A record from what Redis has of it, whatever that is: what cannot be read is left out."""
     progress = json_object(values.get("progress"))
-    measured = {name: number(progress[name]) for name in _NUMBERS if name in progress}
+    measured = {name: read(progress[name]) for name, read in _MEASURED.items() if name in progress}
     result = json_object(values.get("result"))
     return Record(
         id=values.get("id", ""),
@@ -95,4 +98,5 @@ def record_of(values: Mapping[str, str]) -> Record:
         progress={**progress, **measured},
         result=result or None,
         failure=failure_of(values.get("failure")),
+        trace=trace_id(values.get("trace", "")),
     )

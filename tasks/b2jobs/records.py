@@ -29,6 +29,7 @@ from b2jobs.requests.on_done import to_tell
 from b2jobs.signed import Signed, Submission, invalid
 from b2jobs.signing import Ring
 from b2jobs.staging import Limits, Origin, staging
+from b2jobs.tracing import traceparent
 
 MOST_REQUEST_BYTES = 1024 * 1024
 """Longest request that is accepted, as JSON; data of a job goes another way."""
@@ -72,6 +73,7 @@ class Records:
         asked: Signed | None = None,
         from_message: bool = False,
         canvas: Mapping[str, Any] | None = None,
+        trace: str | None = None,
     ) -> str:
         """Write the record and ring, in one step; return the id of the job that now has the key.
 
@@ -79,7 +81,7 @@ class Records:
         the same id it does nothing. The content of a `data:` source is staged, so that it is
         in no record; *from_message*: it is in Redis already and needs no room. *canvas* is what
         plain Celery goes on with when the job has ended. *asked*: who asked, and when, where a
-        worker submits it.
+        worker submits it. *trace*: its place in a trace, where that is not this thread's.
 
         Raises:
             InvalidJob: `staged_gone`, `request_too_long`
@@ -87,7 +89,7 @@ class Records:
         """
         with ExitStack() as stack:
             job = self._staged(job, stack, counts=not from_message)
-            given = self._given(job_id, job, delay_seconds, asked, canvas)
+            given = self._given(job_id, job, delay_seconds, asked, canvas, trace)
             return self._accepted(self.door.call("jobs/submit", **given), job_id, job)
 
     def submit_many(self, jobs: Sequence[tuple[str, Job]]) -> list[str]:
@@ -136,6 +138,7 @@ class Records:
         delay_seconds: float,
         asked: Signed | None,
         canvas: Mapping[str, Any] | None,
+        trace: str | None = None,
     ) -> dict[str, Any]:
         """What the scripts take for a new job; None for what it has not.
 
@@ -143,6 +146,7 @@ class Records:
             InvalidJob: `request_too_long`
         """
         tell = to_tell(job_id, job.on_done, canvas, self._seal_of_words(job_id))
+        trace = traceparent() if trace is None else trace
         source = job.source_location if isinstance(job, Upload) else None
         staged = source if isinstance(source, StagedBytes) else None
         request = json.dumps(job.arguments())
@@ -153,7 +157,7 @@ class Records:
                 hint=f"At most {MOST_REQUEST_BYTES} are accepted; long lists go into a manifest.",
             )
         signature = self.ring.sign(
-            Submission(job_id, job.kind, job.priority, job.key or "", request),
+            Submission(job_id, job.kind, job.priority, job.key or "", request, trace),
             retry=job.retry,
             expires=job.expires,
             delay=delay_seconds,
@@ -173,6 +177,7 @@ class Records:
             "staged": staged.id if staged else None,
             "staged_bytes": staged.size if staged else None,
             "producer": (asked.producer if asked else self.ring.name) or None,
+            "trace": trace or None,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -295,13 +300,13 @@ class Records:
         """A new signature of a job that is to run again, where the one it has is good."""
         if not self.ring.name:
             return ""
-        names = ("kind", "priority", "key", "request", "retry", "signature")
+        names = ("kind", "priority", "key", "request", "retry", "signature", "trace")
         with unavailable(self.url):
             found = cast("list[str | None]", self.redis.hmget(f"{self.prefix}job:{job_id}", *names))
-        kind, priority, key, request, retry, signature = (text or "" for text in found)
+        kind, priority, key, request, retry, signature, trace = (text or "" for text in found)
         if not signature:
             return ""
-        job = Submission(job_id, kind, priority, key, request)
+        job = Submission(job_id, kind, priority, key, request, trace)
         before = self.ring.check(job, signature, in_time=False)
         asked = self.ring.asked(before.producer) if self.ring.is_workers else None
         return self.ring.sign(job, retry=float(retry), asked=asked)

@@ -37,13 +37,17 @@ class SealRefused(B2JobsError):
 
 @dataclass(frozen=True)
 class Submission:
-    """All that a job does, as its record has it. *request*: the arguments, as JSON text."""
+    """All that a job does, as its record has it.
+
+    request: the arguments, as JSON text. trace: its place in its producer's trace.
+    """
 
     id: str
     kind: str
     priority: str
     key: str
     request: str
+    trace: str = ""
 
 
 @dataclass(frozen=True)

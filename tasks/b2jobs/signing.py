@@ -151,7 +151,7 @@ class Ring:
 
     def _submission_mac(self, key: Key, job: Submission, start: str, header: str) -> str:
         parts = (job.id, job.kind, job.priority, job.key, job.request)
-        return self._mac(key, "job", start, header, *parts)
+        return self._mac(key, "job", start, header, *parts, *([job.trace] if job.trace else []))
 
     # -- messages of plain Celery ---------------------------------------------------------
 

@@ -17,6 +17,7 @@ PACKAGES = {
     "emulator": ["b2jobs", "b2emulator"],
     "console": ["b2jobs", "b2jobs_console"],
     "tls": ["b2jobs", "b2emulator"],
+    "worker,otel": ["b2jobs", "b2jobs_worker"],
     "worker,stores": ["b2jobs", "b2jobs_worker"],
     "local": ["b2jobs", "b2jobs_worker", "b2emulator", "b2jobs_console"],
 }

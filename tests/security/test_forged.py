@@ -16,13 +16,14 @@ import b2jobs
 from b2jobs import numbers
 from b2jobs.items import Item
 from b2jobs.ledger import packed_line, packed_rows
+from b2jobs.signed import SealRefused
 from support.emulator import BucketView, LocalB2
 from support.installation import Installation
 from support.processes import Process, kill_tree
 from support.waiting import eventually
 
 BUCKET = "forged"
-SLOW = {"fault": "latency", "calls": ["b2_upload_file", "b2_upload_part"], "seconds": 2.0}
+SLOW = {"fault": "latency", "calls": ["b2_upload_file", "b2_upload_part"], "seconds": 20.0}
 
 
 class Site:
@@ -40,7 +41,9 @@ class Site:
 
     def start(self) -> Process:
         name = f"worker{len(self.installation.workers)}"
-        return self.installation.start_celery(name, app="b2jobs_worker.celery.app", slots=8)
+        return self.installation.start_celery(
+            name, app="b2jobs_worker.celery.app", B2JOBS_PART_SIZE_BYTES="100000"
+        )
 
     def key(self, name: str) -> str:
         return f"{self.installation.key_prefix}b2jobs:{name}"
@@ -70,10 +73,10 @@ def test_what_a_dead_worker_left_is_not_believed(site: Site) -> None:
     rows = [{"source": "data://.my/a", "destination": f"b2://{BUCKET}/batch/{n}"} for n in range(3)]
     batch = site.shop.batch_items(rows)
     large = site.shop.upload("data://.my/large", f"b2://{BUCKET}/large")
-    [pack] = eventually(lambda: site.keys("pack:*"))
+    [pack] = eventually(lambda: site.keys("pack:*"), timeout=40, what="pack")
     name = pack.rpartition(":")[2]
     journal = site.key(f"journal:{large.id}")
-    eventually(lambda: "large" in site.redis.hgetall(journal))
+    eventually(lambda: "large" in site.redis.hgetall(journal), timeout=60)
     kill_tree(site.worker)
     staged = site.shop.upload(b"theirs", f"b2://{BUCKET}/staged")
 
@@ -95,7 +98,7 @@ def test_what_a_dead_worker_left_is_not_believed(site: Site) -> None:
     assert site.bucket.content("large") == b"x" * 450_000
     with pytest.raises(b2jobs.JobFailed) as caught:
         staged.wait(60)
-    assert caught.value.failure.code == "checksum_mismatch"
+    assert caught.value.failure.code == "staged_damaged"
     with pytest.raises(b2jobs.JobFailed) as caught:
         batch.wait(120)
     assert caught.value.failure.code == "seal_refused"
@@ -111,3 +114,38 @@ def test_what_a_dead_worker_left_is_not_believed(site: Site) -> None:
 def staged_id(job: b2jobs.Handle[Any]) -> str:
     source = str(job.record().request["source"])
     return source.removeprefix("staged://").partition("/")[0]
+
+
+def test_what_waits_is_done_as_its_record_says_or_not_at_all(site: Site) -> None:
+    site.bucket.put("kept", b"kept")
+    done = site.shop.upload("data://.my/a", f"b2://{BUCKET}/first", key="mine")
+    assert done.wait(60).size == 1
+    kill_tree(site.worker)
+    copy = site.shop.copy(f"b2://{BUCKET}/kept", f"b2://{BUCKET}/copied")
+    queue = f"{site.installation.key_prefix}b2jobs"
+
+    # Its doorbell names another kind, whose work was done with the copy's request.
+    bell = str(site.redis.lpop(queue))
+    for kind in ("b2jobs.delete", "b2jobs.download", "b2jobs.upload", "celery.map"):
+        site.redis.lpush(queue, bell.replace("b2jobs.copy", kind))
+    # A key that leads to somebody else's job, and one result in the place of another.
+    forged = site.attacker.upload("data:,x", f"b2://{BUCKET}/forged", key="next")
+    with pytest.raises(b2jobs.InvalidJob, match="signature"):
+        site.shop.upload("data://.my/a", f"b2://{BUCKET}/next", key="next")
+    site.redis.set(site.key("key:theirs"), done.id)
+    with pytest.raises(b2jobs.InvalidJob, match="signature"):
+        site.shop.upload("data://.my/a", f"b2://{BUCKET}/theirs", key="theirs")
+    site.worker = site.start()
+
+    assert copy.wait(60).name == "copied"
+    theirs = site.shop.upload("data://.my/a", f"b2://{BUCKET}/second")
+    assert theirs.wait(60).size == 1
+    result = str(site.redis.hget(site.key(f"job:{done.id}"), "result"))
+    site.redis.hset(site.key(f"job:{theirs.id}"), "result", result)
+    with pytest.raises(SealRefused, match="another job"):
+        theirs.wait(5)
+    eventually(lambda: site.attacker.job(forged.id).record().has_ended)
+    assert site.worker.status is None
+    names = ("copied", "first", "kept", "second")
+    assert site.bucket.versions() == dict.fromkeys(names, 1)
+    eventually(lambda: "signature_missing" in site.refused())

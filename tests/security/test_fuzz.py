@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2jobs import keyfile
-from b2jobs.errors import InvalidJob
+from b2jobs.errors import InvalidJob, OperatorError
 from b2jobs.keyfile import WORKERS
 from b2jobs.ledger import packed_rows, rows_of
 from b2jobs.signed import SealRefused, SignatureRefused, Submission
@@ -87,6 +87,6 @@ def test_two_keys_are_valid_at_a_time_and_what_is_packed_is_bounded(
     with pytest.raises(SignatureRefused, match="not known"):
         Ring(path, required=True).check(JOB, signature)
 
-    monkeypatch.setattr("b2jobs.ledger.MOST_UNPACKED_BYTES", 1000)
-    with pytest.raises(ValueError, match="more than"):
+    monkeypatch.setattr("b2jobs.ledger.MOST_ROWS_BYTES", 1000)
+    with pytest.raises(OperatorError, match="more than"):
         rows_of(packed_rows(["x" * 2000]))

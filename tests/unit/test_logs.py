@@ -13,6 +13,7 @@ from b2jobs.errors import Failure
 from b2jobs_worker import logs
 from b2jobs_worker.delivery.claims import Claim
 from b2jobs_worker.delivery.ends import log_end, place
+from b2jobs_worker.transfer.threads import Threads
 
 
 @pytest.fixture(autouse=True)
@@ -119,3 +120,17 @@ def test_it_goes_to_stderr() -> None:
     [handler] = logging.getLogger().handlers
     assert isinstance(handler, logging.StreamHandler)
     assert handler.stream is sys.stderr
+
+
+def test_what_is_logged_within_an_attempt_is_about_its_job(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also in the threads that move its parts, and no longer than it lasts."""
+    logs.set_up("json", "info", "w1")
+    with logs.about(job="j1", batch="", trace="abc"), Threads(2).lanes(2) as lanes:
+        lanes.submit(logging.warning, "a part")
+    logging.warning("something else")
+    part, rest = (json.loads(line) for line in said(capsys).splitlines())
+    assert (part["message"], part["job"], part["trace"]) == ("a part", "j1", "abc")
+    assert "batch" not in part
+    assert "job" not in rest

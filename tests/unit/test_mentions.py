@@ -30,7 +30,15 @@ FOREIGN_NAMES = {
     *("PR_SET_PDEATHSIG", "procctl", "dd", "uid", "fsGroup", "defaultMode", "lstat", "openat2"),
     *("statvfs", "posix_fallocate", "fallocate", "prlimit", "zip_folders", "all_files"),
     *("B2JOBS_CONSOLE_SERVICE_HOST", "B2JOBS_CONSOLE_PORT_80_TCP_ADDR"),
-    *("maxclients", "PYTHONPATH", "NotRegistered", "enable_events", *keyword.kwlist),
+    *(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "tracestate",
+        "maxclients",
+        "PYTHONPATH",
+        "NotRegistered",
+        "enable_events",
+        *keyword.kwlist,
+    ),
 }
 # Put together in the code, or a column in SQL.
 HIDDEN_NAMES = {"source_unsupported", "refs"}

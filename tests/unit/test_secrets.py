@@ -118,6 +118,7 @@ def test_stores_by_bucket_then_by_scheme(tmp_path: Path) -> None:
         ({**FLAT, "realm": "http://b2.example"}, "go in clear"),
         ({**FLAT, "realm": "http://b2.example", "allow_http": False}, "go in clear"),
         ({**FLAT, "realm": "http://127.0.0.1.example"}, "go in clear"),
+        ({**FLAT, "realm": "HTTP://b2.example"}, "realm"),
         ({**FLAT, "realm": "http://b2.example", "allow_http": "yes"}, '"allow_http" .* true'),
         ({"accounts": {"default": {"key_id": "a"}, "other": FLAT}}, '"application_key" of account'),
     ],
@@ -142,6 +143,8 @@ def test_malformed_is_refused_by_name(tmp_path: Path, content: object, told: str
         ({"gs://": {"password": KEY}}, "gs", '"password" of store "gs://"'),
         ({"ftp://x": {}}, None, 'the store "ftp://x" is not written'),
         ([KEY], "azure", '"stores" is not an object'),
+        ({"s3://": {"endpoint": "http://store.example"}}, "s3", "go in clear"),
+        ({"gs://": {"endpoint": "http://store.example", "allow_http": "no"}}, "gs", "allow_http"),
     ],
 )
 def test_a_bad_store_hurts_only_those_who_need_it(

@@ -71,7 +71,7 @@ class Bucket:
             lambda after: listed(self.source, after, versions=False),
             lambda after: listed(list(self.there), after, versions=True),
             lambda: lambda name: None,
-            None,
+            iter,
             [],
         )
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from b2jobs.locations import Location
 from b2jobs.requests import Job
+from b2jobs_worker.tracing import NOWHERE, Trace
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,10 @@ class Attempt(Protocol):
         """What its job may do."""
 
     @property
+    def trace(self) -> Trace:
+        """Under which its spans hang."""
+
+    @property
     def job_id(self) -> str:
         """Also the tag an upload carries in its file info."""
 
@@ -156,6 +161,7 @@ class InterruptibleAttempt:
 
     def __init__(self) -> None:
         self.permit: Permit = Anything()
+        self.trace: Trace = NOWHERE
         self._interrupted: Interrupted | None = None
         self._acts: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -201,6 +207,7 @@ class Uninterrupted:
     def __init__(self, attempt: Attempt) -> None:
         self.job_id = attempt.job_id
         self.permit = attempt.permit
+        self.trace = attempt.trace
         self.number = attempt.number
         self.fence = attempt.fence
         self.journal = attempt.journal

@@ -199,11 +199,7 @@ def _account(name: str, value: object) -> Credential:
     where = f"of account {_told(name)}"
     if could_be_a_key(name):
         raise Malformed("an account has a name that could be a key; it is not shown here")
-    allow_http = value.get("allow_http", False) if isinstance(value, dict) else False
-    if not isinstance(allow_http, bool):
-        raise Malformed(f'"allow_http" {where} is neither true nor false')
-    if isinstance(value, dict):
-        value = {key: text for key, text in value.items() if key != "allow_http"}
+    value, allow_http = _without_allow_http(value, where)
     fields = _strings(value, where, _ACCOUNT_KEYS)
     for key in ("key_id", "application_key"):
         if key not in fields:
@@ -211,12 +207,25 @@ def _account(name: str, value: object) -> Credential:
     realm = fields.get("realm", PRODUCTION).rstrip("/")
     if realm != PRODUCTION and not _BASE_URL.match(realm):
         raise Malformed(f'"realm" {where} is neither "production" nor a URL such as https://host')
-    if realm.startswith("http://") and not allow_http and not _is_this_machine(realm):
+    _refuse_clear(realm, f'"realm" {where}', allow_http=allow_http)
+    return Credential(name, fields["key_id"], SecretStr(fields["application_key"]), realm)
+
+
+def _without_allow_http(value: object, where: str) -> tuple[object, bool]:
+    if not isinstance(value, dict):
+        return value, False
+    allow_http = value.get("allow_http", False)
+    if not isinstance(allow_http, bool):
+        raise Malformed(f'"allow_http" {where} is neither true nor false')
+    return {key: text for key, text in value.items() if key != "allow_http"}, allow_http
+
+
+def _refuse_clear(url: str, what: str, *, allow_http: bool) -> None:
+    if url.lower().startswith("http://") and not allow_http and not _is_this_machine(url):
         raise Malformed(
-            f'"realm" {where} is an http:// address of another machine, to which the key would go '
+            f"{what} is an http:// address of another machine, to which the key would go "
             'in clear: write https://, or "allow_http": true beside it'
         )
-    return Credential(name, fields["key_id"], SecretStr(fields["application_key"]), realm)
 
 
 def _is_this_machine(url: str) -> bool:
@@ -235,9 +244,12 @@ def _store(name: str, value: object) -> dict[str, SecretStr]:
             "azure://CONTAINER (without a bucket: for all of them; s3://NAME@BUCKET: of a "
             "store with that name)"
         )
-    fields = _strings(value, f"of store {_told(name)}", _STORE_KEYS[scheme])
+    where = f"of store {_told(name)}"
+    value, allow_http = _without_allow_http(value, where)
+    fields = _strings(value, where, _STORE_KEYS[scheme])
     if "endpoint" in fields and not _BASE_URL.match(fields["endpoint"]):
-        raise Malformed(f'"endpoint" of store {_told(name)} is not a URL such as https://host')
+        raise Malformed(f'"endpoint" {where} is not a URL such as https://host')
+    _refuse_clear(fields.get("endpoint", ""), f'"endpoint" {where}', allow_http=allow_http)
     if fields.get("access", "read") not in _ACCESS:
         raise Malformed(f'"access" of store {_told(name)} is neither "read" nor "read-write"')
     return {key: SecretStr(text) for key, text in fields.items()}

@@ -5,13 +5,27 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 from b2jobs.printable import printable
 
+_about: ContextVar[dict[str, str]] = ContextVar("b2jobs_about", default={})  # noqa: B039 - never changed
 FIELDS = "b2jobs_fields"
 """The name in `extra` under which a line's own fields come: job, kind, code, bytes, ..."""
+
+
+@contextmanager
+def about(**fields: str) -> Iterator[None]:
+    """What this thread logs while the context lasts has *fields*: job, batch, trace."""
+    token = _about.set({name: text for name, text in fields.items() if text})
+    try:
+        yield
+    finally:
+        _about.reset(token)
 
 
 def set_up(log_format: str, log_level: str, process: str) -> None:
@@ -52,6 +66,7 @@ class _Json(logging.Formatter):
             "pid": record.process,
             "logger": record.name,
             "message": printable(record.getMessage()),
+            **_about.get(),
             **getattr(record, FIELDS, {}),
         }
         if record.exc_info:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
 from b2jobs import locations
 from b2jobs.errors import CallerError
+from b2jobs.for_people import shown
 from b2jobs.keyfile import WORKERS
 from b2jobs.locations import B2Version, InlineData, LocalPath, Location, StagedBytes
 from b2jobs.requests import Bucket, Job
@@ -18,6 +20,9 @@ from b2jobs_worker.sources.roots import LocalPlace, place
 
 _READ = ("source", "manifest", "prefix")
 _WRITTEN = ("destination", "target", "ledger")
+_CLIMBING = re.compile(r"(?:[/\\\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\\\;#]|%2f|%5c|\Z)", re.IGNORECASE)
+_LOOKS_AT_ITS_TARGET = ("list", "du")
+_EMPTIES_ITS_SOURCE = ("move",)
 _INTERNAL = {"pack": "batch", "hide": "sync", "remove": "sync"}
 """Kinds that workers make, by the kind that makes them."""
 _NOTHING = Rules(kinds=(), accounts=(), read=(), write=(), on_done=())
@@ -57,9 +62,9 @@ class _Permit:
                 raise _refused(f"a job of kind {job.kind}", f"{name}.kinds")
             if rules.read is not None and isinstance(job, Bucket) and job.action == "list":
                 raise _refused("the names of all buckets", f"{name}.read")
-            account = getattr(job, "account", None)
-            if rules.accounts is not None and account not in (None, *rules.accounts):
-                raise _refused(f"the account {account!r}", f"{name}.accounts")
+            for account in (getattr(job, "account", None), getattr(job, "source_account", None)):
+                if rules.accounts is not None and account not in (None, *rules.accounts):
+                    raise _refused(f"the account {account!r}", f"{name}.accounts")
             for key in (getattr(job, "customer_key", None), getattr(job, "encryption_key", None)):
                 if rules.customer_keys is not None and key not in (None, *rules.customer_keys):
                     raise _refused(f"the customer's key {key!r}", f"{name}.customer_keys")
@@ -102,7 +107,7 @@ class _Permit:
             allowed = rules.write if is_written else rules.read
             if allowed is not None and not any(_is_below(uri, each) for each in allowed):
                 act = "write" if is_written else "read"
-                raise _refused(f"to {act} {uri[:200]}", f"{name}.{act}")
+                raise _refused(f"to {act} {shown(uri)[:200]}", f"{name}.{act}")
 
     def _named(self, location: Location) -> str:
         """The location as rules name it: a path by its root."""
@@ -123,11 +128,21 @@ def _places_of(job: Job) -> Iterator[tuple[Location, bool]]:
         for name in names:
             uri = getattr(job, name, None)
             if isinstance(uri, str):
-                yield locations.parse(uri), is_written
+                reads = name == "target" and job.kind in _LOOKS_AT_ITS_TARGET
+                yield locations.parse(uri), is_written and not reads
+                if name == "source" and job.kind in _EMPTIES_ITS_SOURCE:
+                    yield locations.parse(uri), True
 
 
 def _is_below(uri: str, rule: str) -> bool:
-    return uri == rule or (rule.endswith("/") and uri.startswith(rule))
+    if uri == rule:
+        return True
+    # A server takes `..` of a URL for the folder above; elsewhere it is a name like others.
+    return rule.endswith("/") and uri.startswith(rule) and not _climbs(uri)
+
+
+def _climbs(uri: str) -> bool:
+    return uri.startswith("https://") and _CLIMBING.search(uri.partition("?")[0]) is not None
 
 
 def _refused(what: str, rule: str) -> CallerError:

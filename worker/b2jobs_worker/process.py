@@ -14,7 +14,7 @@ import signal
 import sys
 from typing import Any
 
-from b2jobs_worker import logs
+from b2jobs_worker import logs, tracing
 from b2jobs_worker.b2.tally import used
 from b2jobs_worker.children import leave
 from b2jobs_worker.delivery import shutdown
@@ -76,7 +76,10 @@ def serve(name: str, slots: str, parent: str, ready: str) -> None:
     app.when_ready(lambda: _tell(int(ready)))
     logs.set_up(current().log_format, current().log_level, name)
     app.leave_logging_alone()
-    leave(app.serve(name, int(slots), current()))
+    tracing.set_up()
+    status = app.serve(name, int(slots), current())
+    tracing.flush()
+    leave(status)
 
 
 def attempt(module: str, parent: str) -> None:
@@ -85,6 +88,7 @@ def attempt(module: str, parent: str) -> None:
     It writes a line once it renews the lease.
     """
     logs.set_up(current().log_format, current().log_level, "own")
+    tracing.set_up()
     signal.signal(signal.SIGTERM, lambda *_: shutdown.begin(current().grace_seconds))
     shutdown.end_with_parent(int(parent))
     app: Any = importlib.import_module(module).app
@@ -95,6 +99,7 @@ def attempt(module: str, parent: str) -> None:
     with delivery.held():
         sys.stdout.buffer.write(b"holding\n")
         sys.stdout.buffer.flush()
+        os.dup2(2, 1)  # nobody reads further: what else is written there would fill the pipe
         delivery.run()
     amounts = used.take()
     if amounts:

@@ -62,6 +62,12 @@ customer_key_option = click.option(
     help="The key of the workers' secrets file that reads files in B2 (SSE-C).",
 )
 
+source_account_option = click.option(
+    "--source-account",
+    metavar="NAME",
+    help="Whose key reads a source in B2, where --account names another that writes.",
+)
+
 
 def attribute_options(command: F) -> F:
     """What the files that *command* makes are to carry."""

@@ -11,7 +11,11 @@ import click
 
 from b2jobs import manifest
 from b2jobs.cli import batch_follow, batch_manifest, show
-from b2jobs.cli.attributes import attribute_options, customer_key_option
+from b2jobs.cli.attributes import (
+    attribute_options,
+    customer_key_option,
+    source_account_option,
+)
 from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Duration, Session, common_options, pass_session, submit_options
@@ -48,6 +52,7 @@ def batch() -> None:
 @click.option("--strict", is_flag=True, help="Move nothing when any line cannot be done.")
 @attribute_options
 @customer_key_option
+@source_account_option
 @submit_options(priority="low")
 @pass_session
 def submit(

@@ -7,7 +7,11 @@ from typing import Any
 import click
 
 from b2jobs.cli import batch_follow, show
-from b2jobs.cli.attributes import attribute_options, customer_key_option
+from b2jobs.cli.attributes import (
+    attribute_options,
+    customer_key_option,
+    source_account_option,
+)
 from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.session import Session, pass_session, submit_options
 
@@ -63,6 +67,7 @@ from b2jobs.cli.session import Session, pass_session, submit_options
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it costs; then exit.")
 @attribute_options
 @customer_key_option
+@source_account_option
 @submit_options(priority="low")
 @pass_session
 def sync(

@@ -10,7 +10,11 @@ from typing import Any, BinaryIO
 import click
 
 from b2jobs.cli import follow
-from b2jobs.cli.attributes import attribute_options, customer_key_option
+from b2jobs.cli.attributes import (
+    attribute_options,
+    customer_key_option,
+    source_account_option,
+)
 from b2jobs.cli.session import Session, pass_session, submit_options
 from b2jobs.errors import InvalidJob
 
@@ -93,12 +97,14 @@ def upload(session: Session, /, **arguments: Any) -> None:
 def download(session: Session, /, **arguments: Any) -> None:
     """Fetch SOURCE from B2 to DESTINATION.
 
-    DESTINATION is a place the worker can write: data://ROOT/path or file:///path inside a root.
+    DESTINATION is a place the worker can write: data://ROOT/path, file:///path inside a root, or
+    an object of another store: s3://BUCKET/key, gs://, azure://.
     Without it up to 256 KiB come back in the result; with --wait they are printed.
 
     \b
       b2jobs download b2://some-bucket/remotefolder/remotefile.png data://.my/copy.png --wait
       b2jobs download b2://some-bucket/notes.txt --wait
+      b2jobs download b2://some-bucket/notes.txt s3://other-bucket/notes.txt
     """
     follow.submit(session, "download", **arguments)
 
@@ -109,16 +115,18 @@ def download(session: Session, /, **arguments: Any) -> None:
 @click.option("--if-exists", type=click.Choice(_IF_EXISTS), help="As in upload.")
 @attribute_options
 @customer_key_option
+@source_account_option
 @submit_options()
 @pass_session
 def copy(session: Session, /, **arguments: Any) -> None:
     """Copy SOURCE to DESTINATION inside B2.
 
-    Its bytes do not pass through the worker. The copy carries all that the source carries, but
-    what is named here.
+    Its bytes do not pass through the worker where one key sees both sides. The copy carries all
+    that the source carries, but what is named here.
 
     \b
       b2jobs copy b2://some-bucket/remotefile.png b2://other-bucket/copy.png --wait
+      b2jobs copy b2://old-bucket/a.png b2://new-bucket/a.png --source-account old --account new
     """
     follow.submit(session, "copy", **arguments)
 

@@ -12,7 +12,7 @@ from b2jobs.requests import on_done
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.job import IfExists, Job, MostDollars, Priority
-from b2jobs.requests.places import Located, lie_in_each_other, prefix, single
+from b2jobs.requests.places import Located, check_source_account, lie_in_each_other, prefix, single
 from b2jobs.requests.protection import KeyName
 
 
@@ -28,6 +28,7 @@ class Batch(Choosing, AllAttributes):
     include, exclude, min_age, max_age, min_size, max_size: see `Choosing`; of a source prefix.
     max_cost: dollars for calls of B2. A batch whose dry run says more moves nothing, one that has
         used more begins nothing more: it is paused, and goes on with a higher one (`resume`).
+    source_account: whose key reads what is copied inside B2, where it is not that of *account*.
     strict: end the batch before anything moves when any line of it cannot be done.
     ledger: a prefix (`data://ROOT/path/` or `b2://BUCKET/path/`) that takes the outcomes of
         finished items out of Redis, where they need about 70 bytes each.
@@ -47,6 +48,7 @@ class Batch(Choosing, AllAttributes):
     ledger: str | None = None
     customer_key: KeyName | None = None
     account: AccountName = "default"
+    source_account: AccountName | None = None
     priority: Priority = "low"
 
     @field_validator("on_done", mode="before")
@@ -100,6 +102,7 @@ class Batch(Choosing, AllAttributes):
                 raise ValueError("if_exists='version' needs a b2:// destination")
             if not isinstance(destination, B2File):
                 refuse_attributes(self)
+            check_source_account(self, source, destination)
         if self.chooses and self.source is None:
             raise ValueError(
                 "include, exclude and what is said of age and size go with a source prefix"

@@ -59,6 +59,7 @@ class DownloadOptions(AccountOptions, total=False):
 class CopyOptions(AttributeOptions, total=False):
     if_exists: IfExists
     customer_key: str | None
+    source_account: str | None
 
 
 class DeleteOptions(AccountOptions, total=False):
@@ -85,6 +86,7 @@ class StreamOptions(AttributeOptions, total=False):
     strict: bool
     ledger: str | None
     customer_key: str | None
+    source_account: str | None
 
 
 class ChoosingOptions(AccountOptions, total=False):
@@ -120,3 +122,4 @@ class SyncOptions(ChoosingOptions, AttributeOptions, total=False):
     overlap: Literal["wait", "skip", "replace"]
     dry_run: bool
     customer_key: str | None
+    source_account: str | None

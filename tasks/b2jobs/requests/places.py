@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, Self, TypeVar, cast
+from typing import Generic, Protocol, Self, TypeVar, cast
 
 from b2jobs import locations
 from b2jobs.for_people import masked
@@ -121,3 +121,24 @@ _SCHEMES: dict[type[Location], str] = {
     InlineData: "data:;base64,...",
     StagedBytes: "bytes, a pathlib.Path or a file object",
 }
+
+
+class TwoAccounts(Protocol):
+    """A request with an account for each of two sides in B2."""
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def source_account(self) -> str | None: ...
+
+
+def check_source_account(request: TwoAccounts, source: Location, destination: Location) -> None:
+    """Refuse a `source_account` where not both sides are in B2."""
+    if request.source_account is not None and not (
+        isinstance(source, B2File) and isinstance(destination, B2File)
+    ):
+        raise ValueError(
+            f"source_account={request.source_account!r} goes with two sides in B2; account names "
+            "whose key is used where one is"
+        )

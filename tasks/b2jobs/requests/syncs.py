@@ -11,7 +11,7 @@ from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.job import MostDollars, Priority
-from b2jobs.requests.places import Located, folder, lie_in_each_other
+from b2jobs.requests.places import Located, check_source_account, folder, lie_in_each_other
 from b2jobs.requests.protection import KeyName
 
 
@@ -31,6 +31,8 @@ class Sync(Choosing, AllAttributes):
     include, exclude, min_age, max_age, min_size, max_size: see `Choosing`. A name takes part as
         its file in the source does; where there is none, as the destination's does.
     overlap: while a sync of the same pair runs, `wait` for its end, `skip`, or `replace` it.
+    source_account: whose key reads the source, where both sides are in B2 and it is not that of
+        *account*, which writes.
     dry_run: tell what would be done, and what it would cost.
     customer_key: reads sources in B2 that are encrypted with it (SSE-C); see `Copy`.
 
@@ -54,6 +56,7 @@ class Sync(Choosing, AllAttributes):
     dry_run: bool = False
     customer_key: KeyName | None = None
     account: AccountName = "default"
+    source_account: AccountName | None = None
     priority: Priority = "low"
 
     @field_validator("source")
@@ -85,6 +88,7 @@ class Sync(Choosing, AllAttributes):
                 raise ValueError("only files in B2 can be hidden; delete may be keep or remove")
             if self.keep_days is not None:
                 raise ValueError("keep_days needs old versions, which only B2 has")
+        check_source_account(self, source, destination)
         if self.keep_days is not None and self.delete == "hide":
             raise ValueError("keep_days hides and later removes; leave delete out")
         return self

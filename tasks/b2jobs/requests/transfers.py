@@ -110,7 +110,6 @@ class Download(Job):
     """Fetch one file; without a destination, up to 256 KiB of it come back in the result.
 
     destination: below a root, or an object of another store.
-
     verify: False takes the file though its bytes are not what its SHA-1 in B2 says.
     customer_key: the name of the key in the workers' secrets file that reads the file (SSE-C).
     replaces: only for the items of syncs: which file was compared, and so may be replaced;
@@ -166,10 +165,11 @@ class Download(Job):
 
 
 class Copy(AllAttributes):
-    """Copy one file inside B2; its bytes do not pass through the worker.
+    """Copy one file inside B2; its bytes do not pass through the worker where one key sees both.
 
     What is named of its attributes is replaced; all else is the source's.
 
+    source_account: whose key reads the source, where it is not that of *account*, which writes.
     customer_key: the name of the key in the workers' secrets file that reads the source (SSE-C).
         The copy is encrypted with it too, unless `encryption` says otherwise.
     """
@@ -182,6 +182,7 @@ class Copy(AllAttributes):
     customer_key: KeyName | None = None
     listed: Listed | None = None
     account: AccountName = "default"
+    source_account: AccountName | None = None
 
     @field_validator("source")
     @classmethod

@@ -21,6 +21,7 @@ from b2jobs_worker import transfer
 from b2jobs_worker.attempt import Interrupted, MemoryJournal
 from b2jobs_worker.sources import open_source
 from b2jobs_worker.sources.destination_failures import upload_gone
+from b2jobs_worker.sources.s3_target import S3Target
 from contract.engine.corner import Bench
 from contract.sources.storeserver import StoreServer, store_server
 from support.azurite import Azurite, azurite
@@ -133,7 +134,8 @@ def there(bench: Bench, request: pytest.FixtureRequest) -> Place:
 @pytest.fixture
 def many(there: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Parts of 160 kB, and a file of 1.1 MB that has its digest."""
-    monkeypatch.setattr(store_download, "PART_BYTES", 160_000)
+    monkeypatch.setattr(S3Target, "least_part_bytes", 1000)
+    there.bench = there.bench.with_settings(part_size_bytes=160_000)
     monkeypatch.setattr(store_download, "ONE_PUT_BYTES", 100_000)
     monkeypatch.setattr(store_download, "_ROUND_BYTES", 1)
     monkeypatch.setattr(moto.s3.models, "S3_UPLOAD_PART_MIN_SIZE", 1000)

@@ -164,6 +164,7 @@ class Accounts:
         with self._lock:
             if self._http is None:
                 self._http = Session(ca_file=self._ca_file)
+            self._http.allows_http |= credential.realm.startswith("http://")
             account = self._accounts.get(name)
             if account is None or account.credential != credential:
                 account = Account(name, credential, self._http)

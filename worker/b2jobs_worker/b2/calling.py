@@ -14,10 +14,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from b2jobs_worker.b2.meter import CallClass, Meter
+from b2jobs_worker.tracing import Trace
 
 
 class Interruptible(Protocol):
     """What b2/ asks of the attempt it works for; `attempt.Attempt` is one."""
+
+    @property
+    def trace(self) -> Trace:
+        """Under which the spans of calls hang."""
 
     def checkpoint(self) -> None:
         """Raise when the attempt must end."""

@@ -170,8 +170,10 @@ class Calls:
         """Wait for the call's turn and make it once."""
         self.attempt.checkpoint()
         account = self.require(*needs)
+        since = self.attempt.trace.clock()
         self._accounts.governor.admit(account.name, self.attempt.checkpoint)
         account.concurrency.enter(self.attempt.checkpoint)
+        self.attempt.trace.waited(since, "pace")
         overloaded = False
         try:
             return self.once(account, name, partial(act, account), needs, commits=bool(commits))
@@ -191,6 +193,17 @@ class Calls:
         commits: bool = False,
     ) -> T:
         """Make the call *name* once, for this job, and raise `JobError`s only."""
+        with self.attempt.trace.part(f"b2.{name}", account=account.name):
+            return self._once(account, name, act, needs, commits)
+
+    def _once(
+        self,
+        account: Account,
+        name: str,
+        act: Callable[[], T],
+        needs: tuple[str, ...],
+        commits: bool,
+    ) -> T:
         try:
             with calling_as(self._committing if commits else self._caller):
                 return act()
@@ -222,10 +235,11 @@ class Calls:
 
     def sleep(self, seconds: float) -> None:
         """Wait, and raise `Interrupted` when the attempt must end meanwhile."""
-        end = time.monotonic() + seconds
+        since, end = self.attempt.trace.clock(), time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.attempt.checkpoint()
             time.sleep(min(left, 0.1))
+        self.attempt.trace.waited(since, "backoff")
 
 
 def _is_about_the_key(error: B2Error) -> bool:

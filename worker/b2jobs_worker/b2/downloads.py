@@ -83,13 +83,15 @@ class DownloadCalls(Calls):
             governor.moved(account.name, received, checkpoint=self.attempt.checkpoint)
 
         governor = self._accounts.governor
+        since = self.attempt.trace.clock()
         governor.admit(account.name, self.attempt.checkpoint)
         account.concurrency.enter(self.attempt.checkpoint)
+        self.attempt.trace.waited(since, "pace")
         overloaded = False
         arriving: Arriving | None = None
         try:
             response = self.once(account, "download_file", request, ("readFiles",))
-            with contextlib.closing(response):
+            with contextlib.closing(response), self.attempt.trace.part("b2.receive"):
                 arriving = Arriving(response, self.attempt, count)
                 yield arriving
         except JobError as error:

@@ -123,6 +123,8 @@ class Session:
         if ca_file is not None:
             tls.load_verify_locations(cafile=ca_file)
         self._pool = ConnectionPool(tls, connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS)
+        self.allows_http = False
+        """Whether an account may be reached in clear, so that B2 may name `http://` addresses."""
         self.heard: tuple[str | None, float] = None, 0.0  # the Date of the last answer, and when
 
     def request(
@@ -151,6 +153,8 @@ class Session:
         seconds = _PATIENT_SECONDS if path.endswith(_PATIENT) else READ_TIMEOUT_SECONDS
         exchange = _Exchange(self._pool, origin, path)
         try:
+            if parts.scheme != "https" and not self.allows_http:
+                raise _in_clear(origin)
             answer = exchange.run(method, parts.netloc, headers, data, seconds)
             empty = method == "HEAD" or answer[0] in (204, 304)
             body = exchange.body(answer[2], empty)
@@ -185,6 +189,16 @@ class Session:
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _in_clear(origin: Origin) -> OperatorError:
+    return OperatorError(
+        "b2_in_clear",
+        f"B2 named an address of {origin.host} that is not https: the account's token would go "
+        "there in clear.",
+        hint="Look who answers at the account's realm. Only an account whose own realm is http:// "
+        "is used so.",
+    )
 
 
 class _Exchange:

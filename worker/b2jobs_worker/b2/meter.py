@@ -88,3 +88,18 @@ class Meter:
     @property
     def dollars(self) -> float:
         return round(self._prices.dollars(self.calls), 9)
+
+
+class Meters:
+    """Several meters as one: of a job that uses two accounts."""
+
+    def __init__(self, *meters: Meter) -> None:
+        self._meters = meters
+
+    @property
+    def calls(self) -> dict[str, int]:
+        return {name: sum(each.calls[name] for each in self._meters) for name in "abc"}
+
+    @property
+    def dollars(self) -> float:
+        return sum(each.dollars for each in self._meters)

@@ -16,21 +16,25 @@ This replaces the channels of kombu's Redis transports in this process;
 
 from __future__ import annotations
 
+import bz2
 import json
 import logging
+import lzma
 import threading
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty
 from time import time
 from typing import Any, cast
 
+from kombu import compression
 from kombu.transport import redis, virtual
 from redis.exceptions import DataError, OutOfMemoryError, RedisError
 
 from b2jobs.redis import Door
-from b2jobs_worker.celery.message import is_doorbell
+from b2jobs_worker.celery.message import MOST_MESSAGE_BYTES, check_size, is_doorbell
 
 # What is no message's fault: Redis is away or refuses. Celery connects again. (kombu's own list
 # has KeyError in it, which a message can cause.)
@@ -168,6 +172,7 @@ class _Guarded:
 
         def take(raw: Any) -> None:
             try:
+                check_size(raw)
                 deliver(raw if is_broadcast else tidied(raw, queue))
             except DataError as error:
                 self._drop(raw, error)
@@ -218,11 +223,36 @@ def tidied(raw: Any, queue: str) -> dict[str, Any]:
     return cast("dict[str, Any]", raw)
 
 
+def _bound_compression() -> None:
+    """Unpack no message into more than one may have: a few bytes of zeros would fill the memory.
+    What has no limit of its own (brotli, zstd) is not unpacked."""
+    bounded: dict[str, Callable[[bytes], bytes]] = {
+        "application/x-gzip": lambda packed: _bounded(zlib.decompressobj(), packed),
+        "application/x-bz2": lambda packed: _bounded(bz2.BZ2Decompressor(), packed),
+        "application/x-lzma": lambda packed: _bounded(lzma.LZMADecompressor(), packed),
+    }
+    for name in compression.encoders():
+        encoder, content_type = compression.get_encoder(name)
+        compression.register(encoder, bounded.get(content_type, _not_unpacked), content_type)
+
+
+def _bounded(unpacker: Any, packed: bytes) -> bytes:
+    text: bytes = unpacker.decompress(packed, MOST_MESSAGE_BYTES + 1)
+    if len(text) > MOST_MESSAGE_BYTES:
+        raise ValueError(f"it has more than {MOST_MESSAGE_BYTES} bytes")
+    return text
+
+
+def _not_unpacked(packed: bytes) -> bytes:
+    raise ValueError(f"its {len(packed)} bytes are compressed in a way that is not unpacked here")
+
+
 def install(refuse: Callable[[object, Exception], None]) -> None:
     """Make every Redis transport of this process, Sentinel's too, take messages like this.
 
     *refuse* is told of each message that broke its reader, and why.
     """
+    _bound_compression()
     _Guarded.refuse = staticmethod(refuse)
     redis.Transport.Channel = _Channel
     redis.SentinelTransport.Channel = _SentinelChannel

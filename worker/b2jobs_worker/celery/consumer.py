@@ -9,6 +9,7 @@ from typing import Any
 from celery.worker.consumer import Consumer
 from celery.worker.state import revoked
 
+from b2jobs.errors import InvalidJob
 from b2jobs.records import Records
 from b2jobs_worker.celery import message as messages
 from b2jobs_worker.resources import resources
@@ -71,6 +72,7 @@ def refuse_raw(raw: object, error: Exception) -> None:
         return
     sent = messages.Sent(str(task).removeprefix(messages.PREFIX), job_id, headers)
     why = messages.unreadable(f"{type(error).__name__}: {str(error)[:200]}")
+    why = error if isinstance(error, InvalidJob) else why
     messages.refuse(_records(), sent, why)
 
 

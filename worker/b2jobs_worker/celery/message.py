@@ -21,9 +21,10 @@ from b2jobs import signing
 from b2jobs.account_names import masked
 from b2jobs.errors import CallerError, Failure, InvalidJob, JobNotFound, QueueUnavailable
 from b2jobs.records import Records
-from b2jobs.requests import Job, build
+from b2jobs.requests import Batch, Job, Verify, build
 from b2jobs.requests.job import check_job_id
 from b2jobs.signed import Signed, celery_message
+from b2jobs.tracing import accepted
 from b2jobs_worker.celery.canvas import canvas_of, check_supported, tasks_of, with_first
 from b2jobs_worker.delivery.deliver import invalid
 from b2jobs_worker.permits import permit
@@ -34,6 +35,9 @@ _LONGEST_DELAY_SECONDS = 10 * 366 * 86_400.0
 _LONGEST_ID = 4096
 _REFUSED_BY_POLICY = "policy_refused"
 _MOST_ARGUMENTS = 16_384
+MOST_MESSAGE_BYTES = 4 * 1024 * 1024
+"""Of a message as it lies in Redis: a request of a MiB, base64 and what is to run behind it."""
+_FED = "No message can bring what this job waits for; {} feeds it."
 _RING = b'[[], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]'
 
 logger = logging.getLogger(__name__)
@@ -78,6 +82,23 @@ def is_doorbell(message: Any) -> bool:
     return "rung" in message.headers and message.body == _RING
 
 
+def check_size(raw: Any) -> None:
+    """Refuse a message that is longer than any that can be accepted, before it is read.
+
+    Raises:
+        InvalidJob: `message_too_long`
+    """
+    headers = raw.get("headers") if isinstance(raw, dict) else None
+    parts = [raw.get("body"), *(headers.values() if isinstance(headers, dict) else ())]
+    size = sum(len(part) for part in parts if isinstance(part, str))
+    if size > MOST_MESSAGE_BYTES:
+        raise InvalidJob(
+            f"The message has {size} bytes, and {MOST_MESSAGE_BYTES} are read at most.",
+            code="message_too_long",
+            hint="Long lists go into a manifest, bytes are handed over by b2jobs.upload.",
+        )
+
+
 def reduce(message: Any, task: str, job_id: str) -> None:
     """Leave of a doorbell what it says: task and id. Its other headers are nobody's business."""
     message.headers = {"task": task, "id": job_id, "rung": message.headers.get("rung")}
@@ -112,9 +133,17 @@ def register(records: Records, message: Any, task: str, job_id: str) -> None:
         logger.exception("job %r: its message is not one of Celery", job_id[:200])
         refuse(records, sent, unreadable(f"{type(error).__name__}: {error}"))
         return
+    # A message's signature does not cover its other headers.
+    trace = "" if records.ring.required else accepted(message.headers.get("traceparent"))
     try:
         first = records.submit(
-            job_id, job, delay_seconds=delay, asked=asked, from_message=True, canvas=canvas
+            job_id,
+            job,
+            delay_seconds=delay,
+            asked=asked,
+            from_message=True,
+            canvas=canvas,
+            trace=trace,
         )
     except InvalidJob as error:
         refuse(records, sent, error)
@@ -211,7 +240,11 @@ def _requested(sent: Sent) -> Job:
     expires = _seconds_until(sent.headers.get("expires"))
     if expires is not None and "expires" not in named:
         named = {**named, "expires": max(expires, 0.001)}
-    return build(sent.kind, named)
+    job = build(sent.kind, named)
+    if isinstance(job, Verify) or (isinstance(job, Batch) and job.stream):
+        by = "b2jobs.verify" if isinstance(job, Verify) else "b2jobs.batch_items"
+        raise InvalidJob(_FED.format(by), code="feed_missing", field="stream")
+    return job
 
 
 def _seconds_until(moment: Any) -> float | None:

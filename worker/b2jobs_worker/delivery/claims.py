@@ -32,7 +32,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Claim:
-    """A job that is ours until its fencing number is outdated."""
+    """A job that is ours until its fencing number is outdated.
+
+    trace: its place in its producer's trace. since, awaited: when it began to wait, for what.
+    """
 
     job_id: str
     fence: str
@@ -47,6 +50,9 @@ class Claim:
     key: str
     signature: str = field(repr=False)
     is_used_up: bool
+    trace: str = ""
+    since: float = 0.0
+    awaited: str = ""
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
@@ -119,7 +125,7 @@ class Claims:
             logger.debug("doorbell of %s: the job is %s", job_id, answer[0])
             return None
         _, fence, attempt, kind, request, elapsed, retry, losses, cancel, *signed = answer
-        priority, key, signature, used = signed
+        priority, key, signature, used, trace, since, awaited = signed
         return Claim(
             job_id=job_id,
             fence=fence,
@@ -134,6 +140,9 @@ class Claims:
             key=key,
             signature=signature,
             is_used_up=used == 1 or self.used.has(signature),
+            trace=trace,
+            since=_number(since),
+            awaited=awaited,
         )
 
     def _ask_for(self, job_id: str, **more: str | float) -> list[Any]:
@@ -155,7 +164,9 @@ class Claims:
             SignatureRefused: `signature_missing`, `signature_invalid`, `signature_expired`,
                 `signature_used`.
         """
-        submission = Submission(claim.job_id, claim.kind, claim.priority, claim.key, claim.request)
+        submission = Submission(
+            claim.job_id, claim.kind, claim.priority, claim.key, claim.request, claim.trace
+        )
         signed = self.records.ring.check(submission, claim.signature)
         if not signed.token:
             return signed

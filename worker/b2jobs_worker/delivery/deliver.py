@@ -19,6 +19,7 @@ from b2jobs.errors import (
 from b2jobs.requests import Job, build
 from b2jobs.results import Result
 from b2jobs.signed import UNSIGNED
+from b2jobs_worker import logs, tracing
 from b2jobs_worker.attempt import Interrupted, Settled
 from b2jobs_worker.delivery import retry, shutdown
 from b2jobs_worker.delivery.attempt import JobAttempt
@@ -29,7 +30,7 @@ from b2jobs_worker.delivery.claims import (
     Outcome,
     until_redis_answers,
 )
-from b2jobs_worker.delivery.ends import log_end
+from b2jobs_worker.delivery.ends import batch_of, log_end
 from b2jobs_worker.delivery.leases import Leases
 from b2jobs_worker.delivery.own_process import run_in_own_process
 from b2jobs_worker.work import Work
@@ -104,19 +105,42 @@ class Delivery:
 
     def run(self) -> None:
         """Make the attempt and note how it ended."""
+        refused: InvalidJob | None = None
         with self.held():
-            self._run()
+            try:
+                self._admit()
+            except InvalidJob as error:
+                refused = error
+            with self._told(is_trusted=refused is None):
+                self._run(refused)
 
-    def _run(self) -> None:
+    @contextmanager
+    def _told(self, *, is_trusted: bool) -> Iterator[None]:
+        """While the context lasts, logs and spans are this job's, in its producer's trace."""
+        claim, place = self.claim, self.claim.trace if is_trusted else ""
+        # A planner naps many times a minute.
+        naps = claim.kind in ("batch", "sync") and claim.awaited == "window"
+        about = {"job": claim.job_id, "attempt": claim.attempt, "batch": batch_of(claim)}
+        since = 0.0 if naps else claim.since
+        with tracing.attempt(claim.kind, place, since, claim.awaited, **about) as trace:
+            self.attempt.trace = trace
+            with logs.about(job=claim.job_id, batch=batch_of(claim), trace=trace.id):
+                yield
+            outcome = self.outcome
+            if outcome is not None:
+                trace.ends(outcome.state, outcome.failure.code if outcome.failure else "")
+
+    def _run(self, refused: InvalidJob | None) -> None:
         logger.debug("job %s: attempt %d starts", self.claim.job_id, self.claim.attempt)
         try:
-            self._admit()
+            if refused is not None:
+                raise refused
             request = build(self.claim.kind, self.claim.arguments)
-            refused = self._refusal(request)
-            if refused is not None and self.claim.attempt == 1:
-                self._note_failure(refused)  # nothing was begun
-            elif refused is not None:
-                self._give_up(request, refused)
+            forbidden = self._refusal(request)
+            if forbidden is not None and self.claim.attempt == 1:
+                self._note_failure(forbidden)  # nothing was begun
+            elif forbidden is not None:
+                self._give_up(request, forbidden)
             elif self.claim.is_poison:
                 self._give_up(request, _worker_lost(self.claim))
             elif self.claim.is_cancelled:
@@ -239,7 +263,7 @@ class Delivery:
         """Remove what attempts left unfinished and outdated owners made; why it could not be."""
         # An attempt of its own, which the cancellation that led here does not interrupt.
         remover = JobAttempt(self.claim, self.claims, heeds_cancel=False)
-        remover.permit = self.attempt.permit
+        remover.permit, remover.trace = self.attempt.permit, self.attempt.trace
         try:
             self.work.abandon(request, remover)
             self._remove_strays(request, set())

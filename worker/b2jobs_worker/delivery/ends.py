@@ -43,6 +43,13 @@ def log_end(
     logger.log(level, "%s", _sentence(fields), extra={FIELDS: fields})
 
 
+def batch_of(claim: Claim) -> str:
+    """The batch that a job is, or is a part of; empty for others."""
+    if claim.kind in ("batch", "sync"):
+        return claim.job_id
+    return str(_asked(claim).get("batch") or "") if claim.kind == "pack" else ""
+
+
 def _asked(claim: Claim) -> dict[str, Any]:
     try:
         return claim.arguments

@@ -7,6 +7,7 @@ from functools import partial
 from b2jobs.requests import Job, Remove, Sync
 from b2jobs.results import Result, SyncResult
 from b2jobs_worker.attempt import Attempt, Settled
+from b2jobs_worker.b2.meter import Meters
 from b2jobs_worker.batch.plan.source import PlanSource
 from b2jobs_worker.batch.planner.work import PlannerWork
 from b2jobs_worker.resources import context, resources, store
@@ -25,9 +26,13 @@ def plan_sync(request: Job, attempt: Attempt) -> PlanSource:
     """The plan of one sync."""
     assert isinstance(request, Sync)
     client = context().client(request.account, attempt)
+    reader = client
+    if request.source_account not in (None, request.account):
+        reader = context().client(str(request.source_account), attempt)
     now = began_millis(attempt.journal) if request.has_limits else 0
-    find = partial(sides_of, request, client, current(), resources().digests, now)
-    return SyncPlan(request, attempt, store(), client.meter, find)
+    find = partial(sides_of, request, client, reader, current(), resources().digests, now)
+    meter = client.meter if reader is client else Meters(client.meter, reader.meter)
+    return SyncPlan(request, attempt, store(), meter, find)
 
 
 class SyncWork(PlannerWork):

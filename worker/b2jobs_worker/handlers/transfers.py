@@ -9,6 +9,7 @@ from b2jobs_worker import transfer
 from b2jobs_worker.attempt import Attempt, DetachedAttempt
 from b2jobs_worker.resources import context
 from b2jobs_worker.transfer.hide import hide
+from b2jobs_worker.transfer.other_account import copying_account
 from b2jobs_worker.transfer.permitted import look_up
 from b2jobs_worker.work import Work
 
@@ -25,7 +26,10 @@ class TransferWork(Work[Job]):
 
     def undo(self, request: Job, made: str) -> None:
         if isinstance(request, Upload | Copy):
-            client = context().client(request.account, DetachedAttempt())
+            account = request.account
+            if isinstance(request, Copy):
+                account = copying_account(request, DetachedAttempt(), context()) or account
+            client = context().client(account, DetachedAttempt())
             client.delete_version(made, _target(request).name)
 
     def traces(self, result: Result) -> str | None:

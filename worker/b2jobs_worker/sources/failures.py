@@ -125,14 +125,10 @@ def check_digest(source: Source, sha1: str) -> None:
     """Refuse to store bytes with this SHA-1 as *source* where they must have another.
 
     Raises:
-        CallerError: `staged_damaged`
+        JobError: as the source has it, such as `staged_damaged`.
     """
-    if isinstance(source, Digested) and source.sha1 != sha1:
-        raise CallerError(
-            "staged_damaged",
-            f"The bytes of {source.uri} have the SHA-1 {sha1}: they are not what was handed over.",
-            hint="Upload them again. Nothing was stored.",
-        )
+    if isinstance(source, Digested) and source.sha1 not in (None, sha1):
+        raise source.differs(sha1)
 
 
 def source_changed(uri: str) -> PassingError:

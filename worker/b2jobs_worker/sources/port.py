@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from b2jobs.errors import JobError
 from b2jobs_worker.sources.carried import Carried
 
 
@@ -99,10 +100,16 @@ class Descriptor(Protocol):
 
 @runtime_checkable
 class Digested(Protocol):
-    """A source whose SHA-1 is known before it is read: nothing else of it may be stored."""
+    """A source whose SHA-1 is known before it is read: nothing else of it may be stored.
+
+    None where it turns out not to be known.
+    """
 
     @property
-    def sha1(self) -> str: ...
+    def sha1(self) -> str | None: ...
+
+    def differs(self, sha1: str) -> JobError:
+        """The error for bytes that have the SHA-1 *sha1* instead."""
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from b2jobs.errors import CallerError, PassingError, QueueUnavailable
+from b2jobs.errors import CallerError, JobError, PassingError, QueueUnavailable
 from b2jobs.locations import StagedBytes
 from b2jobs.redis.pieces import PIECE_BYTES, Pieces
 
@@ -32,6 +32,13 @@ class StagedSource:
         self.content_type: str | None = location.content_type or None
         self._id = location.id
         self._pieces = pieces
+
+    def differs(self, sha1: str) -> JobError:
+        return CallerError(
+            "staged_damaged",
+            f"The bytes of {self.uri} have the SHA-1 {sha1}: they are not what was handed over.",
+            hint="Upload them again. Nothing was stored.",
+        )
 
     @contextmanager
     def open(self, offset: int = 0) -> Iterator[StagedStream]:

@@ -11,7 +11,7 @@ import os
 import ssl
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import SHUT_RDWR, socket
@@ -20,6 +20,7 @@ from urllib3 import HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPSConnection
 from urllib3.response import HTTPResponse
 
+from b2jobs.locations import WebFile
 from b2jobs_worker.sources.failures import no_certificates
 
 CONNECT_SECONDS = 10.0
@@ -30,9 +31,13 @@ PoolKey = tuple[str, int, str, Path | None]
 
 
 class Opening:
-    """One request under way, until its head is there. `close` ends it, from any thread."""
+    """One request under way, until its head is there. `close` ends it, from any thread.
 
-    def __init__(self) -> None:
+    *judge* is asked for each place that a redirect leads to, and raises where it may not be read.
+    """
+
+    def __init__(self, judge: Callable[[WebFile], None] = lambda _: None) -> None:
+        self.judge = judge
         self._lock = threading.Lock()
         self._sockets: list[socket] = []
         self.ended = False

@@ -37,9 +37,10 @@ def request(
 ) -> BaseHTTPResponse:
     """Ask for *url* and follow redirects; the body is not read yet, the caller closes it.
 
-    Every hop must be https and is judged like the first. Proxies of the environment are not
-    used: behind one, the address could not be judged. All of it together must not take longer
-    than `https_head_seconds`. *opening* ends it from another thread.
+    Every hop must be https, is judged like the first, and may be refused by *opening*, which ends
+    the request from another thread too. Proxies of the environment are not used: behind one, the
+    address could not be judged. All of it together must not take longer than
+    `https_head_seconds`.
 
     Raises:
         CallerError: `host_not_allowed`, `source_host_unknown`, `source_redirect_refused`,
@@ -49,7 +50,7 @@ def request(
     current.opening = opening = opening or Opening()
     try:
         with opening.within(settings.https_head_seconds):
-            return _followed(url, headers, settings)
+            return _followed(url, headers, settings, opening)
     except JobError as error:
         if opening.late:
             raise PassingError(
@@ -62,7 +63,9 @@ def request(
         current.opening = None
 
 
-def _followed(url: str, headers: dict[str, str], settings: Settings) -> BaseHTTPResponse:
+def _followed(
+    url: str, headers: dict[str, str], settings: Settings, opening: Opening
+) -> BaseHTTPResponse:
     allowed = Allowed.parse(settings.private_hosts)
     start = shown(url)
     for _ in range(REDIRECT_LIMIT + 1):
@@ -71,7 +74,9 @@ def _followed(url: str, headers: dict[str, str], settings: Settings) -> BaseHTTP
         if response.status not in _REDIRECTS or target is None:
             return response
         response.close()
-        url = _redirected(url, target, start)
+        location = _redirected(url, target, start)
+        opening.judge(location)
+        url = location.url
     raise CallerError(
         "source_redirect_refused", f"{start} redirects more than {REDIRECT_LIMIT} times."
     )
@@ -105,7 +110,7 @@ def _hop(
     raise problem
 
 
-def _redirected(url: str, target: str, start: str) -> str:
+def _redirected(url: str, target: str, start: str) -> WebFile:
     target = urljoin(url, quote(target, safe="%/:=&?~#+!$,;'@()*[]"))
     try:
         location = locations.parse(target)
@@ -113,7 +118,7 @@ def _redirected(url: str, target: str, start: str) -> str:
         raise _redirect_refused(start, target) from error
     if not isinstance(location, WebFile):
         raise _redirect_refused(start, target)
-    return location.url
+    return location
 
 
 def _redirect_refused(start: str, target: str) -> CallerError:

@@ -12,6 +12,9 @@ _KEEP_SECONDS = 30 * 86_400
 
 def hold(records: Records, job_id: str, request: Sync) -> str:
     """Take the pair for *job_id*, or keep it; returns the id of the job that has it now."""
-    name = "\n".join((request.account, request.source, request.destination))
+    sides = [request.account, request.source, request.destination]
+    if request.source_account is not None:
+        sides.append(request.source_account)
+    name = "\n".join(sides)
     pair = sha256(name.encode()).hexdigest()[:32]
     return str(records.door.call("fleet/hold_pair", pair=pair, id=job_id, keep=_KEEP_SECONDS))

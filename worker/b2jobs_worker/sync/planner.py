@@ -16,7 +16,7 @@ from b2jobs.errors import CallerError
 from b2jobs.items import Planned, Refusal
 from b2jobs.requests import Sync
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.b2.meter import Meter
+from b2jobs_worker.b2.meter import Meter, Meters
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.plan.source import Forecast, NotYet
 from b2jobs_worker.sync import spool
@@ -56,7 +56,7 @@ class SyncPlan:
         request: Sync,
         attempt: Attempt,
         store: Store,
-        meter: Meter,
+        meter: Meter | Meters,
         find_sides: Callable[[], Sides],
     ) -> None:
         self._request = request

@@ -75,9 +75,16 @@ class Sides:
 
 
 def sides_of(
-    request: Sync, client: B2Client, settings: Settings, digests: DigestCache, now_millis: int
+    request: Sync,
+    client: B2Client,
+    reader: B2Client,
+    settings: Settings,
+    digests: DigestCache,
+    now_millis: int,
 ) -> Sides:
     """Find both sides; nothing is listed yet. Ages are told from *now_millis*.
+
+    *reader* lists a source in B2, which may be another account's than the destination's, *client*.
 
     Raises:
         JobError: `root_unknown`, `root_read_only`, `store_read_only`, `listing_unsupported`.
@@ -114,7 +121,7 @@ def sides_of(
             loose.append(problem)
 
     if isinstance(source, B2File):
-        list_source = _bucket(client, source, versions=False)
+        list_source = _bucket(reader, source, versions=False)
     else:
         list_source = _folder(source, settings, request.symlinks, keep)
     other = destination if isinstance(source, B2File) else source

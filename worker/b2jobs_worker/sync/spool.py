@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from b2jobs.errors import CallerError
 from b2jobs.items import Planned, unpacked
-from b2jobs.ledger import packed_rows, rows_of
+from b2jobs.ledger import packed_rows, readable, rows_of
 from b2jobs.redis import unavailable
 from b2jobs.signed import SealRefused
 from b2jobs_worker.attempt import Attempt
@@ -60,7 +60,9 @@ class Spool:
             for offset, row in enumerate(rows_of(packed)):
                 at = number * _CHUNK + offset
                 if start <= at < end:
-                    yield at, unpacked(row)
+                    with readable():
+                        item = unpacked(row)
+                    yield at, item
 
     def _place(self, start: int) -> tuple[str, str, int]:
         return "sync-plan", self._attempt.job_id, start

@@ -7,6 +7,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.transfer import checkpoint
 from b2jobs_worker.transfer.committed import Committed
 from b2jobs_worker.transfer.context import Context
+from b2jobs_worker.transfer.other_account import copying_account
 from b2jobs_worker.transfer.store_download import discard
 
 
@@ -35,7 +36,10 @@ def _cancel(request: Upload | Copy, attempt: Attempt, context: Context) -> None:
     left = checkpoint.load(attempt.journal)
     if left is None and not checkpoint.may_have_begun(attempt.journal):
         return
-    client = context.client(request.account, attempt)
+    account = request.account
+    if isinstance(request, Copy):
+        account = copying_account(request, attempt, context) or account
+    client = context.client(account, attempt)
     target = request.target()
     own = Committed(client, attempt, client.bucket(target.bucket), target.name)
     if left is None:

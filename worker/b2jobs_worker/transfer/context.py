@@ -19,7 +19,7 @@ from b2jobs_worker.b2.accounts import Accounts
 from b2jobs_worker.b2.budget import Budgets
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.governor import Governor
-from b2jobs_worker.b2.meter import Meter
+from b2jobs_worker.b2.meter import Meter, Meters
 from b2jobs_worker.b2.prices import Prices
 from b2jobs_worker.secrets import SecretsFile
 from b2jobs_worker.settings import Settings
@@ -62,7 +62,7 @@ class Context:
 
         *resuming*: see `sources.open_source`.
         """
-        opening = Opening()
+        opening = Opening(partial(attempt.permit.place, is_written=False))
         with attempt.on_interrupt(opening.close):
             try:
                 source = self.open_source(location, resuming=resuming, opening=opening)
@@ -116,8 +116,8 @@ def build(
 class Usage:
     """What one job has used since this was made, as fields of its result."""
 
-    def __init__(self, client: B2Client, attempt: Attempt) -> None:
-        self._meter = client.meter
+    def __init__(self, client: B2Client, attempt: Attempt, *others: B2Client) -> None:
+        self._meter = Meters(client.meter, *(each.meter for each in others))
         self._attempt = attempt
         self._since = time.monotonic()
 

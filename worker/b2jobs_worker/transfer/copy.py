@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from b2jobs.errors import CallerError
+from b2jobs.errors import CallerError, PassingError
 from b2jobs.locations import B2Version
 from b2jobs.metadata import CUSTOMER_KEY, LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import Copy
@@ -20,9 +20,14 @@ from b2jobs_worker.transfer import committed, target
 from b2jobs_worker.transfer.committed import MOST_ENTRIES, Committed, Content
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.transfer.copy_large import LargeCopy
+from b2jobs_worker.transfer.other_account import (
+    OtherAccountSource,
+    copying_account,
+    never_right,
+)
 from b2jobs_worker.transfer.protection import kept
 from b2jobs_worker.transfer.target import NewFile
-from b2jobs_worker.transfer.upload import result
+from b2jobs_worker.transfer.upload import place, result
 
 ONE_CALL_BYTES = 5_000_000_000
 """b2_copy_file makes files below this size; above it, parts are copied."""
@@ -33,13 +38,17 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
 
     What the source carries stays, but what the request names; its digest and its time are
     carried in any case. The copy also says which job made it, so that a later attempt finds it
-    (see committed.py). `verified` is false: B2 copied, nothing was compared.
+    (see committed.py). `verified` is false: B2 copied, nothing was compared. Between accounts
+    of which no key sees both sides the bytes pass through the worker, and are compared.
 
     Raises:
         JobError: docs/errors.md lists the codes.
         Interrupted: with `keep` false what is unfinished has been removed.
     """
-    client = context.client(request.account, attempt, request.customer_key)
+    account = copying_account(request, attempt, context)
+    if account is None:
+        return _through_the_worker(request, attempt, context)
+    client = context.client(account, attempt, request.customer_key)
     usage = Usage(client, attempt)
     destination = request.target()
     client.require(
@@ -66,6 +75,53 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
         verified=False,
         resumed_bytes=large.resumed_bytes,
         not_carried=made.not_told,
+    )
+
+
+_DIFFERED = "differed"
+_MOST_READINGS = 3
+
+
+def _through_the_worker(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
+    """Read with the key of one account, and upload with that of the other."""
+    reader = context.client(str(request.source_account), attempt, request.customer_key)
+    client = context.client(request.account, attempt, request.customer_key)
+    usage = Usage(client, attempt, reader)
+    destination = request.target()
+    needed = target.capabilities_for(request.if_exists)
+    client.require("writeFiles", *needed, name=destination.name)
+    location = request.source_location
+    reader.require("readFiles", name=None if isinstance(location, B2Version) else location.name)
+    bucket = client.bucket(destination.bucket)
+    found = _source(reader, request)
+    attempt.permit.size(found.size)
+    new, not_told = _new(request, client, attempt, bucket, destination.name, found)
+    source = OtherAccountSource(reader, found, request.source)
+    # Read before: where an unfinished large file is removed, so is the journal.
+    readings = int(attempt.journal.load().get(_DIFFERED) or 0) + 1
+    try:
+        made = place(
+            client, attempt, context, source, new, request.if_exists, listed=request.listed
+        )
+    except PassingError as error:
+        if error.code == "source_changed":
+            if readings >= _MOST_READINGS:
+                raise never_right(request.source, found.sha1) from error
+            attempt.journal.record({_DIFFERED: str(readings)})
+        raise
+    if request.if_exists == "replace":
+        committed.remove_older(client, attempt, bucket, made.version)
+    return result(
+        client,
+        usage,
+        made.version,
+        made.sha1,
+        kind="copy",
+        bucket=bucket,
+        unchanged=made.is_unchanged,
+        verified=found.sha1 is not None and made.sha1 == found.sha1,
+        resumed_bytes=made.resumed_bytes,
+        not_carried=not_told,
     )
 
 

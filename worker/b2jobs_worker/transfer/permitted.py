@@ -20,7 +20,8 @@ def look_up(request: Job, attempt: Attempt, context: Context) -> None:
     if isinstance(attempt.permit, Anything):
         return
     for file_id, is_written in _named_by_id(request):
-        client = context.client(request.account, attempt)  # type: ignore[attr-defined]  # those have one
+        account = getattr(request, "source_account", None) or request.account  # type: ignore[attr-defined]  # those have one
+        client = context.client(account, attempt)
         version = client.version(file_id)
         if version is None:
             continue  # the request itself says so

@@ -59,6 +59,8 @@ class StoreDownload:
         self._target = target
         self._request = request
         self._window = Window(*(request.byte_range() or (0, None)))
+        chosen = context.settings.part_size_bytes or PART_BYTES
+        self._part_bytes = max(chosen, target.least_part_bytes)
         self._mark = mark(client, attempt, target.uri)
         self._left = checkpoint.load(attempt.journal) if attempt.number > 1 else None
         self._pinned = False
@@ -199,7 +201,7 @@ class StoreDownload:
                 raise file_not_found(left.file.identity)
             return self._finish(version, left.file, tokens, known.hexdigest(), skip)
         first = self._window.first + skip
-        last = first + PART_BYTES - 1
+        last = first + self._part_bytes - 1
         if self._window.last is not None:
             last = min(last, self._window.last)
         with contextlib.ExitStack() as stack:
@@ -246,7 +248,7 @@ class StoreDownload:
         if length > most:
             raise destination_failures.too_large(uri, length, most)
         needed = -(-length // self._target.most_parts)
-        part_bytes = max(PART_BYTES, -(-needed // _ROUND_BYTES) * _ROUND_BYTES)
+        part_bytes = max(self._part_bytes, -(-needed // _ROUND_BYTES) * _ROUND_BYTES)
         file = LargeFile("", "", uri, version.file_id, length, part_bytes)
         if self._attempt.number > 1:
             discard(self._target, self._attempt)  # what was begun without an answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -58,7 +59,9 @@ class Lanes:
         self.check()
         if len(self._under_way) >= self._width:
             self.wait_for_one()
-        self._under_way.add(self._threads.submit(act, *arguments))
+        # What the attempt's thread is about, logs and traces are told in these too.
+        run = contextvars.copy_context().run
+        self._under_way.add(self._threads.submit(run, act, *arguments))
 
     def check(self) -> None:
         """Raise what something begun earlier has raised; does not wait."""

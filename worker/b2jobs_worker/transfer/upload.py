@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from b2jobs.errors import CallerError, JobError, Wait
 from b2jobs.for_people import masked
 from b2jobs.metadata import MODIFIED_MILLIS
-from b2jobs.requests import Upload
+from b2jobs.requests import IfExists, Upload
+from b2jobs.requests.job import Listed
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
@@ -76,41 +78,81 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
     resuming = attempt.number > 1 and checkpoint.load(attempt.journal) is not None
     with context.source(request.source_location, attempt, resuming=resuming) as source:
         attempt.permit.size(source.size)
-        large = LargeUpload(client, attempt, context, source)
-        handed_over = source.sha1 if isinstance(source, Digested) else None
         new, not_carried = _new(request, client, attempt, source, bucket, file.name)
-        large.unfinished.believe(new.committed)
-        standing = target.look(
+        made = place(
             client,
             attempt,
+            context,
+            source,
             new,
             request.if_exists,
-            size=source.size,
-            sha1=lambda: handed_over or large.known_sha1 or target.read_digest(source, attempt),
-            left=large.unfinished.left,
+            hash_first=request.hash_first,
             listed=request.listed,
         )
-        version = standing.ours or standing.same
-        if version is not None:
-            sha1 = standing.sha1 or large.known_sha1 or version.sha1
-        else:
-            known = standing.sha1 or handed_over
-            version, sha1 = _send(request, client, attempt, source, large, new, known)
         is_whole = not isinstance(source, Remote) or source.is_delimited
     if request.if_exists == "replace":
-        committed.remove_older(client, attempt, bucket, version)
+        committed.remove_older(client, attempt, bucket, made.version)
     return result(
         client,
         usage,
-        version,
-        sha1,
+        made.version,
+        made.sha1,
         kind="upload",
         bucket=bucket,
-        unchanged=standing.same is not None,
-        resumed_bytes=large.resumed_bytes,
+        unchanged=made.is_unchanged,
+        resumed_bytes=made.resumed_bytes,
         verified=is_whole,
         not_carried=not_carried,
     )
+
+
+@dataclass(frozen=True)
+class Made:
+    """The version that has the source's bytes, and whether it was there already."""
+
+    version: FileVersion
+    sha1: str | None
+    is_unchanged: bool
+    resumed_bytes: int
+
+
+def place(
+    client: B2Client,
+    attempt: Attempt,
+    context: Context,
+    source: Source,
+    new: NewFile,
+    if_exists: IfExists,
+    *,
+    hash_first: bool = False,
+    listed: Listed | None = None,
+) -> Made:
+    """Send *source* as *new*, or find that an earlier attempt or somebody else has.
+
+    Raises:
+        JobError, Interrupted: as `upload`.
+    """
+    large = LargeUpload(client, attempt, context, source)
+    known = source.sha1 if isinstance(source, Digested) else None
+    large.unfinished.believe(new.committed)
+    standing = target.look(
+        client,
+        attempt,
+        new,
+        if_exists,
+        size=source.size,
+        sha1=lambda: known or large.known_sha1 or target.read_digest(source, attempt),
+        left=large.unfinished.left,
+        listed=listed,
+    )
+    version = standing.ours or standing.same
+    if version is not None:
+        sha1 = standing.sha1 or large.known_sha1 or version.sha1
+    else:
+        needs_digest = if_exists == "skip" or hash_first
+        sha1 = standing.sha1 or known
+        version, sha1 = _send(client, attempt, source, large, new, sha1, needs_digest=needs_digest)
+    return Made(version, sha1, standing.same is not None, large.resumed_bytes)
 
 
 def _new(
@@ -137,18 +179,19 @@ def _new(
 
 
 def _send(
-    request: Upload,
     client: B2Client,
     attempt: Attempt,
     source: Source,
     large: LargeUpload,
     new: NewFile,
     known_sha1: str | None,
+    *,
+    needs_digest: bool,
 ) -> tuple[FileVersion, str]:
     limit = client.account().recommended_part_bytes
     if source.size is not None and source.size <= limit:
         return small.send(client, attempt, source, source.size, new)
-    if (request.if_exists == "skip" or request.hash_first) and known_sha1 is None:
+    if needs_digest and known_sha1 is None:
         # Without it in the file's info, a later skip could not know this file again.
         known_sha1 = target.read_digest(source, attempt)
     return large.send(new if known_sha1 is None else new.with_digest(known_sha1))

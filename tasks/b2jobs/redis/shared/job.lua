@@ -115,13 +115,14 @@ local function code_of(failure)
 end
 
 -- A new record, on the shelf of *state*. *job*: kind, priority, request, retry, and perhaps key,
--- expires (seconds from now), tell (see shared/outbox) and signature (b2jobs/signing.py).
+-- expires (seconds from now), tell (see shared/outbox), signature (b2jobs/signing.py) and trace
+-- (b2jobs/tracing.py).
 local function create(id, job, state, score, ...)
   local values = {'id', id, 'kind', job.kind, 'priority', job.priority,
                   'key', job.key or '', 'request', job.request, 'retry', job.retry,
                   'expires', job.expires and seconds(NOW + job.expires) or '',
                   'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0, ...}
-  for _, name in ipairs({'tell', 'signature', 'producer'}) do
+  for _, name in ipairs({'tell', 'signature', 'producer', 'trace'}) do
     if job[name] then
       table.insert(values, name)
       table.insert(values, job[name])
@@ -168,6 +169,9 @@ local function let_go(id) redis.call('HSET', job_key(id), 'fence', '', 'lost', 0
 local function wait(id, reason, delay)
   local due = seconds(NOW + delay)
   move(id, 'waiting', due, 'reason', reason, 'until', due)
+  if redis.call('HEXISTS', job_key(id), 'trace') == 1 then
+    redis.call('HSET', job_key(id), 'since', seconds(NOW), 'awaited', reason)
+  end
 end
 
 -- base64 of [[], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]

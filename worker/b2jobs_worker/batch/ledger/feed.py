@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from b2jobs.errors import CallerError
 from b2jobs.feed import BROKEN
-from b2jobs.ledger import rows_of
+from b2jobs.ledger import check_packed, readable, rows_of
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.signed import SealRefused
@@ -64,16 +64,19 @@ class Feed:
         self._chunks = f"{self._batch}:feed"
 
     def look(self, number: int) -> Look:
-        """Chunk *number*, and how the feed stood right before."""
+        """Chunk *number*, and how the feed stood right before.
+
+        Raises:
+            CallerError: `seal_refused`. OperatorError: `record_broken`.
+        """
         pipe = self._records.redis.pipeline(transaction=False)
         pipe.time()
         pipe.hmget(self._job, "created", "again")
         pipe.hmget(self._batch, "fed_all", "fed_at", "cursor")
-        pipe.execute_command(  # type: ignore[no-untyped-call]  # untyped
-            "HGET", self._chunks, number, NEVER_DECODE=True
-        )
+        pipe.hstrlen(self._chunks, str(number))
         with unavailable(self._records.url):
-            (seconds, micros), (created, again), (end, heard, cursor), packed = pipe.execute()
+            (seconds, micros), (created, again), (end, heard, cursor), size = pipe.execute()
+            packed = self._chunk(number, int(size)) if size else None
         heard = float(heard or created or seconds)
         ring = self._records.ring
         try:
@@ -84,8 +87,9 @@ class Feed:
             raise CallerError(error.code, str(error), hint=error.hint) from error
         rows = None if packed is None else rows_of(packed)
         broke = ""
-        if rows and rows[-1][0] == BROKEN:
-            broke = rows.pop()[1]
+        with readable():
+            if rows and rows[-1][0] == BROKEN:
+                broke = str(rows.pop()[1])
         return Look(
             rows=rows,
             broke=broke,
@@ -94,6 +98,13 @@ class Feed:
             passed=int((cursor or "0").partition(":")[0]),
             is_retried=bool(again),
         )
+
+    def _chunk(self, number: int, size: int) -> bytes | None:
+        check_packed(size)
+        found = self._records.redis.execute_command(  # type: ignore[no-untyped-call]  # untyped
+            "HGET", self._chunks, number, NEVER_DECODE=True
+        )
+        return cast("bytes | None", found)
 
     def drop_before(self, number: int) -> None:
         """Drop the chunks before *number*."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
 from b2jobs.errors import Failure, QueueUnavailable
 from b2jobs.items import Planned, unpacked
-from b2jobs.ledger import packed_line, packed_rows, rows_of
+from b2jobs.ledger import check_packed, packed_line, packed_rows, readable, rows_of
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import State
@@ -45,6 +45,8 @@ class Orders:
     """What the files that are made in B2 carry."""
     customer_key: str | None = None
     """Reads sources in B2 of which the plan does not know how they are encrypted."""
+    source_account: str | None = None
+    """Whose key reads what is copied, where it is not that of *account*."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class Store:
             request = json.dumps({"batch": attempt.job_id, "number": pack.number})
             name = pack_name(attempt.job_id, pack.number)
             signature = ring.sign(
-                Submission(name, "pack", priority, "", request),
+                Submission(name, "pack", priority, "", request, attempt.trace.place),
                 retry=_FOR_EVER_SECONDS,
                 asked=ring.asked(attempt.permit.producer),
             )
@@ -151,6 +153,7 @@ class Store:
                 "request": request,
                 "retry": _FOR_EVER_SECONDS,
                 **({"signature": signature} if signature else {}),
+                **({"trace": attempt.trace.place} if attempt.trace.place else {}),
             }
             packs.append({"number": pack.number, "id": name, "job": job})
             rows = [[e.position, e.earlier, e.planned.packed()] for e in pack.entries]
@@ -227,11 +230,12 @@ class Store:
         """What is in the pack; None when its batch has been forgotten.
 
         Raises:
-            SealRefused: no planner has written it.
+            SealRefused: no planner has written it. OperatorError: `record_broken`.
         """
 
         def look() -> tuple[bytes | None, dict[str, str]]:
             redis = self.records.redis
+            check_packed(int(redis.strlen(self.key("pack", pack))))
             packed = self._binary("GET", self.key("pack", pack))
             return packed, cast("dict[str, str]", redis.hgetall(self.key("outcomes", pack)))
 
@@ -241,16 +245,14 @@ class Store:
         ring = self.records.ring
         orders, *rows = rows_of(ring.unseal(packed, "pack", pack))
         found = ring.unsealed_fields(found, "outcome", pack)
-        return OpenPack(
-            orders=Orders(*orders),
-            entries=[Entry(at, earlier, unpacked(row)) for at, earlier, row in rows],
-            outcomes={
-                int(at): Outcome(*json.loads(text)) for at, text in found.items() if at[0] != "t"
-            },
-            tries={
-                int(at[1:]): Again(*json.loads(text)) for at, text in found.items() if at[0] == "t"
-            },
-        )
+        with readable():
+            lines = {at: json.loads(text) for at, text in found.items()}
+            return OpenPack(
+                Orders(*orders),
+                [Entry(at, earlier, unpacked(row)) for at, earlier, row in rows],
+                {int(at): Outcome(*line) for at, line in lines.items() if at[0] != "t"},
+                {int(at[1:]): Again(*line) for at, line in lines.items() if at[0] == "t"},
+            )
 
     def record(
         self,

@@ -33,7 +33,7 @@ class ItemAttempt(InterruptibleAttempt):
 
     def __init__(self, pack: PackAttempt, tag: str, number: int, position: int) -> None:
         super().__init__()
-        self.permit = pack.attempt.permit
+        self.permit, self.trace = pack.attempt.permit, pack.attempt.trace
         self.job_id = tag
         self.number = number
         self.fence = pack.attempt.fence

@@ -25,5 +25,7 @@ def request_of(item: Item, orders: Orders) -> Job:
             arguments["if_exists"] = orders.if_exists
     if item.action in ("download", "copy"):
         arguments["customer_key"] = orders.customer_key
+    if item.action == "copy":
+        arguments["source_account"] = orders.source_account
     general = orders.attributes if item.action in ("upload", "copy") else {}
     return build(item.action, {**arguments, **together(general, item.options)})

@@ -147,7 +147,13 @@ class PackRun:
         with self._lock:
             self._under_way.add(attempt)
         try:
-            tried = self._trying.run(entry, attempt, before)
+            about = {"item": entry.position, "action": entry.planned.action}
+            with self.attempt.trace.part("b2jobs.item", **about) as attempt.trace:
+                tried = self._trying.run(entry, attempt, before)
+                if tried.error is not None:
+                    attempt.trace.ends("again", tried.error.code)
+                elif isinstance(tried.found, Outcome):
+                    attempt.trace.ends(tried.found.status, tried.found.code)
         finally:
             with self._lock:
                 self._under_way.discard(attempt)

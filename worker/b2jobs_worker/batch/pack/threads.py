@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
@@ -49,7 +50,10 @@ class Threads(Generic[T]):
                     return
                 self._working += 1
                 self._started += 1
-            threading.Thread(target=self._work, name="b2jobs-pack", daemon=True).start()
+            run = contextvars.copy_context().run  # logs and traces are about the pack
+            threading.Thread(
+                target=run, args=(self._work,), name="b2jobs-pack", daemon=True
+            ).start()
 
     def _work(self) -> None:
         try:

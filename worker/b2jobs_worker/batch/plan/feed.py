@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from b2jobs.errors import CallerError, PassingError, QueueUnavailable
 from b2jobs.items import Planned, unpacked
+from b2jobs.ledger import readable
 from b2jobs_worker.batch.ledger.feed import SILENCE_SECONDS, Feed, Look
 from b2jobs_worker.batch.plan.source import Forecast, NotYet
 
@@ -35,7 +36,9 @@ class FeedPlan:
             if look.rows is None:
                 raise NotYet(5.0)
             for at in range(done, len(look.rows)):
-                yield f"{number}:{at + 1}", unpacked(look.rows[at])
+                with readable():
+                    item = unpacked(look.rows[at])
+                yield f"{number}:{at + 1}", item
             if look.broke:
                 raise CallerError("feed_broken", look.broke, hint=_DONE)
             number, done = number + 1, 0

@@ -45,7 +45,8 @@ class ManifestPlan:
         self._account = request.account
         self._attempt = attempt
         self._context = context
-        self._places = Places(request.account, attempt, context)
+        self._reads = request.source_account
+        self._places: dict[str, Places] = {}
 
     def forecast(self) -> Forecast:
         """Read the whole manifest: every line that cannot be done is known before one is.
@@ -143,17 +144,26 @@ class ManifestPlan:
             return row
         return repeated(row) if row.line in repeats else self._refusal(row) or row
 
+    def _places_of(self, item: Item, *, is_target: bool) -> Places:
+        account = str(item.options.get("account", self._account))
+        if item.action == "copy" and not is_target:
+            account = str(item.options.get("source_account", self._reads) or account)
+        if account not in self._places:
+            self._places[account] = Places(account, self._attempt, self._context)
+        return self._places[account]
+
     def _refusal(self, item: Item) -> Refusal | None:
         """Why *item* cannot be done, as far as that can be known without touching its file."""
         for uri, is_target in ((item.source, False), (item.destination, True)):
             location = locations.parse(uri)
+            places = self._places_of(item, is_target=is_target)
             try:
                 if isinstance(location, B2File):
-                    self._places.check_bucket(location, is_target=is_target)
+                    places.check_bucket(location, is_target=is_target)
                 elif isinstance(location, RootPath | LocalPath):
-                    self._places.check_root(location, is_target=is_target)
+                    places.check_root(location, is_target=is_target)
                 elif isinstance(location, StoreObject):
-                    self._places.check_store(location, is_target=is_target)
+                    places.check_store(location, is_target=is_target)
             except JobError as error:
                 if error.wait is not None:
                     raise

@@ -42,6 +42,7 @@ class PrefixPlan:
         self._attempt = attempt
         self._context = context
         self._account = request.account
+        self._reads = request.source_account or request.account
         self._customer_key = request.customer_key
         self._is_chosen = chosen(request.include, request.exclude)
         self._is_silenced = silenced(request.include, request.exclude)
@@ -55,8 +56,9 @@ class PrefixPlan:
 
     def forecast(self) -> Forecast:
         """Look at both ends; how much is below the source only its listing tells."""
-        places = Places(self._account, self._attempt, self._context)
         for end, is_target in ((self._source, False), (self._destination, True)):
+            account = self._account if is_target else self._reads
+            places = Places(account, self._attempt, self._context)
             if isinstance(end, B2File):
                 places.check_bucket(end, is_target=is_target)
             elif isinstance(end, RootPath | LocalPath):
@@ -112,7 +114,7 @@ class PrefixPlan:
     def _listing(self, after: str, report: Callable[[Problem], None]) -> Iterator[Listed]:
         source = self._source
         if isinstance(source, B2File):
-            client = self._context.client(self._account, self._attempt)
+            client = self._context.client(self._reads, self._attempt)
             return self._metered(client.meter, below_bucket(client, source, after))
         entries = list_root(source, self._context.settings, report=report, after=after)
         return (Listed(entry.name, entry.size, entry.modified_millis) for entry in entries)

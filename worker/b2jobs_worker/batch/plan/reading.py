@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from b2jobs import locations
@@ -60,7 +61,7 @@ def open_file(
     if isinstance(location, B2File):
         fetch, identity = _fetch_from_b2(location, account, attempt, context)
     else:
-        opening = Opening()
+        opening = Opening(partial(attempt.permit.place, is_written=False))
         with attempt.on_interrupt(opening.close):
             source = context.open_source(location, resuming=offset > 0, opening=opening)
         fetch, identity = _fetch_from(source, offset), source.identity

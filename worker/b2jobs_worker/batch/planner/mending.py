@@ -12,7 +12,7 @@ import logging
 import math
 from collections import Counter
 
-from b2jobs.errors import CallerError, Failure
+from b2jobs.errors import CallerError, Failure, OperatorError
 from b2jobs.ledger import segment
 from b2jobs.signed import SealRefused
 from b2jobs_worker.batch.ledger.outcome import ledger_line, of_failure
@@ -39,7 +39,7 @@ def _mend(desk: Desk, state: dict[str, str], pack: str, failure: Failure) -> Non
     change = Change(closed=[pack])
     try:
         opened = desk.store.open_pack(desk.attempt, pack)
-    except SealRefused as error:
+    except (SealRefused, OperatorError) as error:
         logger.error("pack %s: %s %s", pack, error, error.hint)
         opened = None
         refused = CallerError(error.code, f"{pack}: {error}", hint=error.hint)

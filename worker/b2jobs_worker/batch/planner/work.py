@@ -65,6 +65,7 @@ class PlannerWork(Work[Job]):
         if isinstance(request, Batch) and request.source is None:
             key = request.customer_key  # else the listing tells which files need it
         if_exists = getattr(request, "if_exists", None)
-        orders = Orders(account, if_exists, request.retry, attributes, key)
+        reads = getattr(request, "source_account", None)
+        orders = Orders(account, if_exists, request.retry, attributes, key, reads)
         desk = Desk(request, attempt, self._store(), archive, orders)
         return Step(desk, self._make_plan, self._kept)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from b2jobs import locations
-from b2jobs.errors import CallerError
+from b2jobs.errors import CallerError, PassingError, Wait
 from b2jobs.locations import B2File
 from b2jobs.requests import Verify
 from b2jobs.results import Result, VerifyResult
@@ -23,6 +23,7 @@ from b2jobs_worker.work import Work
 
 _SAMPLES = 1000
 _LOOK_SECONDS = 0.1
+_FIRST_SECONDS, _LOOK_AGAIN_SECONDS, _BEGINS_SECONDS = 1.0, 5.0, 60.0
 
 
 class VerifyWork(Work[Verify]):
@@ -40,13 +41,15 @@ class VerifyWork(Work[Verify]):
             JobError: B2 could not be asked.
         """
         store = self._store()
-        feed = Feed(store.records, attempt.job_id)
+        feed = Feed(store.records, attempt.job_id, attempt.permit.producer)
+        _wait_for_first(feed, attempt)
         client = self._context().client(request.account, attempt)
         usage = Usage(client, attempt)
         with ExpectedFiles() as expected:
             for rows in fed_chunks(
                 feed, attempt, lambda number: store.note(attempt, cursor=number)
             ):
+                _admit(rows, attempt)
                 expected.add(rows)
             found = _Findings()
             for bucket in expected.buckets():
@@ -63,6 +66,49 @@ class VerifyWork(Work[Verify]):
         """Drop what was fed."""
         del request
         Feed(self._store().records, attempt.job_id).drop()
+
+
+def _wait_for_first(feed: Feed, attempt: Attempt) -> None:
+    """Give the slot back until the producer has begun: nobody holds one by asking alone.
+
+    Raises:
+        CallerError: `feed_broken`, where nothing has come for a minute.
+        PassingError: nothing has come yet.
+    """
+    until = time.monotonic() + _FIRST_SECONDS
+    while (look := feed.look(0)).rows is None and look.chunks is None and not look.passed:
+        attempt.checkpoint()
+        if look.silent_seconds > _BEGINS_SECONDS or look.is_retried:
+            raise _incomplete()
+        if time.monotonic() > until:
+            wait = Wait("window", _LOOK_AGAIN_SECONDS)
+            raise PassingError("feed_awaited", "No line of the report has come yet.", wait=wait)
+        time.sleep(_LOOK_SECONDS)
+
+
+def _admit(rows: list[Any], attempt: Attempt) -> None:
+    """Whether these are lines of a report, of files that may be looked at.
+
+    Raises:
+        CallerError: `report_invalid`, `policy_refused`
+    """
+    for row in rows:
+        try:
+            bucket, name, size, sha1, file_id, _ = row
+            texts = (bucket, name, sha1, file_id)
+            if not all(isinstance(each, str) for each in texts) or not isinstance(size, int):
+                raise TypeError
+        except (TypeError, ValueError):
+            raise CallerError("report_invalid", "What was fed is no line of a report.") from None
+        attempt.permit.place(B2File(bucket, name), is_written=False)
+
+
+def _incomplete() -> CallerError:
+    return CallerError(
+        "feed_broken",
+        "The lines of the report did not all arrive.",
+        hint="Verify the report again.",
+    )
 
 
 def fed_chunks(feed: Feed, attempt: Attempt, taken: Callable[[int], None]) -> Iterator[list[Any]]:
@@ -86,11 +132,7 @@ def fed_chunks(feed: Feed, attempt: Attempt, taken: Callable[[int], None]) -> It
             taken(number)
             feed.drop_before(number)
         elif look.broke or look.is_broken() or look.passed > number or look.is_retried:
-            raise CallerError(
-                "feed_broken",
-                "The lines of the report did not all arrive.",
-                hint="Verify the report again.",
-            )
+            raise _incomplete()
         else:
             time.sleep(_LOOK_SECONDS)
 
