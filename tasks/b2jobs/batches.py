@@ -371,7 +371,7 @@ def over_cost(batch: str, used: float, estimate: float, most: float) -> Failure:
     """Why a batch is paused because of its cost."""
     told = f"has cost ${used:.6g}" if used > most else f"would cost about ${estimate:.6g}"
     return Failure(
-        code=MAX_COST_REACHED,
+        code="max_cost_reached",
         message=f"The batch {told}; its max_cost is ${most:g}.",
         hint=f"Let it go on with more: `b2jobs batch resume {batch} --max-cost DOLLARS`; or cancel "
         "it.",
