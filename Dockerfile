@@ -13,6 +13,7 @@ RUN python -m venv /opt/b2jobs
 COPY requirements.txt /src/
 RUN /opt/b2jobs/bin/pip install --no-cache-dir --require-hashes -r /src/requirements.txt
 COPY pyproject.toml README.md LICENSE /src/
+COPY docs /src/docs
 COPY tasks /src/tasks
 COPY worker /src/worker
 COPY emulator /src/emulator

@@ -44,10 +44,15 @@ if TYPE_CHECKING:
         Delete,
         DiskUsage,
         Download,
+        Hide,
+        Hold,
         Job,
         List,
+        Move,
+        Retention,
         Share,
         Sync,
+        Unhide,
         Upload,
     )
     from b2jobs.results import (
@@ -56,7 +61,9 @@ if TYPE_CHECKING:
         CheckResult,
         DeleteResult,
         DiskUsageResult,
+        HideResult,
         ListResult,
+        LockResult,
         ShareResult,
         SyncResult,
         TransferResult,
@@ -87,6 +94,9 @@ __all__ = [
     "Event",
     "Failure",
     "Handle",
+    "Hide",
+    "HideResult",
+    "Hold",
     "InvalidJob",
     "Job",
     "JobCancelled",
@@ -95,8 +105,11 @@ __all__ = [
     "List",
     "ListResult",
     "Listing",
+    "LockResult",
+    "Move",
     "QueueUnavailable",
     "Record",
+    "Retention",
     "Schedule",
     "Schedules",
     "Share",
@@ -104,6 +117,7 @@ __all__ = [
     "Sync",
     "SyncResult",
     "TransferResult",
+    "Unhide",
     "Upload",
     "WaitTimeout",
     "batch",
@@ -117,11 +131,16 @@ __all__ = [
     "download",
     "du",
     "events",
+    "hide",
+    "hold",
     "job",
     "jobs",
     "ls",
+    "move",
+    "retention",
     "share",
     "sync",
+    "unhide",
     "upload",
     "verify",
 ]
@@ -149,6 +168,11 @@ if TYPE_CHECKING:
     upload = function(Client.upload, _client)
     download = function(Client.download, _client)
     copy = function(Client.copy, _client)
+    move = function(Client.move, _client)
+    hide = function(Client.hide, _client)
+    unhide = function(Client.unhide, _client)
+    retention = function(Client.retention, _client)
+    hold = function(Client.hold, _client)
     delete = function(Client.delete, _client)
     bucket = function(Client.bucket, _client)
     ls = function(Client.ls, _client)
@@ -175,10 +199,10 @@ else:
         "handle": "AsyncHandle Handle",
         "listings": "AsyncListing Listing",
         "records": "Record",
-        "requests": "Batch Bucket Check Copy Delete DiskUsage Download Job List Share Sync Upload",
-        "results": "BatchResult BucketResult CheckResult DeleteResult DiskUsageResult ListResult "
-        "ShareResult SyncResult "
-        "TransferResult",
+        "requests": "Batch Bucket Check Copy Delete DiskUsage Download Hide Hold Job List "
+        "Move Retention Share Sync Unhide Upload",
+        "results": "BatchResult BucketResult CheckResult DeleteResult DiskUsageResult HideResult "
+        "ListResult LockResult ShareResult SyncResult TransferResult",
         "schedules": "Schedule Schedules",
     }
     _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}

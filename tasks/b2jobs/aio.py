@@ -21,11 +21,16 @@ __all__ = [
     "download",
     "du",
     "events",
+    "hide",
+    "hold",
     "job",
     "jobs",
     "ls",
+    "move",
+    "retention",
     "share",
     "sync",
+    "unhide",
     "upload",
     "verify",
 ]
@@ -44,6 +49,11 @@ def _client() -> AsyncClient:
 upload = function(AsyncClient.upload, _client)
 download = function(AsyncClient.download, _client)
 copy = function(AsyncClient.copy, _client)
+move = function(AsyncClient.move, _client)
+hide = function(AsyncClient.hide, _client)
+unhide = function(AsyncClient.unhide, _client)
+retention = function(AsyncClient.retention, _client)
+hold = function(AsyncClient.hold, _client)
 delete = function(AsyncClient.delete, _client)
 bucket = function(AsyncClient.bucket, _client)
 ls = function(AsyncClient.ls, _client)

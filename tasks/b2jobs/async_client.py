@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from b2jobs.batches import AsyncBatchHandle
 from b2jobs.client import Client
@@ -25,6 +25,8 @@ from b2jobs.requests.options import (
     DownloadOptions,
     JobOptions,
     ListOptions,
+    MoveOptions,
+    RetentionOptions,
     StreamOptions,
     SyncOptions,
     UploadOptions,
@@ -34,6 +36,8 @@ from b2jobs.results import (
     CheckResult,
     DeleteResult,
     DiskUsageResult,
+    HideResult,
+    LockResult,
     ShareResult,
     SyncResult,
     TransferResult,
@@ -142,6 +146,32 @@ class AsyncClient:
         self, source: str, destination: str, **options: Unpack[CopyOptions]
     ) -> AsyncHandle[TransferResult]:
         return await self.ask("copy", source=source, destination=destination, **options)
+
+    async def move(
+        self, source: str, destination: str, **options: Unpack[MoveOptions]
+    ) -> AsyncHandle[TransferResult]:
+        return await self.ask("move", source=source, destination=destination, **options)
+
+    async def hide(self, target: str, **options: Unpack[AccountOptions]) -> AsyncHandle[HideResult]:
+        return await self.ask("hide", target=target, **options)
+
+    async def unhide(
+        self, target: str, **options: Unpack[AccountOptions]
+    ) -> AsyncHandle[HideResult]:
+        return await self.ask("unhide", target=target, **options)
+
+    async def retention(
+        self,
+        target: str,
+        retention: Literal["governance", "compliance", "none"],
+        **options: Unpack[RetentionOptions],
+    ) -> AsyncHandle[LockResult]:
+        return await self.ask("retention", target=target, retention=retention, **options)
+
+    async def hold(
+        self, target: str, on: bool = True, **options: Unpack[AccountOptions]
+    ) -> AsyncHandle[LockResult]:
+        return await self.ask("hold", target=target, on=on, **options)
 
     async def delete(
         self, target: str, **options: Unpack[DeleteOptions]

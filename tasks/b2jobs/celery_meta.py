@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,8 @@ from b2jobs.errors import Failure
 
 
 def succeeded_meta(result: dict[str, Any]) -> str:
-    """The result as Celery's Redis backend stores it; the scripts add the task's id."""
+    """The result as Celery's Redis backend stores it; the scripts add the task's id and its
+    children."""
     return _meta("SUCCESS", result)
 
 
@@ -42,13 +44,19 @@ def revoked_meta() -> str:
     )
 
 
+def children_of(canvas: Mapping[str, Any] | None) -> str | None:
+    """What a job that succeeds calls, as `AsyncResult.children` has it; None for nothing."""
+    if not canvas or not canvas.get("children"):
+        return None
+    return json.dumps([[[child, None], None] for child in canvas["children"]])
+
+
 def _meta(status: str, result: object) -> str:
     return json.dumps(
         {
             "status": status,
             "result": result,
             "traceback": None,
-            "children": [],
             "date_done": datetime.now(UTC).isoformat(),
         }
     )

@@ -18,6 +18,7 @@ from b2jobs.connection import DEFAULT_URL, PREFIX_VARIABLE, URL_VARIABLE, call_s
 from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobFailed
 from b2jobs.event_stream import FIRST, Event, EventReader, read_events
 from b2jobs.feed import RowsBroke, feed
+from b2jobs.file_jobs import FileJobs
 from b2jobs.handle import Handle
 from b2jobs.items import Planned
 from b2jobs.listings import Listing
@@ -29,9 +30,6 @@ from b2jobs.requests.options import (
     BatchOptions,
     BucketOptions,
     ChoosingOptions,
-    CopyOptions,
-    DeleteOptions,
-    DownloadOptions,
     JobOptions,
     ListOptions,
     StreamOptions,
@@ -41,9 +39,7 @@ from b2jobs.requests.options import (
 from b2jobs.results import (
     BucketResult,
     CheckResult,
-    DeleteResult,
     DiskUsageResult,
-    ShareResult,
     SyncResult,
     TransferResult,
     VerifyResult,
@@ -54,7 +50,7 @@ from b2jobs.staging import Handed, Offer, is_handed, pieces, staging
 _ALL = 10_000_000
 
 
-class Client:
+class Client(FileJobs):
     """Queues jobs in one Redis. Thread-safe; keep one for the whole process.
 
     Without arguments it reads `B2JOBS_REDIS_URL`, `B2JOBS_KEY_PREFIX` and
@@ -216,33 +212,6 @@ class Client:
         """
         return self.ask("upload", source=source, destination=destination, **options)
 
-    def download(
-        self, source: str, destination: str | None = None, **options: Unpack[DownloadOptions]
-    ) -> Handle[TransferResult]:
-        """Fetch *source*; without *destination* up to 256 KiB come back in the result.
-
-        Options: if_exists (replace, skip, fail), range, account and those of every job.
-        """
-        return self.ask("download", source=source, destination=destination, **options)
-
-    def copy(
-        self, source: str, destination: str, **options: Unpack[CopyOptions]
-    ) -> Handle[TransferResult]:
-        """Copy inside B2, without moving the bytes through the worker.
-
-        The copy carries all that the source carries, but what is named here.
-
-        Options: if_exists, what the file carries (as `upload`), account and those of every job.
-        """
-        return self.ask("copy", source=source, destination=destination, **options)
-
-    def delete(self, target: str, **options: Unpack[DeleteOptions]) -> Handle[DeleteResult]:
-        """Remove a file, one version of it, or everything below a prefix that ends in `/`.
-
-        Options: versions (latest, all or an id), account and those of every job.
-        """
-        return self.ask("delete", target=target, **options)
-
     def bucket(
         self, action: str, name: str | None = None, **options: Unpack[BucketOptions]
     ) -> Handle[BucketResult]:
@@ -273,12 +242,6 @@ class Client:
         account and those of every job.
         """
         return self.ask("du", target=target, **options)
-
-    def share(
-        self, source: str, seconds: int = 3600, **options: Unpack[AccountOptions]
-    ) -> Handle[ShareResult]:
-        """Mint a URL that opens a private file for *seconds*, 604,800 at most."""
-        return self.ask("share", source=source, seconds=seconds, **options)
 
     def check(self, account: str = "default", **options: Unpack[JobOptions]) -> Handle[CheckResult]:
         """Ask what the account's key may do."""

@@ -133,7 +133,7 @@ class EventReader:
         """A mark where the events behind the one that was named are not kept any more."""
         self._may_have_missed = False
         first = cast("list[Any]", self._records.redis.xrange(self._key, count=1))
-        if not first or _place(first[0][0]) <= _place(self._last):
+        if not first or place_of(first[0][0]) <= place_of(self._last):
             return []
         if cast("list[Any]", self._records.redis.xrange(self._key, self._last, self._last)):
             return []
@@ -204,13 +204,14 @@ def _details(more: dict[str, Any]) -> dict[str, Any]:
     return more
 
 
-def _place(identity: str) -> tuple[int, int]:
+def place_of(identity: str) -> tuple[int, int]:
+    """Where in the stream an event stands: of two, the later one has the greater place."""
     milliseconds, _, number = identity.partition("-")
     return int(milliseconds), int(number or 0)
 
 
 def _moment(identity: str) -> datetime:
-    return datetime.fromtimestamp(_place(identity)[0] / 1000, UTC)
+    return datetime.fromtimestamp(place_of(identity)[0] / 1000, UTC)
 
 
 def history(
@@ -230,5 +231,5 @@ def history(
         pipe.xrevrange(f"{records.prefix}events", high + 1, low, count=most)
         first, last = pipe.execute()
     found = {entry[0]: _event(entry) for entry in [*first, *last] if entry[1].get("job") == job}
-    is_all = len(first) < most or _place(first[-1][0]) >= _place(last[-1][0])
-    return sorted(found.values(), key=lambda event: _place(event.id)), is_all
+    is_all = len(first) < most or place_of(first[-1][0]) >= place_of(last[-1][0])
+    return sorted(found.values(), key=lambda event: place_of(event.id)), is_all

@@ -27,9 +27,9 @@ def is_inline(text: str) -> bool:
     return text.startswith("data:") and not text.startswith("data://")
 
 
-def is_without_content(text: str) -> bool:
-    """Whether *text* is a `data:` location as `masked` has made it."""
-    return is_inline(text) and "," not in text
+def has_content(text: str) -> bool:
+    """Whether *text* is a `data:` location of at least a byte."""
+    return is_inline(text) and bool(text.partition(",")[2])
 
 
 def masked(text: str) -> str:

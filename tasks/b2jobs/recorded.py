@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
@@ -12,11 +14,23 @@ from typing import Any, cast, get_args
 from b2jobs import locations
 from b2jobs.batches import BatchHandle, BatchStatus
 from b2jobs.errors import Failure, JobNotFound
+from b2jobs.event_stream import EventName, place_of
 from b2jobs.handle import Handle
 from b2jobs.items import Item, Planned, unpacked
 from b2jobs.listings import Listing
 from b2jobs.records import Record
-from b2jobs.requests import RESULTS, Copy, Download, Job, State, Upload
+from b2jobs.requests import (
+    RESULTS,
+    Copy,
+    Download,
+    Hide,
+    Hold,
+    Job,
+    Retention,
+    State,
+    Unhide,
+    Upload,
+)
 from b2jobs.results import BatchResult, Result
 from b2jobs.signing import Ring
 
@@ -28,8 +42,10 @@ class MemoryRecords:
 
     ends = None
     """Nobody tells of ends: waits look by themselves."""
+    url, prefix, timeout_seconds = "redis://recorded.invalid:6379/0", "b2jobs:", 10.0
 
     def __init__(self) -> None:
+        self.redis = MemoryStream()
         self.ring = Ring()
         self.pieces = MemoryPieces()
         self.requests: dict[str, Job] = {}
@@ -67,6 +83,7 @@ class MemoryRecords:
                 retry_seconds=job.retry,
                 created=datetime.now(UTC),
             )
+            self.redis.add(self._records[job_id], "submitted", priority=job.priority)
             answer = self.answers.get(job.kind)
             if answer is not None:
                 self.end(job_id, answer(job) if callable(answer) else answer)
@@ -82,12 +99,14 @@ class MemoryRecords:
         with self._lock:
             if not self.get(job_id).has_ended:
                 self.change(job_id, state="cancelled", ended=datetime.now(UTC))
+                self.redis.add(self.get(job_id), "ended", state="cancelled", code="cancelled")
             return self.get(job_id).state
 
     def retry(self, job_id: str, *, state: State = "failed") -> State:
         with self._lock:
             if self.get(job_id).state in ("failed", "cancelled", state):
                 self.change(job_id, state="queued", ended=None, failure=None, result=None)
+                self.redis.add(self.get(job_id), "retried")
             return self.get(job_id).state
 
     def planned(self, job_id: str) -> list[Planned]:
@@ -100,6 +119,7 @@ class MemoryRecords:
             record = self.get(job_id)
             if not record.has_ended:
                 self.change(job_id, state="waiting", reason="paused")
+                self.redis.add(record, "paused")
             return record.state
 
     def resume(self, job_id: str) -> State:
@@ -107,7 +127,17 @@ class MemoryRecords:
             record = self.get(job_id)
             if record.reason == "paused":
                 self.change(job_id, state="queued", reason="")
+                self.redis.add(record, "resumed")
             return record.state
+
+    def start(self, job_id: str, progress: dict[str, Any]) -> None:
+        with self._lock:
+            before = self.get(job_id)
+            self.change(job_id, state="running", attempts=1, progress=progress)
+            if before.state != "running":
+                self.redis.add(before, "started", attempt=1)
+            elif before.kind in ("batch", "sync"):
+                self.redis.add(before, "progress", **progress)
 
     def end(self, job_id: str, outcome: Result | Failure) -> None:
         with self._lock:
@@ -116,10 +146,12 @@ class MemoryRecords:
             if isinstance(outcome, Failure):
                 failure = outcome.model_copy(update={"attempts": attempts})
                 self.change(job_id, state="failed", failure=failure, **more)
+                self.redis.add(self.get(job_id), "ended", state="failed", code=failure.code)
             else:
                 said = {"job": job_id, "kind": self.requests[job_id].kind, "attempts": attempts}
                 result = outcome.model_copy(update=said).model_dump(mode="json")
                 self.change(job_id, state="succeeded", result=result, **more)
+                self.redis.add(self.get(job_id), "ended", state="succeeded")
 
     def change(self, job_id: str, **fields: Any) -> None:
         with self._lock:
@@ -134,6 +166,51 @@ class MemoryRecords:
 
     def counts(self) -> dict[State, int]:
         return {state: sum(1 for _ in self.listed(state, limit=2**31)) for state in get_args(State)}
+
+
+class MemoryStream:
+    """The stream of events in memory, with what `EventReader` asks of Redis. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[str, dict[str, str]]] = []
+        self._more = threading.Condition()
+
+    def add(self, record: Record, event: EventName, **details: Any) -> None:
+        more = json.dumps(details)
+        values = {"event": event, "job": record.id, "kind": record.kind, "more": more}
+        with self._more:
+            at = time.time_ns() // 1_000_000
+            self._entries.append((f"{at}-{len(self._entries)}", values))
+            self._more.notify_all()
+
+    def xread(
+        self, streams: Mapping[str, str], count: int, block: int | None
+    ) -> list[tuple[str, list[tuple[str, dict[str, str]]]]]:
+        [(key, last)] = streams.items()
+        with self._more:
+            if block is not None:
+                self._more.wait_for(lambda: self._behind(last), block / 1000)
+            found = self._behind(last)[:count]
+        return [(key, found)] if found else []
+
+    def xrange(
+        self, key: str, low: str = "-", high: str = "+", count: int | None = None
+    ) -> list[tuple[str, dict[str, str]]]:
+        del key
+        found = [
+            each
+            for each in list(self._entries)
+            if (low == "-" or place_of(each[0]) >= place_of(low))
+            and (high == "+" or place_of(each[0]) <= place_of(high))
+        ]
+        return found[:count]
+
+    def xrevrange(self, key: str, count: int) -> list[tuple[str, dict[str, str]]]:
+        del key
+        return self._entries[::-1][:count]
+
+    def _behind(self, last: str) -> list[tuple[str, dict[str, str]]]:
+        return [each for each in self._entries if place_of(each[0]) > place_of(last)]
 
 
 class MemoryPieces:
@@ -238,11 +315,21 @@ def plausible_result(request: Job) -> Result:
         said = {"size": staged.size, "sha1": staged.sha1} if staged else {}
         return made.model_copy(update=said)
     if isinstance(request, Copy):
-        return _transferred("copy", request.target())
+        return _transferred(request.kind, request.target())
     if isinstance(request, Download):
         source = _transferred("download", request.source_location)
         return source.model_copy(update={"uri": request.destination or request.source})
-    return RESULTS.get(request.kind, Result)(kind=request.kind)
+    said = dict[str, Any]()
+    match request:
+        case Hide() | Unhide():
+            shown = isinstance(request, Unhide)
+            said = {"uri": request.target, "status": "shown" if shown else "hidden"}
+        case Retention():
+            said = {"uri": request.target, "retention": request.retention}
+            said |= {"retain_until": request.retain_until}
+        case Hold():
+            said = {"uri": request.target, "legal_hold": request.on}
+    return RESULTS.get(request.kind, Result)(kind=request.kind, **said)
 
 
 def _transferred(kind: str, file: locations.Location) -> Result:

@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 
 from redis import Redis
 
-from b2jobs.celery_meta import failed_meta, revoked_meta
+from b2jobs.celery_meta import children_of, failed_meta, revoked_meta
 from b2jobs.connection import TIMEOUT_SECONDS, connect
 from b2jobs.ends import Ends
 from b2jobs.errors import B2JobsError, Failure, InvalidJob, JobNotFound
@@ -174,6 +174,7 @@ class Records:
             "expires": job.expires,
             "delay": delay_seconds,
             "tell": tell,
+            "children": children_of(canvas),
             "staged": staged.id if staged else None,
             "staged_bytes": staged.size if staged else None,
             "producer": (asked.producer if asked else self.ring.name) or None,
@@ -239,7 +240,8 @@ class Records:
         found = self.door.call("jobs/follow", first=first_id, id=task_id, tell=tell)
         if found:
             meta, keep = found
-            said = {name: value for name, value in json.loads(meta).items() if name != "task_id"}
+            own = ("task_id", "children")
+            said = {name: value for name, value in json.loads(meta).items() if name not in own}
             self.door.call("jobs/tell", id=task_id, meta=json.dumps(said), keep=max(1, keep))
 
     def is_revoked(self, task_id: str) -> bool:

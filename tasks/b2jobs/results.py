@@ -93,7 +93,10 @@ class ShareResult(Result):
 
 
 class CheckResult(Result):
-    """What the account's key may do, and which kinds of job it cannot serve."""
+    """What the account's key may do, and which kinds of job it cannot serve.
+
+    signatures_required: whether the worker does nothing that is not signed (docs/security.md).
+    """
 
     account: str = ""
     key_id: str = ""
@@ -102,6 +105,7 @@ class CheckResult(Result):
     buckets: list[str] | None = None
     name_prefix: str | None = None
     cannot: dict[str, list[str]] = Field(default_factory=dict)
+    signatures_required: bool = False
 
 
 class BatchResult(Result):
@@ -139,11 +143,26 @@ class SyncResult(BatchResult):
 
 
 class HideResult(Result):
-    """A hidden file; one that was not visible is `unchanged`."""
+    """A file that was hidden, or is shown again; one that was so before is `unchanged`.
+
+    file_id: of the hide marker, or of the version that is visible now.
+    """
 
     uri: str = ""
     file_id: str = ""
-    status: Literal["hidden", "unchanged"] = "hidden"
+    status: Literal["hidden", "shown", "unchanged"] = "hidden"
+
+
+class LockResult(Result):
+    """The retention or the hold of a version, as it is after the job."""
+
+    uri: str = ""
+    file_id: str = ""
+    name: str = ""
+    retention: Literal["governance", "compliance", "none"] | None = None
+    retain_until: datetime | None = None
+    legal_hold: bool | None = None
+    status: Literal["changed", "unchanged"] = "changed"
 
 
 class VerifyResult(Result):

@@ -84,7 +84,7 @@ class RecordedJob:
 
     def start(self, **progress: Any) -> None:
         """Let it run: `state()` says so, and `progress()` gives what is given here."""
-        self._records.change(self.id, state="running", attempts=1, progress=progress)
+        self._records.start(self.id, progress)
 
     def succeed(self, **result: Any) -> None:
         """End it well. What is not given is made up from the request."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from acceptance.conftest import Run
 from support.fake import Fake
+from support.installation import Installation
+from support.waiting import eventually
 
 
 def test_what_is_listed(idle: Run) -> None:
@@ -82,3 +84,56 @@ def test_watch_prints_every_change_and_the_end(cli: Run, bucket: str) -> None:
     assert plain.out.splitlines()[-1] == "succeeded"
     assert as_json.lines[-1]["state"] == "succeeded"
     assert as_json.lines[-1]["result"]["size"] == 5
+
+
+# The job that plans a batch waits while its packs run: `job list` said `waiting`, `window`.
+def test_a_batch_is_in_every_list_as_it_stands(idle: Run, installation: Installation) -> None:
+    installation.start_celery("w", app="support.batch_app")
+    rows = [
+        {"source": f"data://r/{name}", "destination": f"b2://some-bucket/{n}"}
+        for n, name in enumerate(("hold", "bad", "fine"))
+    ]
+    batch = installation.client.batch_items(rows)
+    upload = idle("upload", "data://r/x", "b2://some-bucket/x").out.strip()
+    eventually(lambda: batch.status().outcomes.get("failed"))
+    eventually(lambda: batch.record().state == "waiting")
+
+    assert batch.status().state == batch.state() == "running"
+    assert idle("job", "show", batch.id, "--json").json["state"] == "running"
+    for arguments in (("--kind", "batch"), ("--state", "running"), ()):
+        listed = idle("job", "list", *arguments, "--json").lines
+        assert [each["state"] for each in listed if each["id"] == batch.id] == ["running"]
+    assert idle("job", "list", "--state", "waiting", "--json").lines == []
+    assert [each["id"] for each in idle("job", "list", "--kind", "upload", "--json").lines] == [
+        upload
+    ]
+    [head, row] = idle("batch", "list").out.splitlines()
+    assert head.split()[:3] == ["ID", "KIND", "STATE"]
+    assert row.split()[:3] == [batch.id, "batch", "running"]
+    early = idle("batch", "report", batch.id, "--failed")
+    assert "The batch is running" in early.err
+
+    (installation.folder / "fake" / "let-go").touch()
+    eventually(batch.ended)
+
+    report = idle("batch", "report", batch.id, "--failed")
+    assert (report.status, report.err) == (0, "")
+    assert [(line["code"], line["source"]) for line in report.lines] == [
+        ("source_missing", "data://r/bad")
+    ]
+    assert [each["state"] for each in idle("batch", "list", "--json").lines] == ["failed"]
+
+
+def test_cancel_says_what_becomes_of_a_job(idle: Run, fake: Fake) -> None:
+    worker = fake.installation.start_celery()
+    begun = fake.submit(fail="busy", wait=300)
+    eventually(lambda: begun.state() == "waiting")
+    worker.stop()
+    fresh = fake.submit()
+
+    done = idle("job", "cancel", begun.id, fresh.id)
+
+    assert done.out == f"{begun.id}  queued, will be cancelled\n{fresh.id}  cancelled\n"
+    fake.installation.start_celery("second")
+    eventually(lambda: begun.state() == "cancelled")
+    assert idle("job", "cancel", begun.id).out == f"{begun.id}  cancelled\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 from celery import Celery, Signature, chain, chord, group
 from celery.exceptions import ChordError, TaskRevokedError
+from celery.result import AsyncResult
 from kombu.transport import redis
 
 import b2jobs
-from b2jobs.words import Word
+from b2jobs.words import Word, Words
 from b2jobs_worker.celery import broker
 from b2jobs_worker.celery.canvas import canvas_of
 from b2jobs_worker.celery.telling import Teller
@@ -350,3 +352,104 @@ def test_nobody_listens_for_the_results_of_callbacks(application: Application) -
     client.upload("data://r/x", "b2://some-bucket/x", on_done=task).wait(120)
     channels = client.records.redis.pubsub_channels(f"*{task_id}*")
     assert channels == []
+
+
+def test_shapes_that_celerys_own_tests_rely_on(application: Application) -> None:
+    """As in Celery's t/integration/test_canvas.py, with our jobs among the tasks: all sent at once,
+    then what became of each."""
+    app, up = application.celery, application.upload
+    names = [application.note()[0] for _ in range(9)]
+    note = [application.task("note", name=name) for name in names]
+    upgraded = chain(group(note[0], up(), note[1]), group(up(), note[2]), group(up()),
+                     group(note[3]), up(), note[4], app=app)  # fmt: skip
+    given = app.signature("b2jobs.upload", kwargs={"destination": "b2://some-bucket/y"})
+    into_group = chain(application.task("place"), group(chain(given, note[5], app=app)), app=app)
+    nested = chord([chord([up(), up()], note[6]), chord([up()], up())], note[7], app=app)
+    ladder = group([group([group([up()]) | up()]) | up()]) | note[8]
+    chain_body = chord([up(), up()], chain(up(), up(), app=app), app=app)
+    linked, late = uuid.uuid4().hex, time.time()
+    links = [
+        chain(up(), application.task("note", name=linked), app=app),
+        group(up(), application.task("note", name=linked)),
+        chord([up(), up()], application.task("note", name=linked), app=app),
+    ]
+    sent = {
+        "upgraded": upgraded.apply_async(),
+        "into_group": into_group.apply_async(),
+        "nested": nested.apply_async(),
+        "ladder": ladder.apply_async(),
+        "chain_body": chain_body.apply_async(),
+        "links": up().apply_async(link=links),
+        "countdown": chain(up(), up().set(countdown=1), up(), app=app).apply_async(countdown=1),
+        "positional": app.signature("b2jobs.upload").delay("data://r/x", "b2://some-bucket/x"),
+        "args": (group(given.clone() for _ in range(2)) | up()).apply_async(args=("data://r/x",)),
+        "options": up().apply_async(
+            priority=9, queue="b2jobs.low", ignore_result=False, task_id=f"own-{linked}"
+        ),
+    }
+
+    results = {name: each.get(timeout=120) for name, each in sent.items()}
+
+    assert time.time() - late > 2
+    assert [len(application.calls(name)) for name in names[:5]] == [1] * 5
+    assert application.calls(names[5])[0][1] == [results["into_group"]]
+    inner, body = results["nested"]
+    assert [len(inner), body["kind"]] == [2, "upload"]
+    assert [each["kind"] for each in results["ladder"]] == ["upload"]
+    assert results["chain_body"]["job"] == sent["chain_body"].id
+    assert results["options"]["job"] == f"own-{linked}"
+    eventually(lambda: len(application.calls(linked)) == 3)
+
+
+def test_results_know_their_parents_and_children(application: Application) -> None:
+    name, linked = application.note()
+    first, second = application.upload(), application.upload()
+    first.link(linked)
+    sent = chain(first, second, app=application.celery).apply_async()
+    sent.get(timeout=120)
+    called, *_ = application.called(name)
+
+    parent = AsyncResult(sent.parent.id, app=application.celery)
+
+    assert {child.id for child in parent.children} == {called, sent.id}
+    eventually(lambda: AsyncResult(called, app=application.celery).ready())
+    collected = {result.id for result, _ in parent.collect()}
+    assert collected == {parent.id, called, sent.id}
+
+
+@pytest.mark.parametrize("shape", ["group", "nested", "tail", "body"])
+def test_errbacks_of_a_canvas_are_called_as_often_as_celerys_are(
+    application: Application, shape: str
+) -> None:
+    app, up = application.celery, application.upload
+    failing = up(end="asked")
+    never, body = application.note()
+    canvas, times = {
+        "group": (group(failing, up(), failing.clone()), 2),
+        "nested": (chord([up(), chord([up(), failing], body.clone(), app=app)], body, app=app), 1),
+        "tail": (chord([chain(up(), failing, app=app), up()], body, app=app), 1),
+        "body": (chord([up()], failing, app=app), 1),
+    }[shape]
+    name, errback = application.note()
+    canvas.link_error(errback.set(immutable=True))
+    sent = canvas.apply_async()
+    with pytest.raises((b2jobs.JobFailed, ChordError)):
+        sent.get(timeout=120)
+    eventually(lambda: len(application.calls(name)) == times)
+    words = Words(application.installation.client.records)
+    eventually(lambda: not words.counts()["waiting"])
+    assert len(application.calls(name)) == times
+    assert application.calls(never) == []
+
+
+def test_time_limits_that_nobody_keeps_are_refused(application: Application) -> None:
+    with pytest.raises(b2jobs.JobFailed, match="time_limit") as caught:
+        application.upload().apply_async(soft_time_limit=5).get(timeout=120)
+    assert caught.value.code == "canvas_unsupported"
+
+
+def test_arguments_without_names_that_do_not_fit_are_refused(application: Application) -> None:
+    signature = application.celery.signature("b2jobs.upload")
+    for args, kwargs in ((("a", "b", "c"), {}), (("data://r/x",), {"source": "data://r/y"})):
+        with pytest.raises(b2jobs.JobFailed, match="other than source and destination by name"):
+            signature.apply_async(args=args, kwargs=kwargs).get(timeout=120)

@@ -128,6 +128,30 @@ def test_batches_syncs_and_every_other_kind_are_told(installation: Installation)
     assert messages[new.id]["result"]["outcomes"] == {"transferred": 1}
 
 
+def test_a_sync_is_told_by_real_workers(stack: Installation) -> None:
+    bucket = f"told-{uuid.uuid4().hex[:12]}"
+    stack.client.bucket("create", bucket, type="private").wait(60)
+    (stack.data / bucket).mkdir()
+    (stack.data / bucket / "file").write_bytes(b"x")
+    queue = f"told-{bucket}"
+
+    sync = stack.client.sync(
+        f"data://.my/{bucket}/", f"b2://{bucket}/", on_done={"task": "app.synced", "queue": queue}
+    )
+
+    [message] = until_told(stack, 1, queue)
+    assert message["kwargs"]["job"] == sync.id
+    assert (message["kwargs"]["kind"], message["kwargs"]["state"]) == ("sync", "succeeded")
+    assert message["kwargs"]["result"] == sync.record().result
+    assert message["kwargs"]["result"]["outcomes"] == {"transferred": 1}
+    failing = stack.client.sync(
+        f"data://.my/{bucket}/", "b2://no-such-bucket-here/", on_done=("app.synced", queue)
+    )
+    _, message = until_told(stack, 2, queue)
+    assert message["kwargs"]["job"] == failing.id
+    assert message["kwargs"]["failure"]["code"] == failing.record().failure.code  # type: ignore[union-attr]
+
+
 def test_a_queue_that_is_no_queue_is_told_of_and_the_word_waits(fake: Fake) -> None:
     records = fake.installation.client.records
     records.redis.set(f"{fake.installation.key_prefix}app-queue", "something else")

@@ -193,6 +193,11 @@ def test_versions_are_looked_up_before_the_act(fleet: Fleet) -> None:
             fleet.shop.ask(kind, **arguments).wait(90)
         assert caught.value.failure.code == "policy_refused", kind
 
+    item = {"source": f"b2id://{file_id}", "destination": "b2://seals-shop/stolen"}
+    with pytest.raises(b2jobs.JobFailed):
+        (batch := fleet.shop.batch_items([item])).wait(120)
+    assert batch.status().codes == {"policy_refused": 1}
+
     assert fleet.other.versions() == {"kept": 1}
     assert "stolen" not in fleet.bucket.versions()
 

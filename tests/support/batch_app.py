@@ -1,15 +1,18 @@
 """A Celery app with batches whose uploads are played: for tests of planner and packs alone.
 
 The source's last name is the script: `die` ends the process, `later` fails for now until the
-third attempt, `bug` raises something unforeseen, anything else is accepted.
+third attempt, `bug` raises something unforeseen, `bad` cannot be done, `hold` works until there is
+a file `let-go` in `FAKE_FOLDER`, anything else is accepted.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
+from pathlib import Path
 
-from b2jobs.errors import PassingError
+from b2jobs.errors import CallerError, PassingError
 from b2jobs.requests import Job, Upload
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker.attempt import Attempt
@@ -36,6 +39,12 @@ class PlayedUpload(Work[Upload]):
                 os._exit(3)
             case "bug":
                 raise ZeroDivisionError("a bug")
+            case "bad":
+                raise CallerError("source_missing", "asked to fail")
+            case "hold":
+                while not (Path(os.environ["FAKE_FOLDER"]) / "let-go").exists():
+                    attempt.checkpoint()
+                    time.sleep(0.05)
             case "later" if tries[attempt.job_id] < 3:
                 raise PassingError("not_yet", "asked to fail")
         return TransferResult(file_id=f"id-{attempt.job_id}", size=1, sha1="0" * 40)

@@ -100,6 +100,11 @@ def test_every_kind_has_a_plausible_result(kind: str, b2jobs_client: RecordingCl
         "upload": {"source": "data:,x", "destination": "b2://some-bucket/a"},
         "download": {"source": "b2://some-bucket/a"},
         "copy": {"source": "b2id://x", "destination": "b2://some-bucket/a"},
+        "move": {"source": "b2id://x", "destination": "b2://some-bucket/a"},
+        "hide": {"target": "b2://some-bucket/a"},
+        "unhide": {"target": "b2://some-bucket/a"},
+        "retention": {"target": "b2://some-bucket/a", "retention": "none"},
+        "hold": {"target": "b2://some-bucket/a"},
         "delete": {"target": "b2://some-bucket/a"},
         "bucket": {"action": "list"},
         "share": {"source": "b2://some-bucket/a"},
@@ -254,3 +259,56 @@ def test_redis_is_away_when_asked(b2jobs_client: RecordingClient) -> None:
                 ask()
     assert handle.state() == "queued"
     assert len(b2jobs_client.jobs) == 1
+
+
+# `events()` asked the real Redis, as `b2jobs.job(id)` once did.
+def test_events_tell_what_the_test_says(b2jobs_client: RecordingClient) -> None:
+    batch = b2jobs.batch("data://.my/in/", "b2://some-bucket/in/")
+    other = b2jobs.check()
+    [job] = b2jobs_client.asked("batch")
+    job.start(items=9)
+    job.start(items=9, finished=3)
+    batch.pause()
+    batch.resume()
+    other.cancel()
+    job.fail("cap_exceeded")
+    batch.retry()
+    job.succeed()
+
+    told = list(b2jobs_client.events(job=batch.id))
+
+    assert [event.event for event in told] == [
+        *("submitted", "started", "progress", "paused", "resumed", "ended", "retried", "ended")
+    ]
+    assert told[2].details == {"items": 9, "finished": 3}
+    assert [told[5].details, told[7].details] == [
+        {"state": "failed", "code": "cap_exceeded"},
+        {"state": "succeeded"},
+    ]
+    assert list(b2jobs_client.events(told[6].id, job=batch.id)) == told[7:]
+    [submitted, ended] = b2jobs_client.events(kinds=["check"])
+    assert ended.details == {"state": "cancelled", "code": "cancelled"}
+    assert submitted.at <= ended.at
+    with b2jobs_client.unavailable(), pytest.raises(b2jobs.QueueUnavailable):
+        list(b2jobs_client.events())
+
+
+def test_events_are_followed_as_they_come(b2jobs_client: RecordingClient) -> None:
+    async def follow(after: str) -> list[str]:
+        found = []
+        async for event in b2jobs_client.awaitable().events(after, follow=True):
+            found.append(event.event)
+            if event.event == "ended":
+                return found
+        raise AssertionError("it is followed for ever")
+
+    async def go() -> list[str]:
+        b2jobs.check()
+        [first] = b2jobs_client.events()
+        following = asyncio.create_task(follow(first.id))
+        await asyncio.sleep(0)
+        b2jobs.check()
+        b2jobs_client.jobs[-1].succeed()
+        return await asyncio.wait_for(following, 10)
+
+    assert asyncio.run(go()) == ["submitted", "ended"]

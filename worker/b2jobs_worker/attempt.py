@@ -69,8 +69,8 @@ class Permit(Protocol):
     def producer(self) -> str:
         """Who has signed the job; empty for nobody."""
 
-    def request(self, job: Job) -> None:
-        """Whether *job*, or an item of it, may be done, as far as its text says."""
+    def request(self, job: Job, *, is_item: bool = False) -> None:
+        """Whether *job*, or an item of one, may be done, as far as its text says."""
 
     def place(self, location: Location, *, is_written: bool) -> None:
         """Whether what is at *location* may be read, or changed."""
@@ -90,7 +90,7 @@ class Anything:
 
     producer = ""
 
-    def request(self, job: Job) -> None: ...
+    def request(self, job: Job, *, is_item: bool = False) -> None: ...
 
     def place(self, location: Location, *, is_written: bool) -> None: ...
 

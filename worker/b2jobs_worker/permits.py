@@ -23,8 +23,9 @@ _WRITTEN = ("destination", "target", "ledger")
 _CLIMBING = re.compile(r"(?:[/\\\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\\\;#]|%2f|%5c|\Z)", re.IGNORECASE)
 _LOOKS_AT_ITS_TARGET = ("list", "du")
 _EMPTIES_ITS_SOURCE = ("move",)
-_INTERNAL = {"pack": "batch", "hide": "sync", "remove": "sync"}
-"""Kinds that workers make, by the kind that makes them."""
+_INTERNAL = {"pack": "batch", "remove": "sync"}
+_OF_SYNCS = {"hide": "sync"}
+"""Kinds that workers make, by the kind that makes them; the latter as items of a plan only."""
 _NOTHING = Rules(kinds=(), accounts=(), read=(), write=(), on_done=())
 
 
@@ -56,9 +57,10 @@ class _Permit:
         self._settings = settings
         self._tables = tables
 
-    def request(self, job: Job) -> None:
+    def request(self, job: Job, *, is_item: bool = False) -> None:
+        made_by = {**_INTERNAL, **_OF_SYNCS} if is_item else _INTERNAL
         for name, rules in self._tables:
-            if rules.kinds is not None and _INTERNAL.get(job.kind, job.kind) not in rules.kinds:
+            if rules.kinds is not None and made_by.get(job.kind, job.kind) not in rules.kinds:
                 raise _refused(f"a job of kind {job.kind}", f"{name}.kinds")
             if rules.read is not None and isinstance(job, Bucket) and job.action == "list":
                 raise _refused("the names of all buckets", f"{name}.read")

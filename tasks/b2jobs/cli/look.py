@@ -31,7 +31,9 @@ _NO_SIZE = {"folder": "DIR", "hide_marker": "HIDDEN", "unfinished": "BEGUN"}
 def ls(
     session: Session, /, target: str, *, wait: bool, timeout: float | None, **arguments: Any
 ) -> None:
-    """List TARGET: what is below a prefix that ends in /, or the file of that name.
+    """List what is below TARGET, or its versions.
+
+    TARGET is a prefix that ends in /, or the file of that name.
 
     A line has the size in bytes, when the file was modified, and its name; with --json it is an
     object with the times, the type, the SHA-1 and the id. Lines come while the worker lists.
@@ -58,7 +60,7 @@ def ls(
 @submit_options(wait=True)
 @pass_session
 def du(session: Session, /, **arguments: Any) -> None:
-    """Add up what is below TARGET: files, versions, bytes, and what they cost a month.
+    """Add up what is below TARGET, and what it costs.
 
     Old versions are those that are not visible: replaced, or hidden.
 

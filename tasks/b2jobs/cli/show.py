@@ -22,7 +22,10 @@ from b2jobs.results import BucketResult, CheckResult, Result, ShareResult, Trans
 
 _QUIET = {"job", "kind", "attempts", "calls", "encoding"}
 _LAST = {"seconds", "dollars"}
-_CHECKED = ("upload", "download", "copy", "delete", "share", "sync", "bucket")
+_CHECKED = (
+    *("upload", "download", "copy", "move", "delete", "hide", "unhide", "retention", "hold"),
+    *("share", "sync", "bucket"),
+)
 size = for_people.size
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
@@ -88,6 +91,12 @@ def _checked(found: CheckResult) -> None:
         click.echo(
             "Warning: this key can make other keys, as a master key can. Give the workers one "
             "that is restricted to what they do.",
+            err=True,
+        )
+    if not found.signatures_required:
+        click.echo(
+            "Note: these workers do what is not signed, too. Whoever can write to Redis may do "
+            "with this account all that its key may: `b2jobs docs security`.",
             err=True,
         )
 

@@ -15,6 +15,7 @@ from b2jobs.cli.attributes import (
     customer_key_option,
     source_account_option,
 )
+from b2jobs.cli.change import bypass_option
 from b2jobs.cli.session import Session, pass_session, submit_options
 from b2jobs.errors import InvalidJob
 
@@ -132,12 +133,35 @@ def copy(session: Session, /, **arguments: Any) -> None:
 
 
 @click.command()
+@click.argument("source")
+@click.argument("destination")
+@click.option("--if-exists", type=click.Choice(_IF_EXISTS), help="As in upload.")
+@attribute_options
+@customer_key_option
+@bypass_option
+@submit_options()
+@pass_session
+def move(session: Session, /, **arguments: Any) -> None:
+    """Move SOURCE to DESTINATION inside B2.
+
+    It is copied, the copy is checked, and then SOURCE is deleted. Its bytes do not pass through
+    the worker. Older versions of SOURCE stay, hidden where they would come to light. A key
+    without deleteFiles cannot move; it can copy and then hide.
+
+    \b
+      b2jobs move b2://some-bucket/inbox/a.png b2://some-bucket/done/a.png --wait
+    """
+    follow.submit(session, "move", **arguments)
+
+
+@click.command()
 @click.argument("target")
 @click.option(
     "--versions",
     metavar="latest|all|ID",
     help="The newest version, every one, or the one with this id.  [default: latest]",
 )
+@bypass_option
 @submit_options()
 @pass_session
 def delete(session: Session, /, **arguments: Any) -> None:

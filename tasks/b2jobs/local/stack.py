@@ -101,11 +101,17 @@ class Stack:
 
     def _start_redis(self) -> None:
         binary = redis_binary()
+        config, password = self.state.redis_config()
         for left in reversed(range(_TRIES)):
             port = self.state.port("redis")
-            child = self._start("Redis", [binary, *_redis_options(port, self.state.folder)])
+            child = self._start(
+                "Redis", [binary, str(config), *_redis_options(port, self.state.folder)]
+            )
             try:
-                child.wait_until(lambda: self._is_ours(port), timeout_seconds=_START_SECONDS)  # noqa: B023
+                child.wait_until(
+                    lambda: self._is_ours(port, password),  # noqa: B023 - of this try
+                    timeout_seconds=_START_SECONDS,
+                )
             except StackFailed:
                 # Somebody took the port between our look and its start.
                 child.stop()
@@ -115,11 +121,11 @@ class Stack:
                 break
         self.children.append(child)
         self.state.remember_port("redis", port)
-        self.redis_url = f"redis://127.0.0.1:{port}/0"
+        self.redis_url = f"redis://:{password}@127.0.0.1:{port}/0"
 
-    def _is_ours(self, port: int) -> bool:
+    def _is_ours(self, port: int, password: str) -> bool:
         """Whether our Redis, and no other, answers there and has read its file."""
-        with Redis(port=port, socket_timeout=5, decode_responses=True) as redis:
+        with Redis(port=port, password=password, socket_timeout=5, decode_responses=True) as redis:
             try:
                 return bool(redis.config_get("dir").get("dir") == str(self.state.folder / "redis"))
             except RedisError:

@@ -2,6 +2,7 @@
 
 my/            the root `.my`, read-write
 redis/  b2/    what they keep
+redis.conf     Redis's password, mode 600
 log/           what the processes write
 config.toml    the worker's configuration; kept when it is there already
 b2.json        the credentials of the local B2, mode 600
@@ -14,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import socket
 import subprocess
 import tempfile
@@ -102,12 +104,19 @@ class State:
         """Take the same port next time, so that URLs and `export` lines stay true."""
         (self.folder / "ports.json").write_text(json.dumps({**self._ports(), name: port}))
 
+    def redis_config(self) -> tuple[Path, str]:
+        """Redis's configuration and the password in it: a new one, or that of the last time.
+
+        In a file, since what a process is started with can be read by everybody.
+        """
+        path = self.folder / "redis.conf"
+        if not path.exists():
+            _write_private(path, f"requirepass {secrets.token_urlsafe(24)}\n")
+        return path, path.read_text().split()[-1]
+
     def write_secrets(self, credentials: dict[str, str]) -> None:
         """Put *credentials* into `b2.json`, which nobody else can read at any time."""
-        descriptor = os.open(self.secrets, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            os.fchmod(descriptor, 0o600)
-            json.dump(credentials, file)
+        _write_private(self.secrets, json.dumps(credentials))
 
     def close(self) -> None:
         """Give the folder back; a temporary one is gone when this returns."""
@@ -128,6 +137,13 @@ class State:
                 "# The worker's configuration. It is read when the stack starts.\n"
                 f'[roots.".my"]\nurl = {url}\naccess = "read-write"\n'
             )
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(text)
 
 
 def _free_port(wanted: int) -> int:

@@ -10,18 +10,26 @@ from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, B2Version
 from b2jobs.requests.job import Job
 from b2jobs.requests.places import Located, one_file, one_of, single
+from b2jobs.requests.protection import (
+    ForSeconds,
+    RetentionMode,
+    UntilTime,
+    check_retention,
+)
 
 
 class Delete(Job):
     """Remove a file or all below a prefix.
 
     versions: `latest` removes the newest version, `all` every one, or the id of one version.
+    bypass_governance: remove what is retained in governance mode too.
     """
 
     kind = "delete"
 
     target: str
     versions: Annotated[str, Field(min_length=1)] = "latest"
+    bypass_governance: bool = False
     account: AccountName = "default"
 
     @field_validator("target")
@@ -43,7 +51,7 @@ class Delete(Job):
 
 
 class Hide(Job):
-    """Hide a file: its versions stay, its name is gone from listings. Part of syncs."""
+    """Hide a file: its versions stay, its name is gone from listings. Needs no `deleteFiles`."""
 
     kind = "hide"
 
@@ -56,6 +64,68 @@ class Hide(Job):
         return single(uri, B2File)
 
     target_location: ClassVar = Located[B2File]("target")
+
+
+class Unhide(Job):
+    """Show a hidden file again: its hide marker is removed."""
+
+    kind = "unhide"
+
+    target: str
+    account: AccountName = "default"
+
+    @field_validator("target")
+    @classmethod
+    def _target(cls, uri: str) -> str:
+        return single(uri, B2File)
+
+    target_location: ClassVar = Located[B2File]("target")
+
+
+class Retention(Job):
+    """Change until when nobody may delete a file, or one version of it.
+
+    retention, retain_until, retain_for: see `Attributes`; `none` ends it.
+    bypass_governance: shorten or end a retention in governance mode.
+    """
+
+    kind = "retention"
+
+    target: str
+    retention: RetentionMode
+    retain_until: UntilTime | None = None
+    retain_for: ForSeconds | None = None
+    bypass_governance: bool = False
+    account: AccountName = "default"
+
+    @field_validator("target")
+    @classmethod
+    def _target(cls, uri: str) -> str:
+        return one_file(uri, B2File, B2Version)
+
+    target_location: ClassVar = Located[B2File | B2Version]("target")
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        check_retention(self.retention, self.retain_until, self.retain_for)
+        return self
+
+
+class Hold(Job):
+    """Put a file, or one version of it, under a legal hold, or lift it (*on* false)."""
+
+    kind = "hold"
+
+    target: str
+    on: bool = True
+    account: AccountName = "default"
+
+    @field_validator("target")
+    @classmethod
+    def _target(cls, uri: str) -> str:
+        return one_file(uri, B2File, B2Version)
+
+    target_location: ClassVar = Located[B2File | B2Version]("target")
 
 
 class Remove(Job):

@@ -11,11 +11,11 @@ from b2jobs.for_people import masked
 from b2jobs.locations import InvalidLocation
 from b2jobs.requests.accounts import Bucket, Check
 from b2jobs.requests.batches import Batch, Pack, ReadLedger, Verify
-from b2jobs.requests.files import Delete, Hide, Remove, Share
+from b2jobs.requests.files import Delete, Hide, Hold, Remove, Retention, Share, Unhide
 from b2jobs.requests.job import Job
 from b2jobs.requests.listings import DiskUsage, List
 from b2jobs.requests.syncs import Sync
-from b2jobs.requests.transfers import Copy, Download, Upload
+from b2jobs.requests.transfers import Copy, Download, Move, Upload
 from b2jobs.results import (
     BatchResult,
     BucketResult,
@@ -24,6 +24,7 @@ from b2jobs.results import (
     DiskUsageResult,
     HideResult,
     ListResult,
+    LockResult,
     ReadLedgerResult,
     Result,
     ShareResult,
@@ -36,6 +37,7 @@ _TABLE: tuple[tuple[type[Job], type[Result] | None], ...] = (
     (Upload, TransferResult),
     (Download, TransferResult),
     (Copy, TransferResult),
+    (Move, TransferResult),
     (Delete, DeleteResult),
     (Bucket, BucketResult),
     (Share, ShareResult),
@@ -45,6 +47,9 @@ _TABLE: tuple[tuple[type[Job], type[Result] | None], ...] = (
     (Batch, BatchResult),
     (Pack, None),  # nobody waits for a pack
     (Hide, HideResult),
+    (Unhide, HideResult),
+    (Retention, LockResult),
+    (Hold, LockResult),
     (Verify, VerifyResult),
     (ReadLedger, ReadLedgerResult),
     (Sync, SyncResult),

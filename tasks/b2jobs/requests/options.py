@@ -62,8 +62,19 @@ class CopyOptions(AttributeOptions, total=False):
     source_account: str | None
 
 
+class MoveOptions(CopyOptions, total=False):
+    bypass_governance: bool
+
+
 class DeleteOptions(AccountOptions, total=False):
     versions: str
+    bypass_governance: bool
+
+
+class RetentionOptions(AccountOptions, total=False):
+    retain_until: str | datetime | None
+    retain_for: str | float | None
+    bypass_governance: bool
 
 
 class BucketOptions(AccountOptions, total=False):

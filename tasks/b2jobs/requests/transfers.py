@@ -202,6 +202,30 @@ class Copy(AllAttributes):
         return self.destination_location
 
 
+class Move(Copy):
+    """Copy one file inside B2, check the copy, and then delete the source's version.
+
+    Older versions of the source's name stay, hidden where they would come to light.
+
+    bypass_governance: move a source that is retained in governance mode too.
+    """
+
+    kind = "move"
+
+    bypass_governance: bool = False
+
+    @model_validator(mode="after")
+    def _elsewhere(self) -> Self:
+        if self.source == self.destination:
+            raise ValueError("source and destination are the same file")
+        if self.source_account not in (None, self.account):
+            raise ValueError(
+                "source_account is another account, and a move stays in one: copy from it, and "
+                "delete there when that has succeeded"
+            )
+        return self
+
+
 def last_name(source: Location) -> str | None:
     """The name a source would have in a folder, or None where it has none."""
     match source:

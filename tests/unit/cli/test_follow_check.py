@@ -6,10 +6,17 @@ import io
 from typing import cast
 
 import pytest
+from click.testing import CliRunner
 
+import b2jobs
+from b2jobs.cli import check
 from b2jobs.cli.follow import StatusLine, follow
+from b2jobs.cli.main import cli
+from b2jobs.cli.session import Session
 from b2jobs.handle import Handle
 from b2jobs.local.child import StackFailed
+from b2jobs.results import CheckResult
+from b2jobs.testing import RecordingClient
 
 
 class Waiting:
@@ -42,3 +49,25 @@ def test_a_stack_that_has_died_ends_the_waiting() -> None:
     with pytest.raises(StackFailed, match="worker ended"):
         follow(cast("Handle", job), 60, line=StatusLine(io.StringIO()), check=check)
     assert job.looks == 2
+
+
+@pytest.mark.parametrize(
+    ("cannot", "status"), [({}, 0), ({"upload": ["writeFiles"]}, 1)], ids=["all", "not uploads"]
+)
+def test_check_ends_with_1_where_a_kind_cannot_be_served(
+    monkeypatch: pytest.MonkeyPatch, cannot: dict[str, list[str]], status: int
+) -> None:
+    client = RecordingClient()
+    client.answer("check", CheckResult(key_id="K005", cannot=cannot))
+    monkeypatch.setattr(Session, "client", client)
+    done = CliRunner().invoke(cli, ["check"])
+    assert done.exit_code == status
+    assert ("writeFiles" in done.output) == bool(cannot)
+
+
+def test_check_waits_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "client", RecordingClient())
+    monkeypatch.setattr(check, "_LONGEST_SECONDS", 0.1)
+    done = CliRunner().invoke(cli, ["check"])
+    assert isinstance(done.exception, b2jobs.WaitTimeout)
+    assert check._LONGEST_SECONDS < 61

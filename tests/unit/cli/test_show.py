@@ -62,6 +62,6 @@ def test_a_check_is_a_table_and_warns_of_a_key_that_makes_keys(
         )
     )
     said = capsys.readouterr()
-    assert "delete    no   deleteFiles" in said.out
-    assert "upload    yes" in said.out
+    assert "delete     no   deleteFiles" in said.out
+    assert "upload     yes" in said.out
     assert "can make other keys" in said.err

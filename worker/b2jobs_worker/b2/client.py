@@ -6,10 +6,11 @@ from b2jobs_worker.b2.buckets import BucketCalls
 from b2jobs_worker.b2.calling import Interruptible
 from b2jobs_worker.b2.copies import CopyCalls
 from b2jobs_worker.b2.downloads import DownloadCalls
+from b2jobs_worker.b2.locks import LockCalls
 from b2jobs_worker.b2.uploads import UploadCalls
 
 
-class B2Client(UploadCalls, DownloadCalls, CopyCalls, BucketCalls):
+class B2Client(UploadCalls, DownloadCalls, CopyCalls, BucketCalls, LockCalls):
     """One job's calls to B2 under one account."""
 
     def on_behalf_of(self, attempt: Interruptible) -> B2Client:

@@ -88,15 +88,17 @@ class CopyCalls(ListingCalls):
         with errors.naming_key("The source", source_key or encryption):
             return self.call("copy_part", copy, needs=("readFiles", "writeFiles"))
 
-    def delete_version(self, file_id: str, name: str) -> bool:
+    def delete_version(self, file_id: str, name: str, *, bypass_governance: bool = False) -> bool:
         """Remove one version; false when it is not there (any more).
+
+        *bypass_governance*: also one that is retained in governance mode.
 
         Raises:
             OperatorError: `file_locked`.
         """
 
         def delete(account: Account) -> bool:
-            account.session.delete_file_version(file_id, name)
+            account.session.delete_file_version(file_id, name, bypass_governance)
             return True
 
         try:

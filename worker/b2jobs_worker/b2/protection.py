@@ -56,6 +56,11 @@ class Retention:
         return FileRetentionSetting(RetentionMode(self.mode), self.until_millis)
 
     @property
+    def can_be_lifted(self) -> bool:
+        """Whether a key with bypassGovernance may shorten it."""
+        return self.mode == "governance"
+
+    @property
     def until(self) -> datetime:
         return datetime.fromtimestamp(self.until_millis / 1000, UTC)
 

@@ -25,7 +25,7 @@ from b2jobs.requests import Batch, Job, Verify, build
 from b2jobs.requests.job import check_job_id
 from b2jobs.signed import Signed, celery_message
 from b2jobs.tracing import accepted
-from b2jobs_worker.celery.canvas import canvas_of, check_supported, tasks_of, with_first
+from b2jobs_worker.celery.canvas import canvas_of, check_supported, tasks_of, with_names
 from b2jobs_worker.delivery.deliver import invalid
 from b2jobs_worker.permits import permit
 from b2jobs_worker.settings import current
@@ -236,7 +236,7 @@ def _permitted(canvas: dict[str, Any] | None, producer: str) -> None:
 
 def _requested(sent: Sent) -> Job:
     check_supported(sent.kind, sent.headers)
-    named = with_first(sent.kind, sent.positional, sent.named)
+    named = with_names(sent.kind, sent.positional, sent.named)
     expires = _seconds_until(sent.headers.get("expires"))
     if expires is not None and "expires" not in named:
         named = {**named, "expires": max(expires, 0.001)}

@@ -13,7 +13,7 @@ from b2jobs_worker.batch.proof.verify import VerifyWork
 from b2jobs_worker.celery.app import app
 from b2jobs_worker.celery.task import register
 from b2jobs_worker.handlers.syncs import RemoveWork, SyncWork
-from b2jobs_worker.handlers.transfers import HideWork, TransferWork
+from b2jobs_worker.handlers.transfers import TransferWork
 from b2jobs_worker.looking.listing import ListWork
 from b2jobs_worker.looking.usage import DiskUsageWork
 from b2jobs_worker.resources import context, store
@@ -21,7 +21,6 @@ from b2jobs_worker.work import Work
 
 MOVERS: dict[str, Work[Any]] = {
     **dict.fromkeys(transfer.RUN, TransferWork()),
-    "hide": HideWork(),
     "remove": RemoveWork(),
 }
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from b2jobs.locations import B2File
-from b2jobs.requests import Copy, Hide, Job, Upload
+from b2jobs.requests import Copy, Job, Move, Upload
 from b2jobs.results import Result, TransferResult
 from b2jobs_worker import transfer
 from b2jobs_worker.attempt import Attempt, DetachedAttempt
 from b2jobs_worker.resources import context
-from b2jobs_worker.transfer.hide import hide
 from b2jobs_worker.transfer.other_account import copying_account
 from b2jobs_worker.transfer.permitted import look_up
 from b2jobs_worker.work import Work
@@ -25,7 +24,7 @@ class TransferWork(Work[Job]):
         transfer.abandon(request, attempt, context())
 
     def undo(self, request: Job, made: str) -> None:
-        if isinstance(request, Upload | Copy):
+        if isinstance(request, Upload | Copy) and not isinstance(request, Move):
             account = request.account
             if isinstance(request, Copy):
                 account = copying_account(request, DetachedAttempt(), context()) or account
@@ -43,10 +42,3 @@ class TransferWork(Work[Job]):
 
 def _target(request: Upload | Copy) -> B2File:
     return request.target()
-
-
-class HideWork(Work[Hide]):
-    """Hiding a file, an item of syncs. A second marker does no harm, and is not made."""
-
-    def run(self, request: Hide, attempt: Attempt) -> Result:
-        return hide(request, attempt, context())

@@ -7,6 +7,7 @@
     transfer.copy(request, attempt, context)           -> TransferResult
     transfer.delete(request, attempt, context)         -> DeleteResult
     transfer.bucket(request, attempt, context)         -> BucketResult
+    transfer.move, hide, unhide, retention, hold    -> TransferResult, HideResult, LockResult
     transfer.share(request, attempt, context)          -> ShareResult
     transfer.check_key(request, attempt, context)       -> CheckResult
     transfer.abandon(request, attempt, context)        a job that will not go on
@@ -32,14 +33,23 @@ from b2jobs_worker.transfer.context import build as build_context
 from b2jobs_worker.transfer.copy import copy
 from b2jobs_worker.transfer.delete import delete
 from b2jobs_worker.transfer.download import download
+from b2jobs_worker.transfer.hide import hide
 from b2jobs_worker.transfer.key_check import check_key
+from b2jobs_worker.transfer.locks import hold, retention
+from b2jobs_worker.transfer.move import move
 from b2jobs_worker.transfer.share import share
+from b2jobs_worker.transfer.unhide import unhide
 from b2jobs_worker.transfer.upload import upload
 
 RUN: dict[str, Callable[[Any, Attempt, Context], Result]] = {
     "upload": upload,
     "download": download,
     "copy": copy,
+    "move": move,
+    "hide": hide,
+    "unhide": unhide,
+    "retention": retention,
+    "hold": hold,
     "delete": delete,
     "bucket": bucket,
     "share": share,
@@ -59,6 +69,11 @@ __all__ = [
     "copy",
     "delete",
     "download",
+    "hide",
+    "hold",
+    "move",
+    "retention",
     "share",
+    "unhide",
     "upload",
 ]

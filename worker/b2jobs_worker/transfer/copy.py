@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 
 from b2jobs.errors import CallerError, PassingError
@@ -50,6 +51,49 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
         return _through_the_worker(request, attempt, context)
     client = context.client(account, attempt, request.customer_key)
     usage = Usage(client, attempt)
+    made = copied(request, client, attempt, context)
+    return result_of(made, client, usage, kind="copy")
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A copy, or what was there already; *not_told*: what its source may have besides."""
+
+    bucket: BucketName
+    source: FileVersion
+    version: FileVersion
+    is_unchanged: bool
+    not_told: list[str]
+    resumed_bytes: int = 0
+
+
+def result_of(made: Copied, client: B2Client, usage: Usage, *, kind: str) -> TransferResult:
+    """What a job says that has made a copy."""
+    return result(
+        client,
+        usage,
+        made.version,
+        made.version.sha1 or made.source.sha1,
+        kind=kind,
+        bucket=made.bucket,
+        unchanged=made.is_unchanged,
+        verified=False,
+        resumed_bytes=made.resumed_bytes,
+        not_carried=made.not_told,
+    )
+
+
+def copied(
+    request: Copy,
+    client: B2Client,
+    attempt: Attempt,
+    context: Context,
+    check: Callable[[FileVersion], None] = lambda _: None,
+) -> Copied:
+    """Copy the request's source, unless it is there already.
+
+    *check* may refuse the version that is to be copied. Errors as `copy` has them.
+    """
     destination = request.target()
     client.require(
         "readFiles",
@@ -60,22 +104,10 @@ def copy(request: Copy, attempt: Attempt, context: Context) -> TransferResult:
     bucket = client.bucket(destination.bucket)
     large = LargeCopy(client, attempt, context)
     large.unfinished.believe(Committed(client, attempt, bucket, destination.name))
-    made = _copied(request, client, attempt, bucket, destination.name, large)
-    source, version = made.source, made.version
+    made = _copied(request, client, attempt, bucket, destination.name, large, check)
     if request.if_exists == "replace":
-        committed.remove_older(client, attempt, bucket, version)
-    return result(
-        client,
-        usage,
-        version,
-        version.sha1 or source.sha1,
-        kind="copy",
-        bucket=bucket,
-        unchanged=made.is_unchanged,
-        verified=False,
-        resumed_bytes=large.resumed_bytes,
-        not_carried=made.not_told,
-    )
+        committed.remove_older(client, attempt, bucket, made.version)
+    return replace(made, resumed_bytes=large.resumed_bytes)
 
 
 _DIFFERED = "differed"
@@ -125,16 +157,6 @@ def _through_the_worker(request: Copy, attempt: Attempt, context: Context) -> Tr
     )
 
 
-@dataclass(frozen=True)
-class _Copied:
-    """A copy, or what was there already; *not_told*: what its source may have besides."""
-
-    source: FileVersion
-    version: FileVersion
-    is_unchanged: bool
-    not_told: list[str]
-
-
 def _copied(
     request: Copy,
     client: B2Client,
@@ -142,7 +164,8 @@ def _copied(
     bucket: BucketName,
     name: str,
     large: LargeCopy,
-) -> _Copied:
+    check: Callable[[FileVersion], None],
+) -> Copied:
     """Copy the request's source.
 
     A source named by its name may be replaced and deleted while it is copied: then the copy
@@ -150,6 +173,7 @@ def _copied(
     """
     source = _source(client, request)
     while True:
+        check(source)
         new, not_told = _new(request, client, attempt, bucket, name, source)
         standing = target.look(
             client,
@@ -163,9 +187,10 @@ def _copied(
         )
         there = standing.ours or standing.same
         if there is not None:
-            return _Copied(source, there, standing.same is not None, not_told)
+            return Copied(bucket, source, there, standing.same is not None, not_told)
         try:
-            return _Copied(source, _send(client, attempt, new, source, large), False, not_told)
+            version = _send(client, attempt, new, source, large)
+            return Copied(bucket, source, version, False, not_told)
         except CallerError as error:
             if error.code != "file_not_found":
                 raise

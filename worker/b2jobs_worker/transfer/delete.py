@@ -33,7 +33,9 @@ def delete(request: Delete, attempt: Attempt, context: Context) -> DeleteResult:
     """
     client = context.client(request.account, attempt)
     usage = Usage(client, attempt)
-    work = _Deleting(client, attempt, context)
+    if request.bypass_governance:
+        client.require("bypassGovernance")
+    work = _Deleting(client, attempt, context, bypass=request.bypass_governance)
     location = request.target_location
     if isinstance(location, B2Version):
         client.require("readFiles", "deleteFiles")
@@ -60,8 +62,11 @@ def delete(request: Delete, attempt: Attempt, context: Context) -> DeleteResult:
 class _Deleting:
     """Removes page by page. The journal has each page before it is removed."""
 
-    def __init__(self, client: B2Client, attempt: Attempt, context: Context) -> None:
+    def __init__(
+        self, client: B2Client, attempt: Attempt, context: Context, *, bypass: bool
+    ) -> None:
         self.deleted = 0
+        self._bypass = bypass
         self._client = client
         self._attempt = attempt
         self._context = context
@@ -75,7 +80,10 @@ class _Deleting:
             if version.action == "start":
                 outcomes.append(self._client.cancel_large_file(version.file_id))
             else:
-                outcomes.append(self._client.delete_version(version.file_id, version.name))
+                gone = self._client.delete_version(
+                    version.file_id, version.name, bypass_governance=self._bypass
+                )
+                outcomes.append(gone)
 
         if len(found) == 1:
             one(found[0])

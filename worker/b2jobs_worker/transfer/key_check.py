@@ -12,6 +12,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "upload": ("writeFiles",),
     "download": ("readFiles",),
     "copy": ("readFiles", "writeFiles"),
+    "move": ("listFiles", "readFiles", "writeFiles", "deleteFiles"),
+    "hide": ("writeFiles",),
+    "unhide": ("listFiles", "deleteFiles"),
+    "retention": ("readFiles", "writeFileRetentions"),
+    "hold": ("readFiles", "writeFileLegalHolds"),
     "delete": ("listFiles", "deleteFiles"),
     "sync": ("listFiles", "readFiles", "writeFiles", "deleteFiles"),
     "bucket": ("listBuckets", "writeBuckets", "deleteBuckets"),
@@ -19,7 +24,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
 }
 """Capabilities that a kind of job needs for all that it can be asked to do."""
 
-_BY_BUCKET_NAME = ("upload", "copy", "delete", "sync", "share")
+_BY_BUCKET_NAME = (
+    *("upload", "copy", "move", "hide", "unhide", "retention", "hold", "delete", "sync", "share"),
+)
 
 
 def check_key(request: Check, attempt: Attempt, context: Context) -> CheckResult:
@@ -54,4 +61,5 @@ def check_key(request: Check, attempt: Attempt, context: Context) -> CheckResult
         buckets=None if buckets is None else [each.name for each in buckets],
         name_prefix=account.name_prefix,
         cannot=cannot,
+        signatures_required=context.settings.require_signature,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from b2jobs.locations import B2File, B2Version
-from b2jobs.requests import Copy, Delete, Download, Job
+from b2jobs.requests import Copy, Delete, Download, Hold, Job, Move, Retention
 from b2jobs_worker.attempt import Anything, Attempt
 from b2jobs_worker.transfer.context import Context
 
@@ -33,7 +33,13 @@ def look_up(request: Job, attempt: Attempt, context: Context) -> None:
 def _named_by_id(request: Job) -> list[tuple[str, bool]]:
     if isinstance(request, Copy | Download):
         source = request.source_location
-        return [(source.file_id, False)] if isinstance(source, B2Version) else []
+        if not isinstance(source, B2Version):
+            return []
+        read = [(source.file_id, False)]
+        return [*read, (source.file_id, True)] if isinstance(request, Move) else read
+    if isinstance(request, Retention | Hold):
+        changed = request.target_location
+        return [(changed.file_id, True)] if isinstance(changed, B2Version) else []
     if isinstance(request, Delete):
         target = request.target_location
         if isinstance(target, B2Version):

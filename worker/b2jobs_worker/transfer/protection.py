@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from b2jobs.errors import CallerError
+from b2jobs.requests import Retention as RetentionChange
 from b2jobs.requests.attributes import AllAttributes, Attributes
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.protection import Encryption, Protection, Retention
@@ -46,7 +47,7 @@ def kept(
     return _allowed(Protection(encryption, retention, is_held), client), not_told
 
 
-def retention_of(request: Attributes, client: B2Client) -> Retention | None:
+def retention_of(request: Attributes | RetentionChange, client: B2Client) -> Retention | None:
     """The retention that *request* names, its end reckoned from now by B2's clock.
 
     Raises:

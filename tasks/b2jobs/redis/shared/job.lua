@@ -115,14 +115,14 @@ local function code_of(failure)
 end
 
 -- A new record, on the shelf of *state*. *job*: kind, priority, request, retry, and perhaps key,
--- expires (seconds from now), tell (see shared/outbox), signature (b2jobs/signing.py) and trace
--- (b2jobs/tracing.py).
+-- expires (seconds from now), tell (see shared/outbox), children (for Celery), signature
+-- (b2jobs/signing.py) and trace (b2jobs/tracing.py).
 local function create(id, job, state, score, ...)
   local values = {'id', id, 'kind', job.kind, 'priority', job.priority,
                   'key', job.key or '', 'request', job.request, 'retry', job.retry,
                   'expires', job.expires and seconds(NOW + job.expires) or '',
                   'created', seconds(NOW), 'attempts', 0, 'fence', '', 'lost', 0, ...}
-  for _, name in ipairs({'tell', 'signature', 'producer', 'trace'}) do
+  for _, name in ipairs({'tell', 'children', 'signature', 'producer', 'trace'}) do
     if job[name] then
       table.insert(values, name)
       table.insert(values, job[name])
@@ -245,10 +245,12 @@ local function create_waiting(id, job, reason, delay)
 end
 
 -- Tell whoever asks Celery: the result is stored as Celery's Redis backend stores it. *meta* is
--- a JSON object without the task's id, as text: decoding it here would round its numbers.
-local function tell(id, meta, keep)
+-- a JSON object without the task's id and *children* (JSON), as text: decoding it here would round
+-- its numbers.
+local function tell(id, meta, keep, children)
   local key = ROOT .. 'celery-task-meta-' .. id
-  local text = '{"task_id": ' .. cjson.encode(id) .. ', ' .. string.sub(meta, 2)
+  local text = table.concat({'{"task_id": ', cjson.encode(id), ', "children": ', children or '[]',
+                             ', ', string.sub(meta, 2)})
   redis.call('SETEX', key, keep, text)
   redis.call('PUBLISH', key, text)
 end
@@ -283,7 +285,7 @@ local function finish(id, state, outcome, told)
   local keep = math.ceil(outcome.keep or kept_seconds(state))
   local now = seconds(NOW)
   local job = fields(id, {'state', 'priority', 'kind', 'started', 'signature', 'producer', 'staged',
-                          'key', 'tell'})
+                          'key', 'tell', 'children'})
   local kind = job.kind
   local said = {'ended', now}
   for _, name in ipairs({'failure', 'result'}) do
@@ -308,7 +310,8 @@ local function finish(id, state, outcome, told)
   redis.call('UNLINK', P .. 'journal:' .. id)
   end_staged(job.staged, state)
   if job.key ~= '' then redis.call('EXPIRE', P .. 'key:' .. job.key, keep) end
-  tell(id, outcome.meta, keep)
+  local children = state == 'succeeded' and job.children ~= '' and job.children
+  tell(id, outcome.meta, keep, children)
   if job.tell ~= '' then
     local ends = redis.call('HINCRBY', job_key(id), 'ends', 1)
     put_words(id, ends, job.tell, kind, state, outcome.result, outcome.failure)

@@ -1,7 +1,7 @@
 -- A new job, unless its key or its id has one already.
 -- *job*: id, kind, priority, request (JSON), retry (seconds), delay (seconds, 0: none); key, expires
---   (seconds), tell (shared/outbox), producer, signature and trace where it has them; staged (id) and
---   staged_bytes where its producer handed over bytes.
+--   (seconds), tell (shared/outbox), children (for Celery), producer, signature and trace where it has
+--   them; staged (id) and staged_bytes where its producer handed over bytes.
 -- Answers the id of the job that has the key, or this one's; nothing where the staged bytes are
 --   not there, or are another job's; `limit_reached`, whose and how many where too many wait.
 -- include shared/job

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, cast
 
 from b2jobs.errors import Failure
-from b2jobs.for_people import is_inline, is_without_content, masked
+from b2jobs.for_people import has_content, masked
 from b2jobs.items import Action, Item, Planned
 from b2jobs.ledger import LedgerLine, packed_line
 from b2jobs.results import DeleteResult, HideResult, Result, TransferResult
@@ -52,7 +52,7 @@ def of_result(result: Result, *, attempts: int, millis: int) -> Outcome:
             result.status, result.size, result.sha1, result.file_id, result.url, attempts, millis
         )
     status: Status = "deleted"
-    if isinstance(result, DeleteResult | HideResult):
+    if isinstance(result, DeleteResult | HideResult) and result.status != "shown":
         status = result.status
     return Outcome(status, attempts=attempts, millis=millis)
 
@@ -74,16 +74,18 @@ def ledger_line(position: int, planned: Planned, outcome: Outcome) -> str:
     """The line of the ledger for an item and its outcome.
 
     What is not done keeps all it needs to be planned again from the ledger; the action of a
-    line that never can be is `refused`. What is done does not keep what opens a URL, and nothing
-    that has ended the content of a `data:` location: as bytes that were handed over with a job,
-    it is gone with the item's end.
+    line that never can be is `refused`. The content of a `data:` location is gone with its item's
+    end, as bytes that were handed over are with their job's: such a line can not be, either. What
+    is done does not keep what opens a URL.
     """
     item = planned if isinstance(planned, Item) else planned.item
+    if item is not None and not outcome.is_done and has_content(item.source):
+        item = None
     options = None
     source = planned.source
-    if item is None or outcome.is_done or is_inline(source):
+    if item is None or outcome.is_done:
         source = masked(source)
-    if item is not None and not outcome.is_done:
+    else:
         # What was there when it was planned says nothing when it is tried again.
         options = {name: said for name, said in item.options.items() if name != "listed"} or None
         outcome = outcome._replace(
@@ -100,9 +102,8 @@ def ledger_line(position: int, planned: Planned, outcome: Outcome) -> str:
 
 
 def planned_again(line: LedgerLine) -> Item | None:
-    """The item of a ledger line that was not done; None for one that never can be, since it is
-    refused or its content went with it."""
-    if line.action == "refused" or is_without_content(line.source):
+    """The item of a ledger line that was not done; None for one that never can be."""
+    if line.action == "refused":
         return None
     return Item(
         cast("Action", line.action),

@@ -63,7 +63,7 @@ class Trying:
         tried = Tried(None)
         try:
             request = request_of(item, self._orders)
-            attempt.permit.request(request)
+            attempt.permit.request(request, is_item=True)
             attempt.permit.size(item.size)
             mover = self._movers[item.action]
             result = mover.run(request, attempt)
