@@ -35,8 +35,8 @@ class Batch(Choosing, AllAttributes):
         used more begins nothing more: it is paused, and goes on with a higher one (`resume`).
     source_account: whose key reads what is copied inside B2, where it is not that of *account*.
     strict: end the batch before anything moves when any line of it cannot be done.
-    ledger: a prefix (`data://ROOT/path/` or `b2://BUCKET/path/`) that takes the outcomes of
-        finished items out of Redis, where they need about 70 bytes each.
+    ledger: a prefix (`data://ROOT/path/`, `b2://BUCKET/path/`, `s3://...`) that takes the
+        outcomes of finished items out of Redis, where they need about 70 bytes each.
     customer_key: reads sources in B2 that are encrypted with it (SSE-C); see `Copy`.
     """
 
@@ -89,7 +89,7 @@ class Batch(Choosing, AllAttributes):
     @field_validator("ledger")
     @classmethod
     def _ledger(cls, uri: str | None) -> str | None:
-        return uri if uri is None else prefix(uri, B2File, RootPath)
+        return uri if uri is None else prefix(uri, B2File, RootPath, StoreObject)
 
     source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
     destination_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject](
