@@ -12,7 +12,14 @@ from b2jobs.requests import on_done
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.job import IfExists, Job, Priority
-from b2jobs.requests.places import Located, check_source_account, lie_in_each_other, prefix, single
+from b2jobs.requests.places import (
+    Located,
+    check_names,
+    check_source_account,
+    lie_in_each_other,
+    prefix,
+    single,
+)
 from b2jobs.requests.protection import KeyName
 
 
@@ -32,6 +39,7 @@ class Batch(Choosing, AllAttributes):
     include, exclude, min_age, max_age, min_size, max_size: see `Choosing`; of a source prefix, or
         of `target`, where ages are told from the upload.
     source_account: whose key reads what is copied inside B2, where it is not that of *account*.
+    names: of a source prefix: see `Sync`.
     strict: end the batch before anything moves when any line of it cannot be done.
     ledger: a prefix (`data://ROOT/path/` or `b2://BUCKET/path/`) that takes the outcomes of
         finished items out of Redis, where they need about 70 bytes each.
@@ -48,6 +56,7 @@ class Batch(Choosing, AllAttributes):
     versions: Literal["latest", "all"] | None = None
     bypass_governance: bool = False
     if_exists: IfExists | None = None
+    names: Literal["report", "encode"] = "report"
     dry_run: bool = False
     strict: bool = False
     ledger: str | None = None
@@ -123,6 +132,9 @@ class Batch(Choosing, AllAttributes):
             if not isinstance(destination, B2File):
                 refuse_attributes(self)
             check_source_account(self, source, destination)
+            check_names(self.names, source, destination)
+        elif self.names != "report":
+            raise ValueError("names goes with a source prefix")
         if self.chooses and self.source is None and self.target is None:
             raise ValueError(
                 "include, exclude and what is said of age and size go with a source prefix"
