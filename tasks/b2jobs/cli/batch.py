@@ -44,6 +44,12 @@ def batch() -> None:
     help="As for single jobs.",
 )
 @click.option("--dry-run", is_flag=True, help="Count files, bytes, calls and dollars; then exit.")
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(0, min_open=True),
+    metavar="DOLLARS",
+    help="Pause before it costs more than this, by its dry run or by the meter.",
+)
 @click.option("--strict", is_flag=True, help="Move nothing when any line cannot be done.")
 @attribute_options
 @customer_key_option
@@ -158,11 +164,18 @@ def pause(session: Session, batch_id: str) -> None:
 
 @batch.command()
 @click.argument("batch_id", metavar="ID")
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(0, min_open=True),
+    metavar="DOLLARS",
+    help="What it may cost now, with what it has cost.",
+)
 @common_options
 @pass_session
-def resume(session: Session, batch_id: str) -> None:
-    """Go on with a paused batch."""
-    _say(session, batch_id, session.client.batch_job(batch_id).resume(), "resumed")
+def resume(session: Session, batch_id: str, max_cost: float | None) -> None:
+    """Go on with a paused batch. One that was paused for its cost needs a higher --max-cost."""
+    state = session.client.batch_job(batch_id).resume(max_cost=max_cost)
+    _say(session, batch_id, state, "resumed")
 
 
 @batch.command()

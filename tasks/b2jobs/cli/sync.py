@@ -48,6 +48,12 @@ from b2jobs.cli.session import Session, pass_session, submit_options
     help="Follow links that stay in the root, or skip all.  [default: follow]",
 )
 @click.option(
+    "--max-cost",
+    type=click.FloatRange(0, min_open=True),
+    metavar="DOLLARS",
+    help="Pause before it costs more than this, by its dry run or by the meter.",
+)
+@click.option(
     "--max-delete",
     type=click.FloatRange(0, 1),
     metavar="SHARE",
