@@ -114,7 +114,9 @@ class Chart:
         ]
 
     def summary(self, series: Series) -> str:
-        """What the legend says of a series: its last value, or the sum."""
+        """What the legend says of a series: its last value, or the sum; of times the longest."""
+        if self.unit == "seconds":
+            return f"up to {self.said(max(series.values))}"
         return self.said(series.values[-1] if self.is_level else sum(series.values))
 
     def _are_days(self) -> bool:
@@ -123,6 +125,8 @@ class Chart:
     def said(self, value: float) -> str:
         if self.unit == "bytes":
             return words.size(value)
+        if self.unit == "seconds":
+            return words.lasting(value)
         return words.dollars(value) if self.unit == "dollars" else words.number(value)
 
     def _columns(self) -> list[tuple[float, ...]]:

@@ -32,6 +32,7 @@ def make_app(settings: Settings, gate: Gate) -> web.Application:
     post("/logout", entrance.leave)
     get("/jobs", jobs.listed)
     get("/jobs/{id}", jobs.shown)
+    post("/jobs/retry", jobs.retry_code)
     post("/jobs/{id}/cancel", jobs.cancel)
     post("/jobs/{id}/retry", jobs.retry)
     get("/batches", batches.listed)
@@ -40,6 +41,8 @@ def make_app(settings: Settings, gate: Gate) -> web.Application:
     for name in ("pause", "resume", "cancel", "retry"):
         post(f"/batches/{{id}}/{name}", getattr(batches, name))
     get("/schedules", schedules.listed)
+    for name in ("pause", "resume"):
+        post(f"/schedules/{{name}}/{name}", getattr(schedules, name))
     post("/schedules/{name}/run", schedules.run_now)
     get("/workers", fleet.workers)
     get("/accounts", fleet.accounts)

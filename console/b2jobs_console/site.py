@@ -13,9 +13,11 @@ from urllib.parse import urlencode
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from b2jobs import fleet
 from b2jobs.async_client import AsyncClient
 from b2jobs.errors import B2JobsError, InvalidJob, JobNotFound, QueueUnavailable, WordNotFound
 from b2jobs.printable import printable
+from b2jobs.records import Records
 from b2jobs_console import words
 from b2jobs_console.gate import COOKIE, Gate, Session
 from b2jobs_console.settings import Settings
@@ -92,6 +94,8 @@ SAID = {
     "retried": "It is queued again.",
     "cancelled": "It is asked to stop.",
     "paused": "It is paused.",
+    "held": "It begins no run by itself until it is resumed.",
+    "some": "They are queued again, but those whose bytes or keys are gone.",
     "resumed": "It goes on.",
     "begun": "A run has been queued.",
     "sent": "It is sent again.",
@@ -102,7 +106,29 @@ SAID = {
 
 def back(place: str, said: str) -> web.HTTPSeeOther:
     """To *place*, which says that it is done."""
-    return web.HTTPSeeOther(f"{place}?said={said}")
+    return web.HTTPSeeOther(f"{place}{'&' if '?' in place else '?'}said={said}")
+
+
+async def may_submit(request: web.Request) -> None:
+    """Refuse to submit what no worker would do.
+
+    Raises:
+        InvalidJob: `keys_missing`
+    """
+    site = request.app[SITE]
+    if not await site.client.threads.run(can_sign, site.client.client.records):
+        raise InvalidJob(
+            "The workers do what is signed alone, and this console has no key.",
+            code="keys_missing",
+            hint="Set B2JOBS_KEYS_FILE where the console runs.",
+        )
+
+
+def can_sign(records: Records) -> bool:
+    """Whether what this process submits is done: it has keys, or no worker asks for them."""
+    if records.ring.name:
+        return True
+    return not any(worker.wants_signatures for worker in fleet.workers(records))
 
 
 @web.middleware

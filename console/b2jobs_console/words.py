@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -124,7 +124,13 @@ def urlencode(text: str) -> str:
     return quote(str(text), errors="backslashreplace")
 
 
+def is_soon(moment: str) -> bool:
+    """Whether a time, as results have it, is over or comes within two weeks."""
+    return datetime.fromisoformat(moment) - datetime.now(UTC) < timedelta(days=14)
+
+
 FILTERS = {
+    "is_soon": is_soon,
     "urlencode": urlencode,
     "size": size,
     "number": number,

@@ -121,6 +121,7 @@ __all__ = [
     "Upload",
     "WaitTimeout",
     "batch",
+    "batch_delete",
     "batch_items",
     "batch_job",
     "bucket",
@@ -180,6 +181,7 @@ if TYPE_CHECKING:
     share = function(Client.share, _client)
     check = function(Client.check, _client)
     batch = function(Client.batch, _client)
+    batch_delete = function(Client.batch_delete, _client)
     batch_items = function(Client.batch_items, _client)
     batch_job = function(Client.batch_job, _client)
     sync = function(Client.sync, _client)

@@ -12,6 +12,7 @@ from b2jobs.functions import function
 
 __all__ = [
     "batch",
+    "batch_delete",
     "batch_items",
     "batch_job",
     "bucket",
@@ -61,6 +62,7 @@ du = function(AsyncClient.du, _client)
 share = function(AsyncClient.share, _client)
 check = function(AsyncClient.check, _client)
 batch = function(AsyncClient.batch, _client)
+batch_delete = function(AsyncClient.batch_delete, _client)
 batch_items = function(AsyncClient.batch_items, _client)
 batch_job = function(AsyncClient.batch_job, _client)
 sync = function(AsyncClient.sync, _client)

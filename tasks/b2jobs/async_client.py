@@ -26,6 +26,7 @@ from b2jobs.requests.options import (
     JobOptions,
     ListOptions,
     MoveOptions,
+    RemovalOptions,
     RetentionOptions,
     StreamOptions,
     SyncOptions,
@@ -217,6 +218,16 @@ class AsyncClient:
         return AsyncBatchHandle(
             self.threads, await run(self.client.batch, source, destination, **options)
         )
+
+    async def batch_delete(
+        self,
+        target: str,
+        versions: Literal["latest", "all"] = "latest",
+        **options: Unpack[RemovalOptions],
+    ) -> AsyncBatchHandle:
+        run = self.threads.run
+        handle = await run(self.client.batch_delete, target, versions, **options)
+        return AsyncBatchHandle(self.threads, handle)
 
     async def batch_items(
         self, items: Iterable[Mapping[str, Any]], **options: Unpack[StreamOptions]

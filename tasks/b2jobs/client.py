@@ -21,7 +21,7 @@ from b2jobs.feed import RowsBroke, feed
 from b2jobs.file_jobs import FileJobs
 from b2jobs.handle import Handle
 from b2jobs.items import Planned
-from b2jobs.listings import Listing
+from b2jobs.prefix_jobs import PrefixJobs
 from b2jobs.records import Record, Records
 from b2jobs.reports import ReportReader
 from b2jobs.requests import KINDS, PUBLIC_KINDS, Job, State, build
@@ -29,9 +29,7 @@ from b2jobs.requests.options import (
     AccountOptions,
     BatchOptions,
     BucketOptions,
-    ChoosingOptions,
     JobOptions,
-    ListOptions,
     StreamOptions,
     SyncOptions,
     UploadOptions,
@@ -39,7 +37,6 @@ from b2jobs.requests.options import (
 from b2jobs.results import (
     BucketResult,
     CheckResult,
-    DiskUsageResult,
     SyncResult,
     TransferResult,
     VerifyResult,
@@ -50,7 +47,7 @@ from b2jobs.staging import Handed, Offer, is_handed, pieces, staging
 _ALL = 10_000_000
 
 
-class Client(FileJobs):
+class Client(FileJobs, PrefixJobs):
     """Queues jobs in one Redis. Thread-safe; keep one for the whole process.
 
     Without arguments it reads `B2JOBS_REDIS_URL`, `B2JOBS_KEY_PREFIX` and
@@ -222,26 +219,6 @@ class Client(FileJobs):
         every job.
         """
         return self.ask("bucket", action=action, name=name, **options)
-
-    def ls(self, target: str, **options: Unpack[ListOptions]) -> Listing:
-        """List what is below the prefix *target*, or the file of that name.
-
-        `for line in b2jobs.ls("b2://some-bucket/photos/").lines()` reads while a worker lists, in
-        constant memory on both ends; leaving off early ends the job.
-
-        Options: recursive, versions (old ones, hide markers and unfinished large files too),
-        limit (1 to 1,000 lines, which then stand in the result), include, exclude, min_age,
-        max_age, min_size, max_size, account and those of every job.
-        """
-        return Listing(self.records, self.ask("list", target=target, **options).id)
-
-    def du(self, target: str, **options: Unpack[ChoosingOptions]) -> Handle[DiskUsageResult]:
-        """Add up what is below the prefix *target*: files, versions, bytes, dollars a month.
-
-        Options: include, exclude, min_age, max_age, min_size, max_size (of each version),
-        account and those of every job.
-        """
-        return self.ask("du", target=target, **options)
 
     def check(self, account: str = "default", **options: Unpack[JobOptions]) -> Handle[CheckResult]:
         """Ask what the account's key may do."""

@@ -14,6 +14,8 @@ from b2jobs.requests import Priority
 from b2jobs.schedules import Schedules
 
 MOST_LOOKED_AT = 1000
+MISSED_SECONDS = 3600.0
+"""How long a worker that went without a word is told of."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Worker:
 
     slots, busy: jobs at a time, and now. accounts: requests that it lets in at once, of each.
     limits: what bytes and requests a second all workers share of each account `now`, and `until`
-        when (RFC 3339), where other limits follow.
+        when (RFC 3339), where other limits follow. wants_signatures: it does what is signed alone.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Worker:
     memory_bytes: int | None = None
     accounts: dict[str, int] = field(default_factory=dict)
     limits: dict[str, str] = field(default_factory=dict)
+    wants_signatures: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ def workers(records: Records) -> list[Worker]:
                 memory_bytes=whole(about.get("memory_bytes")) or None,
                 accounts={name: whole(most) for name, most in _dict(about.get("accounts")).items()},
                 limits={name: str(each) for name, each in _dict(about.get("limits")).items()},
+                wants_signatures=bool(about.get("wants_signatures")),
             )
         )
     return found
@@ -124,6 +128,33 @@ def workers(records: Records) -> list[Worker]:
 
 def _dict(told: object) -> dict[str, Any]:
     return {str(name): value for name, value in told.items()} if isinstance(told, dict) else {}
+
+
+def missing(records: Records, alive: list[Worker]) -> list[tuple[str, float]]:
+    """Worker processes that have shown no life for 30 s and did not say that they leave, of the
+    last hour, each with how many seconds ago it did. One that was started again is not missed."""
+    with unavailable(records.url):
+        seconds, _ = records.redis.time()
+        begin, end = seconds - MISSED_SECONDS, seconds - WORKER_LIFE_SECONDS
+        shelf = f"{records.prefix}workers"
+        found = cast("list[Any]", records.redis.zrangebyscore(shelf, begin, end, withscores=True))
+    begun = [(_post(worker.name), worker.since) for worker in alive if worker.since]
+    gone = []
+    for full, score in reversed(found):  # the latest first: what is started again comes at once
+        name, last = str(full).rpartition("|")[0], datetime.fromtimestamp(float(score), UTC)
+        instead = (each for each in begun if each[0] == _post(name) and each[1] > last)
+        successor = next(instead, None)
+        if successor is None:
+            gone.append((name, seconds - float(score)))
+        else:
+            begun.remove(successor)
+    return gone
+
+
+def _post(name: str) -> tuple[str, str]:
+    """What stays of `NAME-PID@HOST` when the process is started again: name and host."""
+    process, _, host = name.partition("@")
+    return process.rpartition("-")[0], host
 
 
 def queued(records: Records) -> tuple[dict[Priority, int], dict[Priority, datetime]]:

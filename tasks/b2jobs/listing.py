@@ -44,16 +44,20 @@ _OPEN = 1e12  # see list_batch in redis/shared/job.lua
 
 @dataclass(frozen=True)
 class Filter:
-    """Which jobs are wanted; empty means any. `text` is a part of a source or a destination, as
-    people see them."""
+    """Which jobs are wanted; empty means any.
+
+    `text` is a part of a source or a destination, as people see them; `destination` of what is
+    written alone: where a job puts something, or what it deletes.
+    """
 
     kind: str = ""
     code: str = ""
     account: str = ""
     text: str = ""
+    destination: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.kind or self.code or self.account or self.text)
+        return any((self.kind, self.code, self.account, self.text, self.destination))
 
     def wants(self, kind: str, request: str, failure: str) -> bool:
         """Whether a record with these fields, as they are stored, is meant."""
@@ -62,6 +66,10 @@ class Filter:
         if self.code and _value(failure, "code") != self.code:
             return False
         if self.account and (_value(request, "account") or "default") != self.account:
+            return False
+        if self.destination and not any(
+            self.destination in masked(place) for place in _places(request, _WRITTEN)
+        ):
             return False
         return not self.text or any(self.text in masked(place) for place in _places(request))
 
@@ -287,8 +295,13 @@ def _records(records: Records, ids: list[str]) -> list[Record]:
         return [record_of(values) for values in pipe.execute() if "state" in values]
 
 
-def _places(request: str) -> Iterator[str]:
-    for name in ("source", "destination", "target", "name", "manifest"):
+_WRITTEN = ("destination", "target")
+
+
+def _places(
+    request: str, names: Sequence[str] = ("source", "name", "manifest", *_WRITTEN)
+) -> Iterator[str]:
+    for name in names:
         value = _value(request, name)
         if isinstance(value, str):
             yield value

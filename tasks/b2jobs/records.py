@@ -300,14 +300,18 @@ class Records:
 
     def signed_anew(self, job_id: str) -> str:
         """A new signature of a job that is to run again, where the one it has is good."""
-        if not self.ring.name:
-            return ""
         names = ("kind", "priority", "key", "request", "retry", "signature", "trace")
         with unavailable(self.url):
             found = cast("list[str | None]", self.redis.hmget(f"{self.prefix}job:{job_id}", *names))
         kind, priority, key, request, retry, signature, trace = (text or "" for text in found)
         if not signature:
             return ""
+        if not self.ring.name:
+            raise InvalidJob(
+                f"The job {job_id} is signed, and there is no key here to sign it again.",
+                code="keys_missing",
+                hint="Set B2JOBS_KEYS_FILE where this runs, or let its producer do it.",
+            )
         job = Submission(job_id, kind, priority, key, request, trace)
         before = self.ring.check(job, signature, in_time=False)
         asked = self.ring.asked(before.producer) if self.ring.is_workers else None

@@ -12,7 +12,7 @@ from typing import Any
 from b2jobs import locations
 from b2jobs.errors import InvalidJob
 from b2jobs.ledger import Digest, report_text
-from b2jobs.locations import B2File, InvalidLocation
+from b2jobs.locations import B2File, InvalidLocation, RootPath, StoreObject
 
 COLUMNS = (
     "item",
@@ -34,7 +34,10 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a line of a report says of a file in B2; an `absent` one was deleted or hidden."""
+    """What a line of a report says of a file; an `absent` one was deleted or hidden.
+
+    bucket: in B2; elsewhere what is before the name: `s3://BUCKET`, `data://ROOT`.
+    """
 
     bucket: str
     name: str
@@ -65,7 +68,7 @@ class ReportReader:
         self._digest = Digest()
 
     def expectations(self, texts: Iterable[str]) -> Iterator[Expectation]:
-        """What the report says is in B2 now. Lines about other places are counted `unchecked`.
+        """What the report says is there now. Lines about no place are counted `unchecked`.
 
         Raises:
             InvalidJob: a line is not one of a report, there is no summary, or the digest of
@@ -114,15 +117,22 @@ def _expectation(line: dict[str, Any]) -> Expectation | None:
         target = locations.parse(str(line.get("destination", "")))
     except InvalidLocation:
         return None
-    if not isinstance(target, B2File):
-        return None
+    match target:
+        case B2File(bucket=bucket, name=name):
+            pass
+        case StoreObject(scheme=scheme, bucket=named, key=name):
+            bucket = f"{scheme}://{named}"
+        case RootPath(root=root, path=name):
+            bucket = f"data://{root}"
+        case _:
+            return None
     if line.get("status") in ("deleted", "hidden"):
-        return Expectation(target.bucket, target.name, absent=True)
+        return Expectation(bucket, name, absent=True)
     if line.get("status") not in ("transferred", "unchanged"):
         return None
     return Expectation(
-        target.bucket,
-        target.name,
+        bucket,
+        name,
         int(line.get("size", 0)),
         str(line.get("sha1", "")),
         str(line.get("file_id", "")),

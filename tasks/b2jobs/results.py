@@ -95,6 +95,7 @@ class ShareResult(Result):
 class CheckResult(Result):
     """What the account's key may do, and which kinds of job it cannot serve.
 
+    expires_at: when B2 will not take the key any more; None for never.
     signatures_required: whether the worker does nothing that is not signed (docs/security.md).
     """
 
@@ -105,6 +106,7 @@ class CheckResult(Result):
     buckets: list[str] | None = None
     name_prefix: str | None = None
     cannot: dict[str, list[str]] = Field(default_factory=dict)
+    expires_at: datetime | None = None
     signatures_required: bool = False
 
 

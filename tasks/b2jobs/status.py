@@ -23,12 +23,14 @@ from b2jobs.troubles import Trouble, troubles
 from b2jobs.words import Words
 
 MOST_SHOWN = 20
+_RATES = ("minute", "hour", "today", "day")
 
 
 @dataclass(frozen=True)
 class Status:
     """All of it. Rates are those of the last full minute and of the last hour.
 
+    today, day: since 00:00 UTC, and the last 24 hours.
     staged_bytes: what producers have handed over and is in Redis.
     """
 
@@ -48,11 +50,12 @@ class Status:
     minute: numbers.Numbers
     hour: numbers.Numbers
     today: numbers.Numbers
+    day: numbers.Numbers
     troubles: list[Trouble]
 
     def as_json(self) -> dict[str, Any]:
         """As `b2jobs status --json` prints it."""
-        rates = {name: _rates(getattr(self, name)) for name in ("minute", "hour", "today")}
+        rates = {name: _rates(getattr(self, name)) for name in _RATES}
         plain = asdict(self)
         for name in rates:
             del plain[name]
@@ -72,7 +75,8 @@ def look(records: Records) -> Status:
     states = records.counts()
     queued, oldest = fleet.queued(records)
     under_way = list(_under_way(records))
-    minutes = numbers.minutes(records, 61)
+    day = numbers.minutes(records, 24 * 60)
+    minutes = day[-61:]
     today = numbers.days(records, 1)[0]
     hour = numbers.summed(minutes[:-1])
     words = {str(standing): count for standing, count in Words(records).counts().items()}
@@ -96,6 +100,7 @@ def look(records: Records) -> Status:
         minute=minutes[-2],
         hour=hour,
         today=today,
+        day=numbers.summed(day),
         troubles=troubles(
             records, workers, queued, waiting, words, schedules, numbers.summed(minutes).refused()
         ),

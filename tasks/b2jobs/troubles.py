@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from redis.exceptions import NoPermissionError
 
 from b2jobs.errors import QueueUnavailable
-from b2jobs.fleet import MOST_LOOKED_AT, Upcoming, Waiting, Worker
+from b2jobs.fleet import MOST_LOOKED_AT, Upcoming, Waiting, Worker, missing
 from b2jobs.listing import latest_failures
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.requests import Priority
 
 _MOST_CODES = 20
+_MOST_NAMED = 3
 _MEMORY_SHARE_THAT_WARNS = 0.9
 _FRESH_SECONDS = 24 * 3600.0
 
@@ -46,6 +47,7 @@ def troubles(
     """
     return [
         *_unserved(workers, queued),
+        *_missing(records, workers),
         *_stuck(waiting),
         *_failed(records),
         *_forged(refused),
@@ -69,6 +71,20 @@ def _unserved(workers: list[Worker], queued: dict[Priority, int]) -> Iterator[Tr
                 f"Jobs of priority {priority} wait ({count:,}), and no worker serves it.",
                 "Start a worker whose `queues` name it.",
             )
+
+
+def _missing(records: Records, workers: list[Worker]) -> Iterator[Trouble]:
+    gone = missing(records, workers) if workers else []
+    if gone:
+        named = ", ".join(name for name, _ in gone[:_MOST_NAMED])
+        rest = f" and {len(gone) - _MOST_NAMED} more" if len(gone) > _MOST_NAMED else ""
+        have = "A worker process has" if len(gone) == 1 else f"{len(gone)} worker processes have"
+        yield Trouble(
+            "worker_missing",
+            f"{have} gone without a word: {named}{rest}, {gone[0][1] / 60:.0f} min ago.",
+            "Their jobs go on elsewhere. Start them again, or look into their logs; it is told "
+            "for an hour.",
+        )
 
 
 _STUCK = {
@@ -133,7 +149,7 @@ def _unwell(
     if words.get("undelivered"):
         yield Trouble(
             "words_undelivered",
-            f"{words['undelivered']:,} words about ended jobs could not be delivered.",
+            f"{words['undelivered']:,} of the words about ended jobs could not be delivered.",
             "`b2jobs words list --standing undelivered` names them, `b2jobs words resend` helps.",
         )
     for schedule in schedules:

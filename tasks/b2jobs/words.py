@@ -5,9 +5,11 @@ They wait in the outbox (`redis/shared/outbox.lua`) until a worker has delivered
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha1
 from typing import Any, Literal, cast
 
 from b2jobs.errors import WordNotFound
@@ -17,6 +19,7 @@ from b2jobs.redis.values import json_object, moment, whole
 from b2jobs.results import without_content
 from b2jobs.signed import unsealed
 
+_MOST_OF_A_JOB, _LAST_ENDS = 20, 3
 WordState = Literal["waiting", "undelivered"]
 
 
@@ -84,6 +87,15 @@ class Word:
         return {name: value for name, value in found.items() if value not in (None, "")}
 
 
+def entries(told: str | None) -> list[Any]:
+    """Whom a job's record says is told; see `requests.on_done.to_tell`."""
+    try:
+        found = json.loads(told) if told else []
+    except ValueError:  # not written by b2jobs
+        return []
+    return found if isinstance(found, list) else []
+
+
 def word_of(word_id: str, fields: Mapping[str, str], due: datetime | None = None) -> Word:
     """A word from what Redis has of it."""
     result, failure = fields.get("result"), fields.get("failure")
@@ -142,6 +154,26 @@ class Words:
         if not fields:
             raise WordNotFound(f"There is no word {word_id!r}; it may have been delivered.")
         return word_of(word_id, fields, _moment(due))
+
+    def of_job(self, job_id: str) -> list[Word]:
+        """The words about *job_id* that wait or were given up; what was delivered is not kept."""
+        key = f"{self._records.prefix}job:{job_id}"
+        with unavailable(self._records.url):
+            told, ends = cast("list[str | None]", self._redis.hmget(key, "tell", "ends"))
+        count = min(len(entries(told)), _MOST_OF_A_JOB)
+        last = whole(ends)
+        names = [
+            sha1(f"{self._records.root}{job_id}:{end}:{at}".encode()).hexdigest()[:32]
+            for end in range(max(1, last - _LAST_ENDS + 1), last + 1)
+            for at in range(1, count + 1)
+        ]
+        found = []
+        for name in names:
+            try:
+                found.append(self.get(name))
+            except WordNotFound:  # it was delivered
+                continue
+        return found
 
     def resend(self, word_id: str) -> None:
         """Tell a word again that was given up, or now one that waits.

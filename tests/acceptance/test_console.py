@@ -14,6 +14,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from b2jobs.redis import QUEUES
+from b2jobs.schedules import Schedules, define
 from support.console import READ_TOKEN, TOKEN, TOKENS, Browser, start
 from support.installation import Installation
 from support.redis_server import RedisServer
@@ -104,6 +105,36 @@ def test_a_form_must_be_of_this_session_and_this_site(
     own = console.url.removeprefix("http://")
     assert console.post(place, {"csrf": csrf}, Origin=f"http://{own}").status == 303
     assert job.state() == "cancelled"
+
+
+def test_a_console_without_keys_says_what_it_cannot_do(
+    make_installation: Callable[..., Installation],
+) -> None:
+    """Its jobs failed with `signature_missing`, its retries with `signature_used`."""
+    installation = make_installation()
+    keys = installation.require_signatures()
+    job = installation.client.upload("data://.my/x", "b2://some-bucket/x")
+    records = installation.client.records
+    records.cancel(job.id)
+    records.redis.zadd(f"{records.prefix}workers", {"w1-1@h|high": records.redis.time()[0]})
+    about = json.dumps({"wants_signatures": True})
+    records.redis.set(f"{records.prefix}worker:w1-1@h|high", about)
+    Schedules(records).add(define("daily", {"job": "check", "cron": "0 3 * * *"}))
+
+    for own, status, said in (("", 400, "no key"), (str(keys), 303, "")):
+        browser = Browser(start(installation, **TOKENS, B2JOBS_KEYS_FILE=own)[1]).log_in()
+        assert ("this console has no key" in browser.get("/").text) is (status == 400)
+        assert ("neither retry what was signed" in browser.get("/workers").text) is (status == 400)
+        csrf = browser.csrf()
+        for place in (
+            f"/jobs/{job.id}/retry",
+            "/schedules/daily/run",
+            "/accounts/default/check",
+        ):
+            answer = browser.post(place, {"csrf": csrf})
+            assert answer.status == status, (place, answer.text)
+            assert said in answer.text
+        assert browser.post("/schedules/daily/pause", {"csrf": csrf}).status == 303
 
 
 def test_another_hosts_name_is_refused(console: Browser) -> None:

@@ -141,8 +141,35 @@ def test_jobs_are_found_by_state_and_by_filter(page: Page, shown: Shown) -> None
     shows(page, "found 1")
     shows(page, f"b2://{shown.bucket}/<b>bold</b>")
     shows(page, "\\u202enot-there")
-    page.locator("tbody a").click()
+    page.locator("#list tbody a").click()
     shows(page, "source_missing")
+
+
+def test_what_failed_is_grouped_by_code_and_tried_again(page: Page, shown: Shown) -> None:
+    """Where it went alone finds them too."""
+    place = f"b2://{shown.bucket}/grouped"
+    lost = [
+        shown.client.upload(f"data://.my/grouped/{n}.txt", f"{place}/{n}.txt", on_done="app.told")
+        for n in range(3)
+    ]
+    for job in lost:
+        eventually(job.ended)
+    page.goto("/jobs?view=failed")
+    page.get_by_label("Part of a destination").fill(place)
+    page.get_by_role("button", name="Filter").click()
+    shows(page, "found 3")
+    group = page.locator("#groups tr", has_text="source_missing")
+    shows(page, "who asked")
+    (shown.installation.data / "grouped").mkdir()
+    for n in range(3):
+        (shown.installation.data / "grouped" / f"{n}.txt").write_text("x")
+    group.get_by_role("button", name="Retry these").click()
+    shows(page, "again")
+    for job in lost:
+        assert eventually(job.ended).state == "succeeded"
+    page.goto(f"/jobs/{lost[0].id}")
+    shows(page, "Its words")
+    shows(page, "app.told")
 
 
 def test_a_batch_is_paused_resumed_and_what_failed_retried(page: Page, shown: Shown) -> None:
@@ -209,11 +236,32 @@ def test_a_schedule_runs_now_and_an_account_is_asked(page: Page, shown: Shown) -
     shows(page, "A run has been queued.")
     page.get_by_role("link", name="succeeded").first.click()
     shows(page, "succeeded")
+    page.goto("/schedules")
+    page.get_by_role("button", name="Pause daily").click()
+    shows(page, "It begins no run by itself")
+    assert Schedules(shown.client.records).get("daily").status.paused
+    page.get_by_role("button", name="Resume daily").click()
+    shows(page, "It goes on.")
+    assert not Schedules(shown.client.records).get("daily").status.paused
     page.goto("/accounts")
     page.get_by_role("button", name="Ask what its key may of default").click()
     shows(page, "writeFiles")
+    shows(page, "never")
     page.goto("/workers")
     shows(page, "alive")
+
+
+def test_the_charts_go_back_as_far_as_one_wants(page: Page, shown: Shown) -> None:
+    job = shown.client.upload("data:,x", f"b2://{shown.bucket}/charted")
+    eventually(job.ended)
+    page.goto("/")
+    for name, title in (("24 hours", "in the last 24 hours"), ("31 days", "in the last 31 days")):
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute(
+            "aria-current", "page"
+        )
+        chart = page.locator("figure", has_text=f"Jobs that ended, {title}")
+        expect(chart.locator("rect.succeeded").first).to_be_attached(timeout=PATIENCE_MS)
 
 
 def test_who_may_look_sees_no_button(page: Page, shown: Shown) -> None:
@@ -234,7 +282,16 @@ def test_every_page_can_be_read_by_everybody(
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.set_viewport_size({"width": width, "height": 800})
     axe = Axe()
-    places = ["/", "/jobs?view=ended", f"/jobs/{failed.id}", "/batches", "/schedules", "/workers"]
+    places = [
+        "/",
+        "/?range=day",
+        "/jobs?view=failed",
+        "/jobs?view=ended",
+        f"/jobs/{failed.id}",
+        "/batches",
+        "/schedules",
+        "/workers",
+    ]
     for place in [*places, "/accounts", "/words"]:
         page.goto(place)
         found = axe.run(page).response["violations"]

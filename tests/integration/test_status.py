@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
 from typing import Any
 
 from click.testing import CliRunner, Result
@@ -75,6 +84,69 @@ def test_one_screen_says_what_goes_on(fake: Fake) -> None:
     fake.let_go(held)
 
 
+def test_it_is_drawn_anew_on_a_terminal(fake: Fake) -> None:
+    """`status --watch` takes the screen, shows what comes, and gives it back after Ctrl-C."""
+    installation = fake.installation
+    installation.client.upload("data:,x", "b2://some-bucket/x")
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
+    command = [sys.executable, "-m", "b2jobs", "status", "--watch", "--every", "0.2"]
+    env = {**installation.env(), "TERM": "xterm"}
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=env)
+    os.close(slave)
+    screen = Screen(master)
+    try:
+        screen.shows("1 queued, 0 waiting")
+        assert "\x1b[?1049h" in screen.text  # the screen of its own
+        installation.client.upload("data:,y", "b2://some-bucket/y")
+        screen.shows("2 queued, 0 waiting")
+        process.send_signal(signal.SIGINT)
+        screen.shows("\x1b[?1049l")
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+        os.close(master)
+
+
+class Screen:
+    """What a program has written to a terminal so far."""
+
+    def __init__(self, master: int) -> None:
+        os.set_blocking(master, False)
+        self._master = master
+        self.text = ""
+
+    def shows(self, text: str) -> None:
+        def look() -> bool:
+            with contextlib.suppress(BlockingIOError, OSError):
+                self.text += os.read(self._master, 65536).decode(errors="replace")
+            return text in self.text
+
+        eventually(look, timeout=60, what=lambda: self.text[-2000:])
+
+
+def test_a_worker_that_went_without_a_word_is_missed(fake: Fake) -> None:
+    """One that says that it leaves is not, nor one that was started again."""
+    installation = fake.installation
+    records = installation.client.records
+    now = records.redis.time()[0]
+    shelf = f"{records.prefix}workers"
+    records.redis.zadd(
+        shelf,
+        {
+            "w1-10@here|high": now,
+            "w1-9@here|high": now - 300,  # started again
+            "w1-11@here|high": now - 720,  # of another worker of that machine
+            "w3-12@there|high": now - 7000,  # forgotten
+        },
+    )
+    began = {"since": now - 290}
+    records.redis.set(f"{records.prefix}worker:w1-10@here|high", json.dumps(began))
+    [trouble] = look(records).troubles
+    assert trouble.code == "worker_missing"
+    assert "A worker process has gone without a word: w1-11@here, 12 min ago." in trouble.message
+
+
 def test_all_is_well(fake: Fake) -> None:
     fake.installation.start_celery()
     fake.submit().wait(120)
@@ -90,4 +162,4 @@ def test_all_is_not_well_above_what_failed(fake: Fake) -> None:
     shown = run(fake.installation, "status")
     assert shown.exit_code == 0
     assert "All is well" not in shown.output
-    assert "Nothing needs an operator; but 3 jobs failed today, see below." in shown.output
+    assert "Nothing needs an operator; but 3 jobs failed in 24 hours, see below." in shown.output

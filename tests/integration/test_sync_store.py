@@ -14,6 +14,7 @@ import b2jobs
 from contract.sources.storeserver import StoreServer, store_server
 from support.emulator import LocalB2
 from support.installation import Installation
+from support.released import Released, needs_tools
 from support.synced import LONG_AGO, Pair
 
 CONTENTS = {f"{n % 3}/{n:02}": f"content {n}".encode() for n in range(12)}
@@ -132,7 +133,8 @@ def test_batches_go_into_s3_and_a_manifest_mixes_all_sides(pair: Pair, store: St
         pair.put(name, content)
     client = pair.installation.client
 
-    batch = client.batch(pair.remote, "s3://open/all/", if_exists="fail")
+    ledger = "data://away/ledger/"
+    batch = client.batch(pair.remote, "s3://open/all/", if_exists="fail", ledger=ledger)
     assert batch.wait(40).outcomes == {"transferred": 12}
     assert objects(store, "open") == {
         "in": b"from s3",
@@ -140,6 +142,14 @@ def test_batches_go_into_s3_and_a_manifest_mixes_all_sides(pair: Pair, store: St
     }
     lines = {line["destination"]: line for line in batch.lines()}
     assert lines["s3://open/all/0/03"]["sha1"] == hashlib.sha1(CONTENTS["0/03"]).hexdigest()
+    report = list(batch.report())
+    verified = client.verify(report).wait(40)
+    assert (verified.checked, verified.agrees) == (12, True)
+    store.client.delete_object(Bucket="open", Key="all/0/00")
+    store.client.put_object(Bucket="open", Key="all/0/03", Body=b"other bytes")
+    verified = client.verify(report).wait(40)
+    assert (verified.missing, verified.different, verified.extra) == (1, 1, 0)
+    store.client.put_object(Bucket="open", Key="all/0/03", Body=CONTENTS["0/03"])
 
     pair.write(
         "manifest.jsonl",
@@ -170,3 +180,28 @@ def test_batches_go_into_s3_and_a_manifest_mixes_all_sides(pair: Pair, store: St
     assert objects(store, "away") == {"copy/00": CONTENTS["0/00"]}
     codes = {line["code"] for line in mixed.lines() if line["status"] == "failed"}
     assert codes == {"store_read_only", "invalid_location"}
+
+
+@needs_tools
+def test_rclone_and_b2jobs_read_each_other_s_times_in_s3(
+    pair: Pair, store: StoreServer, tmp_path: Path
+) -> None:
+    store.fill("away", {})
+    for name, content in CONTENTS.items():
+        pair.put(name, content)
+    pair.run(pair.remote, "data://away/")
+    tools = Released(tmp_path, pair.local_b2)
+    keys = "access_key_id=id,secret_access_key=secret"
+    s3 = f":s3,provider=Other,{keys},endpoint='{store.endpoint}':"
+
+    said = tools.rclone("lsjson", "-R", "--files-only", f"{s3}away/copy")
+    listed = json.loads(said[: said.rindex("]") + 1])
+    assert len(listed) == 12
+    assert {each["ModTime"] for each in listed} == {"2023-11-14T22:13:20.000000000Z"}
+
+    pair.write("theirs", b"by rclone", millis=LONG_AGO + 123)
+    tools.rclone("copy", str(pair.folder), f"{s3}away/copy/theirs")
+    assert pair.run("data://away/theirs/", f"{pair.remote}back/").outcomes == {"transferred": 1}
+    [made] = [each for each, _ in pair.bucket.ls("back", recursive=True)]
+    assert made.file_info["src_last_modified_millis"] == str(LONG_AGO + 123)
+    assert "mtime" not in made.file_info

@@ -92,7 +92,14 @@ def test_every_field_of_a_request_is_an_argument_or_an_option(kind: str) -> None
     typed = getattr(options, given.removeprefix("Unpack[").removesuffix("]"))
     named = set(inspect.signature(method).parameters) - {"self", "options", "report"}
     inner = {  # not for applications
-        "batch": {"manifest", "stream"},
+        "batch": {
+            "manifest",
+            "stream",
+            "target",
+            "versions",
+            "bypass_governance",
+        },  # `batch_delete`
+        "delete": {"shown"},
         "upload": {"listed"},
         "copy": {"listed"},
         "download": {"listed", "replaces"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -11,14 +12,17 @@ from aiohttp import web
 
 from b2jobs import event_stream, listing
 from b2jobs.batches import as_it_stands
-from b2jobs.errors import InvalidJob, JobNotFound
+from b2jobs.client import Client
+from b2jobs.errors import Failure, InvalidJob, JobNotFound
 from b2jobs.record import Record
 from b2jobs.records import Records
 from b2jobs.requests import KINDS
+from b2jobs.words import Words
 from b2jobs_console.site import SITE, back, page
 
 VIEWS = ("open", "running", "waiting", "queued", "ended", "failed", "succeeded", "cancelled")
-FIELDS = ("kind", "code", "account", "text")
+FIELDS = ("kind", "code", "account", "destination", "text")
+_FAILURES_LOOKED_AT = 1000
 _BATCHES = ("batch", "sync")
 
 
@@ -47,6 +51,9 @@ async def listed(request: web.Request) -> web.Response:
     counts = await run(records.counts)
     stand = [await run(as_it_stands, records, record) for record in found.records]
     rows = [(record, await run(records.waiting_for, record)) for record in stand]
+    groups = []
+    if view == "failed" and "after" not in request.query:
+        groups = await run(by_code, records, given["code"])
     kept = {name: value for name, value in given.items() if value}
     return page(
         request,
@@ -55,6 +62,8 @@ async def listed(request: web.Request) -> web.Response:
         views=VIEWS,
         counts=_by_view(counts),
         rows=rows,
+        groups=groups,
+        looked_at_groups=_FAILURES_LOOKED_AT,
         given=given,
         kinds=[kind for kind in KINDS if kind not in listing.INTERNAL],
         looked_at=found.looked_at,
@@ -81,6 +90,7 @@ async def shown(request: web.Request) -> web.Response:
         record=record,
         why=await run(records.waiting_for, record),
         steps=steps,
+        words=await run(Words(records).of_job, job_id),
         is_complete=is_complete,
         may_cancel=not record.has_ended,
         may_retry=record.state in ("failed", "cancelled"),
@@ -102,6 +112,55 @@ async def retry(request: web.Request) -> web.Response:
         raise JobNotFound(f"The job {job_id!r} is a {record.kind}: try it again on its own page.")
     await site.client.threads.run(site.client.client.records.retry, job_id)
     raise back(f"/jobs/{job_id}", "retried")
+
+
+async def retry_code(request: web.Request) -> web.Response:
+    """Queue all that failed with a code again, of those that the page has counted."""
+    site = request.app[SITE]
+    code = str((await request.post()).get("code", ""))
+    if not code:
+        raise InvalidJob("There is no code of what is to be tried again.")
+    again = site.client.threads.run_long
+    refused = await again(_retry_all, site.client.client, code)
+    raise back("/jobs?view=failed", "some" if refused else "retried")
+
+
+def _retry_all(client: Client, code: str) -> int:
+    """How many could not be queued: what came with them, or the keys, are gone."""
+    refused = 0
+    for job_id, _, failure in listing.latest_failures(client.records, _FAILURES_LOOKED_AT):
+        if failure.code != code:
+            continue
+        try:
+            if client.records.get(job_id).kind in _BATCHES:
+                client.batch_job(job_id).retry(only_failed=True)
+            else:
+                client.records.retry(job_id)
+        except (InvalidJob, JobNotFound):
+            refused += 1
+    return refused
+
+
+@dataclass(frozen=True)
+class Group:
+    """Jobs that failed with one code; *job*, *ended* and *failure* are those of the latest."""
+
+    code: str
+    count: int
+    job: str
+    ended: datetime
+    failure: Failure
+
+
+def by_code(records: Records, code: str = "") -> list[Group]:
+    """The last failures by code, the most frequent first; only *code*, where one is given."""
+    latest: dict[str, tuple[str, datetime, Failure]] = {}
+    counts: Counter[str] = Counter()
+    for job_id, ended, failure in listing.latest_failures(records, _FAILURES_LOOKED_AT):
+        if code in ("", failure.code):
+            counts[failure.code] += 1
+            latest.setdefault(failure.code, (job_id, ended, failure))
+    return [Group(name, count, *latest[name]) for name, count in counts.most_common(20)]
 
 
 def way(records: Records, record: Record) -> tuple[list[Step], bool]:

@@ -62,7 +62,8 @@ def ls(
 def du(session: Session, /, **arguments: Any) -> None:
     """Add up what is below TARGET, and what it costs.
 
-    Old versions are those that are not visible: replaced, or hidden.
+    TARGET is a prefix that ends in /, or one file. Old versions are those that are not visible:
+    replaced, or hidden.
 
     \b
       b2jobs du b2://some-bucket/

@@ -20,7 +20,7 @@ COMMANDS = {
         "download": "b2jobs.cli.transfer:download",
         "copy": "b2jobs.cli.transfer:copy",
         "move": "b2jobs.cli.transfer:move",
-        "delete": "b2jobs.cli.transfer:delete",
+        "delete": "b2jobs.cli.delete:delete",
         "hide": "b2jobs.cli.change:hide",
         "unhide": "b2jobs.cli.change:unhide",
         "retention": "b2jobs.cli.change:retention",

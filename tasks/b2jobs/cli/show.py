@@ -79,7 +79,8 @@ def answer(session: Session, outcome: Result) -> None:
 def _checked(found: CheckResult) -> None:
     about = {"account": found.account, "key": found.key_id, "realm": found.realm}
     buckets = ", ".join(found.buckets) if found.buckets is not None else "all"
-    fields({**about, "buckets": buckets, "prefix": found.name_prefix or "none"})
+    expires = moment(found.expires_at) or "never"
+    fields({**about, "buckets": buckets, "prefix": found.name_prefix or "none", "expires": expires})
     click.echo()
     kinds = sorted({*_CHECKED, *found.cannot})
     rows = [

@@ -89,7 +89,7 @@ def screen(found: Status) -> RenderableType:
         ("Running", _running(found)),
         ("Batches and syncs", _batches(found)),
         ("Rates", _rates(found)),
-        ("Failed today", _failures(found)),
+        ("Failed in the last 24 hours", _failures(found)),
         ("Schedules", _schedules(found)),
         ("Today's calls", _cost(found)),
         ("Workers", _workers(found)),
@@ -114,12 +114,12 @@ def well(found: Status) -> str:
     """What is said when no operator is needed; what failed for its caller is no part of it."""
     failed = ", ".join(
         f"{count:,} {what}{'' if count == 1 else 's'}"
-        for what, counts in (("job", found.today.jobs()), ("item", found.today.items()))
+        for what, counts in (("job", found.day.jobs()), ("item", found.day.items()))
         if (count := sum(each.count for each in counts if each.state == "failed"))
     )
     if not failed:
         return "All is well."
-    return f"Nothing needs an operator; but {failed} failed today, see below."
+    return f"Nothing needs an operator; but {failed} failed in 24 hours, see below."
 
 
 def _counts(found: Status) -> RenderableType:
@@ -177,7 +177,7 @@ def _waiting(found: Status) -> Table | None:
             age = _age(found.at, found.oldest_queued.get(priority))
             table.add_row(f"{count:,}", f"{why} ({priority})", "", age, "")
     for each in found.waiting:
-        due = _in(found.at, each.until)
+        due = "" if each.reason == "paused" else _in(found.at, each.until)
         why = _REASONS.get(each.reason, each.reason)
         oldest = f"{_age(found.at, each.since)} {each.oldest}"
         table.add_row(f"{each.count:,}", why, each.code, oldest, due)
@@ -247,13 +247,14 @@ def _rates(found: Status) -> Table:
     return table
 
 
-def _failures(found: Status) -> Table | None:
+def _failures(found: Status) -> RenderableType | None:
     table = _table(">count", "code", "what")
-    for what, counts in (("jobs", found.today.jobs()), ("items", found.today.items())):
+    for what, counts in (("jobs", found.day.jobs()), ("items", found.day.items())):
         for each in counts:
             if each.state == "failed":
                 table.add_row(f"{each.count:,}", each.code, f"{each.kind} {what}")
-    return table if table.rows else None
+    more = "`b2jobs job list --code CODE` names them, `b2jobs job retry --code CODE` tries again."
+    return Group(table, Text(more, style="dim")) if table.rows else None
 
 
 def _schedules(found: Status) -> Table | None:

@@ -1,4 +1,4 @@
-"""`b2jobs upload`, `download`, `copy`, `delete`."""
+"""`b2jobs upload`, `download`, `copy`."""
 
 from __future__ import annotations
 
@@ -152,25 +152,3 @@ def move(session: Session, /, **arguments: Any) -> None:
       b2jobs move b2://some-bucket/inbox/a.png b2://some-bucket/done/a.png --wait
     """
     follow.submit(session, "move", **arguments)
-
-
-@click.command()
-@click.argument("target")
-@click.option(
-    "--versions",
-    metavar="latest|all|ID",
-    help="The newest version, every one, or the one with this id.  [default: latest]",
-)
-@bypass_option
-@submit_options()
-@pass_session
-def delete(session: Session, /, **arguments: Any) -> None:
-    """Remove TARGET: a file, or all below a trailing /.
-
-    Deleting what is not there succeeds.
-
-    \b
-      b2jobs delete b2://some-bucket/remotefolder/remotefile.png --wait
-      b2jobs delete b2://some-bucket/remotefolder/ --versions all --wait
-    """
-    follow.submit(session, "delete", **arguments)

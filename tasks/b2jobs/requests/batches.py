@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -18,6 +18,7 @@ from b2jobs.requests.protection import KeyName
 
 class Batch(Choosing, AllAttributes):
     """Many transfers as one job: a manifest, a prefix to a prefix, or items that stream in.
+    Or the removal of what is below a prefix.
 
     Its items wait behind single jobs: the priority is `low` unless said otherwise. `retry`
     is the budget of each item. Attributes hold for what it makes in B2, where a line does not
@@ -25,11 +26,15 @@ class Batch(Choosing, AllAttributes):
 
     on_done: as of any job; given as a task and its queue, the task is called with `batch`,
         `state` and `summary`.
-    include, exclude, min_age, max_age, min_size, max_size: see `Choosing`; of a source prefix.
+    target, versions: remove what is below this prefix: the newest version of each name, or with
+        `all` every one, hide markers and unfinished large files too.
+    bypass_governance: with a target, remove what is retained in governance mode too.
+    include, exclude, min_age, max_age, min_size, max_size: see `Choosing`; of a source prefix, or
+        of `target`, where ages are told from the upload.
     source_account: whose key reads what is copied inside B2, where it is not that of *account*.
     strict: end the batch before anything moves when any line of it cannot be done.
-    ledger: a prefix (`data://ROOT/path/` or `b2://BUCKET/path/`) that takes the outcomes of
-        finished items out of Redis, where they need about 70 bytes each.
+    ledger: a prefix (`data://ROOT/path/`, `b2://BUCKET/path/`, `s3://...`) that takes the
+        outcomes of finished items out of Redis, where they need about 70 bytes each.
     customer_key: reads sources in B2 that are encrypted with it (SSE-C); see `Copy`.
     """
 
@@ -39,6 +44,9 @@ class Batch(Choosing, AllAttributes):
     source: str | None = None
     destination: str | None = None
     stream: bool = False
+    target: str | None = None
+    versions: Literal["latest", "all"] | None = None
+    bypass_governance: bool = False
     if_exists: IfExists | None = None
     dry_run: bool = False
     strict: bool = False
@@ -70,23 +78,38 @@ class Batch(Choosing, AllAttributes):
     def _destination(cls, uri: str | None) -> str | None:
         return uri if uri is None else prefix(uri, B2File, RootPath, LocalPath, StoreObject)
 
+    @field_validator("target")
+    @classmethod
+    def _target(cls, uri: str | None) -> str | None:
+        return uri if uri is None else prefix(uri, B2File)
+
     @field_validator("ledger")
     @classmethod
     def _ledger(cls, uri: str | None) -> str | None:
-        return uri if uri is None else prefix(uri, B2File, RootPath)
+        return uri if uri is None else prefix(uri, B2File, RootPath, StoreObject)
 
     source_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject]("source")
     destination_location: ClassVar = Located[B2File | RootPath | LocalPath | StoreObject](
         "destination"
     )
+    target_location: ClassVar = Located[B2File]("target")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if (self.source is None) != (self.destination is None):
             raise ValueError("source and destination go together")
-        ways = [self.manifest is not None, self.source is not None, self.stream]
+        places = (self.manifest, self.source, self.target)
+        ways = [self.stream, *(place is not None for place in places)]
         if sum(ways) != 1:
-            raise ValueError("give a manifest, or a source and a destination prefix, not both")
+            raise ValueError(
+                "give a manifest, a source and a destination prefix, or a target to remove, and "
+                "only one of them"
+            )
+        if self.target is not None:
+            self._removes(self.target)
+        elif self.versions is not None or self.bypass_governance:
+            name = "bypass_governance" if self.versions is None else "versions"
+            raise ValueError(f"{name} goes with a target, whose files are removed")
         if self.source and self.destination:
             source, destination = self.source_location, self.destination_location
             if not isinstance(source, B2File) and not isinstance(destination, B2File):
@@ -100,11 +123,20 @@ class Batch(Choosing, AllAttributes):
             if not isinstance(destination, B2File):
                 refuse_attributes(self)
             check_source_account(self, source, destination)
-        if self.chooses and self.source is None:
+        if self.chooses and self.source is None and self.target is None:
             raise ValueError(
                 "include, exclude and what is said of age and size go with a source prefix"
             )
         return self
+
+    def _removes(self, target: str) -> None:
+        """Refuse what has no meaning where files are removed."""
+        if self.ledger and self.ledger.startswith(target):
+            raise ValueError("the ledger must not lie in the target: it would be removed too")
+        if self.if_exists is not None:
+            raise ValueError("if_exists has no meaning where files are removed")
+        for name in self.attributes():
+            raise ValueError(f"{name} has no meaning where files are removed")
 
 
 class Pack(Job):

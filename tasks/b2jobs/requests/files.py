@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,6 +23,7 @@ class Delete(Job):
 
     versions: `latest` removes the newest version, `all` every one, or the id of one version.
     bypass_governance: remove what is retained in governance mode too.
+    shown: only for the items of batches: as what the version of that id was listed.
     """
 
     kind = "delete"
@@ -30,6 +31,7 @@ class Delete(Job):
     target: str
     versions: Annotated[str, Field(min_length=1)] = "latest"
     bypass_governance: bool = False
+    shown: Literal["file", "unfinished"] | None = None
     account: AccountName = "default"
 
     @field_validator("target")

@@ -110,6 +110,12 @@ class ChoosingOptions(AccountOptions, total=False):
     max_size: int | None
 
 
+class RemovalOptions(ChoosingOptions, total=False):
+    bypass_governance: bool
+    dry_run: bool
+    ledger: str | None
+
+
 class ListOptions(ChoosingOptions, total=False):
     recursive: bool
     versions: bool

@@ -187,9 +187,14 @@ def report(*found: dict[str, Any]) -> list[str]:
 
 def test_a_report_is_read_again_and_a_changed_one_is_refused() -> None:
     reader = ReportReader()
-    texts = report(LINE, {**LINE, "destination": "data://root/x"})
-    (expected,) = reader.expectations(texts)
+    elsewhere = [{**LINE, "destination": to} for to in ("s3://other/x/y", "data://root/x")]
+    texts = report(LINE, *elsewhere, {**LINE, "destination": "file:///srv/x"})
+    expected, *others = reader.expectations(texts)
     assert (expected.bucket, expected.name, expected.size) == ("some-bucket", "a", 3)
+    assert [(each.bucket, each.name) for each in others] == [
+        ("s3://other", "x/y"),
+        ("data://root", "x"),
+    ]
     assert reader.unchecked == 1
     for broken in (texts[1:], texts[:-1], [texts[0].replace("3", "4"), *texts[1:]], ["no"]):
         with pytest.raises(InvalidJob):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,6 +61,7 @@ class Account:
         self._authorised = False
         self._authorising = threading.Lock()
         self._buckets: dict[str, BucketName] = {}
+        self._known: tuple[dict[str, Any], frozenset[str]] = {}, frozenset()
 
     def authorise(self) -> None:
         """Make sure the session is authorised; only the first call costs anything.
@@ -85,13 +87,24 @@ class Account:
     @property
     def capabilities(self) -> frozenset[str]:
         """What the key may do; call `authorise` first."""
-        return frozenset(self._allowed.get("capabilities") or ())
+        allowed, found = self._known
+        if allowed is not self._allowed:  # authorised anew
+            allowed = self._allowed
+            found = frozenset(allowed.get("capabilities") or ())
+            self._known = allowed, found
+        return found
 
     @property
     def name_prefix(self) -> str | None:
         """File names the key is restricted to."""
         prefix: str | None = self._allowed.get("namePrefix")
         return prefix
+
+    @property
+    def key_expires(self) -> datetime | None:
+        """When B2 will not take the key any more; None for never."""
+        millis = self.session.raw_api.key_expires_millis
+        return datetime.fromtimestamp(millis / 1000, UTC) if millis else None
 
     @property
     def allowed_buckets(self) -> list[BucketName] | None:

@@ -180,12 +180,17 @@ class Session:
         answer, to the second.
         """
         own = time.time_ns() // 1_000_000
+        told = self.told_millis()
+        return own if told is None else min(own, told)
+
+    def told_millis(self) -> int | None:
+        """B2's time in milliseconds, at the latest; None where it has not said any."""
         date, heard_at = self.heard
         try:
             told = parsedate_to_datetime(date or "").timestamp()
         except ValueError:
-            return own
-        return min(own, round((told + 1 + time.monotonic() - heard_at) * 1000))
+            return None
+        return round((told + 1 + time.monotonic() - heard_at) * 1000)
 
     def close(self) -> None:
         self._pool.close()

@@ -13,7 +13,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from b2sdk.v3 import B2Http, B2HttpApiConfig, B2Session, DummyCache, InMemoryAccountInfo
+from b2sdk.v3 import (
+    B2Http,
+    B2HttpApiConfig,
+    B2RawHTTPApi,
+    B2Session,
+    DummyCache,
+    InMemoryAccountInfo,
+)
 from b2sdk.v3.exception import (
     B2Error,
     BadUploadUrl,
@@ -62,6 +69,17 @@ class _Last(threading.local):
     token: str | None = None
 
 
+class RawApi(B2RawHTTPApi):
+    """Keeps what an authorisation says and b2sdk does not keep."""
+
+    key_expires_millis: int | None = None
+
+    def authorize_account(self, *args: Any) -> Any:
+        answer = super().authorize_account(*args)
+        self.key_expires_millis = answer.get("applicationKeyExpirationTimestamp")
+        return answer
+
+
 class AccountInfo(InMemoryAccountInfo):
     """Remembers, for each thread, which token it took last."""
 
@@ -92,6 +110,7 @@ class OneAuthorisation(B2Session):
             decode_content=True,  # leaves the session as it is; ours never decodes
         )
         super().__init__(self.info, cache=DummyCache(), api_config=config)
+        self.raw_api: RawApi = RawApi(self.B2HTTP_CLASS(config))
 
     def authorize_account(self, realm: str, key_id: str, application_key: str) -> None:
         """Authorise now; for the first time, and when a token has expired.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from b2jobs_worker.resources import resources
+from b2jobs_worker.settings import current
 
 
 class About:
@@ -22,6 +23,7 @@ class About:
             "version": version("b2jobs"),
             "since": round(time.time(), 3),
             "slots": slots,
+            "wants_signatures": current().require_signature,
         }
 
     def now(self) -> dict[str, Any]:

@@ -39,18 +39,22 @@ def delete(request: Delete, attempt: Attempt, context: Context) -> DeleteResult:
     location = request.target_location
     if isinstance(location, B2Version):
         client.require("readFiles", "deleteFiles")
-        version = client.version(location.file_id)
-        if version is not None:
+        if request.shown == "unfinished":
+            work.remove([FileVersion(location.file_id, "", action="start")])
+        elif (version := client.version(location.file_id)) is not None:
             work.remove([version])
     else:
         one_id = request.versions not in ("latest", "all")
         capabilities = ("deleteFiles",) if one_id else ("deleteFiles", "listFiles")
+        action = "start" if request.shown == "unfinished" else "upload"
         client.require(*capabilities, name=location.name)
         bucket = client.bucket(location.bucket)
         if one_id:
-            work.remove([FileVersion(request.versions, location.name)])
+            work.remove([FileVersion(request.versions, location.name, action=action)])
         else:
             work.remove_listed(bucket, location, newest_only=request.versions == "latest")
+    if request.shown is not None and attempt.number > 1:
+        work.deleted = 1  # it was there: an earlier attempt, whose answer was lost, has removed it
     return DeleteResult(
         **usage.fields("delete"),
         uri=request.target,

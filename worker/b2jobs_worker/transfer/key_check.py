@@ -61,5 +61,6 @@ def check_key(request: Check, attempt: Attempt, context: Context) -> CheckResult
         buckets=None if buckets is None else [each.name for each in buckets],
         name_prefix=account.name_prefix,
         cannot=cannot,
+        expires_at=account.key_expires,
         signatures_required=context.settings.require_signature,
     )

@@ -9,7 +9,7 @@
 -- Full Redis: allows it.
 -- include shared/job
 redis.call('ZADD', P .. 'workers', seconds(NOW), given.worker)
-redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', seconds(NOW - 120))
+redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', seconds(NOW - 3600))
 if given.about then redis.call('SET', P .. 'worker:' .. given.worker, given.about, 'EX', 120) end
 for name, amount in pairs(given.amounts or {}) do count(name, amount) end
 local holder = redis.call('GET', P .. 'keeper')

@@ -30,6 +30,8 @@ from b2jobs_worker.batch.plan.source import Forecast, NotYet, PlanSource
 
 AHEAD = 4_000
 """Items. More of them find more of a manifest's names on one page, where it is not in order."""
+FIRST_AHEAD = 1_000
+"""At first: a planner may rest soon, and whoever goes on looks again. Then twice as many."""
 WORTH = 10
 """What a page must save: a class C call costs what ten of class B do."""
 MOST_POOR = 2
@@ -63,8 +65,10 @@ class LookedAhead:
     def items(self, cursor: str) -> Iterator[tuple[str, Planned]]:
         stopped: list[NotYet | JobError] = []
         stream = _until_stopped(self._source.items(cursor), stopped)
-        while ahead := list(islice(stream, AHEAD)):
+        most = FIRST_AHEAD
+        while ahead := list(islice(stream, most)):
             yield from self._looked_at(ahead)
+            most = min(2 * most, AHEAD)
         if stopped:
             raise stopped[0]
 

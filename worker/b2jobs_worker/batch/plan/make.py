@@ -13,6 +13,7 @@ from b2jobs_worker.batch.plan.ahead import LookedAhead
 from b2jobs_worker.batch.plan.feed import FeedPlan
 from b2jobs_worker.batch.plan.manifest import ManifestPlan
 from b2jobs_worker.batch.plan.prefix import PrefixPlan
+from b2jobs_worker.batch.plan.removal import RemovalPlan
 from b2jobs_worker.batch.plan.source import MakePlan, PlanSource
 from b2jobs_worker.transfer.context import Context
 
@@ -22,6 +23,10 @@ def make_plans(context: Callable[[], Context], store: Callable[[], Store]) -> Ma
 
     def make(request: Job, attempt: Attempt) -> PlanSource:
         assert isinstance(request, Batch)
+        if request.target is not None:
+            client = context().client(request.account, attempt)
+            spent = partial(store().add_cost, attempt)
+            return RemovalPlan(request, attempt, client, spent, lambda: len(store().packs(attempt)))
         plan = items_of(request, attempt)
         if request.if_exists not in ("skip", "fail"):
             return plan

@@ -1,4 +1,4 @@
-"""Where finished segments of a ledger are kept outside Redis: below a root, or in B2."""
+"""Where finished segments of a ledger are kept outside Redis: below a root, in B2 or elsewhere."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from b2jobs_worker.batch.plan.reading import open_file
 from b2jobs_worker.sources.failures import destination_error
 from b2jobs_worker.sources.inline import InlineSource
 from b2jobs_worker.sources.parts import part_token
+from b2jobs_worker.sources.target import NewObject
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.transfer.upload import upload
 
@@ -45,6 +46,12 @@ class Archive:
                 source="data:,", destination=uri, if_exists="skip", account=self._account
             )
             upload(request, self._attempt, context)
+            return uri
+        target = self._context.open_target(location, self._attempt.checkpoint)
+        if target is not None:
+            sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+            new = NewObject("application/gzip", {}, None, sha1, batch)
+            target.put(memoryview(content), new, None)
             return uri
         sink = self._context.open_sink(location, self._attempt.job_id)
         with contextlib.closing(sink):

@@ -19,6 +19,7 @@ from b2jobs_worker.batch.planner.desk import Desk
 PART_BYTES = 100_000_000
 _ONE_COPY_BYTES = 5_000_000_000
 _LOOK_SECONDS = 0.2
+_MOST_LINES = 1000
 _MOST_SAMPLES = 20
 NOTED_EVERY = 1000
 MOVING = ("upload", "download", "copy")
@@ -59,13 +60,14 @@ def dry_run(
         calls={name: calls[name] for name in "abc"},
         dollars=round(Prices().dollars(dict(calls)), 9),
         compared=dict(forecast.compared),
-        planned=list(forecast.lines),
+        planned=list(forecast.lines) or tally.lines,
     )
 
 
 @dataclass
 class Tally:
-    """What has been added up so far, by action, code and class of call; the first refusals."""
+    """What has been added up so far, by action, code and class of call; the first refusals and
+    the first removals."""
 
     items: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class Tally:
     calls: dict[str, int] = field(default_factory=dict)
     unknown_sizes: int = 0
     samples: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     def add(self, planned: Planned, if_exists: str | None) -> None:
         if isinstance(planned, Refusal):
@@ -82,6 +85,8 @@ class Tally:
                 self.samples.append(str(planned))
             return
         _count(self.items, planned.action)
+        if planned.action == "delete" and len(self.lines) < _MOST_LINES:
+            self.lines.append(f"delete {planned.destination}")
         _count(self.sizes, planned.action, planned.size or 0)
         self.unknown_sizes += planned.size is None and planned.action in MOVING
         for name, calls in calls_of(planned, if_exists).items():

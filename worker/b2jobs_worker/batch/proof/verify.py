@@ -1,4 +1,7 @@
-"""Comparing a report with what B2 lists: sizes, digests, file ids; nothing is read."""
+"""Comparing a report with what B2 lists: sizes, digests, file ids; nothing is read.
+
+Objects of other stores are asked one by one; see `objects.py`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.batch.ledger.feed import Feed
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.proof.expected import Expected, ExpectedFiles
+from b2jobs_worker.batch.proof.objects import compare_objects
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.work import Work
 
@@ -53,6 +57,10 @@ class VerifyWork(Work[Verify]):
                 expected.add(rows)
             found = _Findings()
             for bucket in expected.buckets():
+                if "://" in bucket:
+                    below = expected.below(bucket)
+                    compare_objects(bucket, below, attempt, self._context(), found)
+                    continue
                 _compare(client, bucket, expected.below(bucket), request.prefix, found)
         feed.drop()
         return VerifyResult(
@@ -100,7 +108,8 @@ def _admit(rows: list[Any], attempt: Attempt) -> None:
                 raise TypeError
         except (TypeError, ValueError):
             raise CallerError("report_invalid", "What was fed is no line of a report.") from None
-        attempt.permit.place(B2File(bucket, name), is_written=False)
+        if "://" not in bucket:
+            attempt.permit.place(B2File(bucket, name), is_written=False)
 
 
 def _incomplete() -> CallerError:
@@ -145,10 +154,10 @@ class _Findings:
     )
     samples: list[dict[str, Any]] = field(default_factory=list)
 
-    def say(self, what: str, bucket: str, name: str, **more: object) -> None:
+    def say(self, what: str, file: str, **more: object) -> None:
         self.counts[what] += 1
         if len(self.samples) < _SAMPLES:
-            self.samples.append({"what": what, "file": f"b2://{bucket}/{name}", **more})
+            self.samples.append({"what": what, "file": file, **more})
 
 
 def _compare(
@@ -166,21 +175,21 @@ def _compare(
     for want in expected:
         for version in listing.before(want.name):
             if looks_for_more:
-                found.say("extra", bucket, version.name)
+                found.say("extra", f"b2://{bucket}/{version.name}")
         there = listing.at(want.name)
         found.checked += 1
         if want.absent:
             if there is not None:
-                found.say("extra", bucket, want.name)
+                found.say("extra", f"b2://{bucket}/{want.name}")
         elif there is None:
-            found.say("missing", bucket, want.name)
+            found.say("missing", f"b2://{bucket}/{want.name}")
         else:
             differs = _difference(want, there)
             if differs:
-                found.say("different", bucket, want.name, differs=differs)
+                found.say("different", f"b2://{bucket}/{want.name}", differs=differs)
     if looks_for_more:
         for version in listing.rest():
-            found.say("extra", bucket, version.name)
+            found.say("extra", f"b2://{bucket}/{version.name}")
 
 
 def _difference(want: Expected, there: FileVersion) -> dict[str, list[Any]]:
