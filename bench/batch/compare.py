@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from bench.measures import BUCKET, cpu_seconds, environment
 from bench.plain_celery import PlainCelery
+from bench.recorded import ratio
 
 from b2emulator.admin import Admin
 from support.installation import Installation
@@ -149,8 +150,23 @@ def main() -> None:
                         "load": round(os.getloadavg()[0], 1),
                     }
                     print(json.dumps(line), flush=True)
+                _tell_ratios(given.files, latency, seconds, cpu)
         finally:
             stage.close()
+
+
+def _tell_ratios(
+    files: int, latency: float, seconds: dict[str, list[float]], cpu: dict[str, list[float]]
+) -> None:
+    ours, peer = "b2jobs batch", "b2 sync --threads 32"
+    if ours in seconds and peer in seconds:
+        found = {
+            f"{files} x 16 KiB up, {latency * 1000:g} ms: {what}, to {peer}": ratio(
+                statistics.median(taken[ours]), statistics.median(taken[peer])
+            )
+            for what, taken in (("seconds", seconds), ("CPU", cpu))
+        }
+        print(json.dumps({"ratios": found}), flush=True)
 
 
 if __name__ == "__main__":

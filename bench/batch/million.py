@@ -1,6 +1,7 @@
 """How many items a second planning and the ledger can do, and what memory that takes.
 
 python -m bench.batch.million --items 1000000 --processes 2
+python -m bench.batch.million --items 100000 --batches 100      as many batches at a time
 
 Uploads are accepted at once (`bench.batch.instant`). Peak memory of Redis is its own
 `used_memory_peak`, of the workers VmHWM; both with and without what they had at the start.
@@ -26,7 +27,9 @@ from support.redis_server import RedisServer
 from support.waiting import eventually
 
 
-def measure(folder: Path, items: int, processes: int, slots: int) -> dict[str, object]:
+def measure(
+    folder: Path, items: int, processes: int, slots: int, batches: int
+) -> dict[str, object]:
     server = RedisServer(folder / "redis", appendonly=True)
     (folder / "i").mkdir()
     installation = Installation(
@@ -49,9 +52,14 @@ def measure(folder: Path, items: int, processes: int, slots: int) -> dict[str, o
         idle = [memory_bytes(worker.pid, "VmRSS") for worker in workers]
         before = [cpu_seconds(p.pid) for p in (*workers, server.process)]
         began = time.monotonic()
-        batch = installation.client.batch(f"data://bench/{items}/", "b2://bench-bucket/")
+        each = items // batches
+        asked = [
+            installation.client.batch(f"data://bench/{each}/", f"b2://bench-bucket/{n}/")
+            for n in range(batches)
+        ]
+        batch = asked[0]
         most_under_way = 0
-        while not batch.record().has_ended:
+        while records.counts()["succeeded"] < batches:
             most_under_way = max(
                 most_under_way, records.redis.zcard(f"{records.prefix}batch:{batch.id}:packs")
             )
@@ -62,10 +70,11 @@ def measure(folder: Path, items: int, processes: int, slots: int) -> dict[str, o
             for p, was in zip((*workers, server.process), before, strict=True)
         ]
         now = batch.status()
-        assert now.outcomes == {"transferred": items}, now
+        assert now.outcomes == {"transferred": each}, now
         memory = redis.info("memory")
         return {
             "items": items,
+            "batches": batches,
             "processes": processes,
             "seconds": round(seconds, 1),
             "items_per_second": round(items / seconds),
@@ -77,7 +86,7 @@ def measure(folder: Path, items: int, processes: int, slots: int) -> dict[str, o
             "worker_peak_mib": [round(memory_bytes(w.pid, "VmHWM") / 2**20) for w in workers],
             "redis_peak_mib": round((memory["used_memory_peak"] - empty) / 2**20, 1),
             "redis_at_end_mib": round((memory["used_memory"] - empty) / 2**20, 1),
-            "ledger_bytes_per_item": round(now.ledger_bytes / items, 1),
+            "ledger_bytes_per_item": round(now.ledger_bytes / each, 1),
             "redis_bytes_per_finished_item": round((memory["used_memory"] - empty) / items, 1),
             "load_average": os.getloadavg()[0],
         }
@@ -91,7 +100,8 @@ if __name__ == "__main__":
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--batches", type=int, default=1)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="b2jobs-bench-") as place:
-        found = measure(Path(place), given.items, given.processes, given.slots)
+        found = measure(Path(place), given.items, given.processes, given.slots, given.batches)
     print(json.dumps(found, indent=1))

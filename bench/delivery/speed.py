@@ -15,6 +15,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from bench.measures import cpu_seconds, memory_bytes
+from bench.recorded import ratio
+from redis import Redis
 
 from b2jobs import Upload
 from support.fake import Fake
@@ -42,6 +44,7 @@ def measure(folder: Path, jobs: int, pool: str, processes: int, slots: int) -> d
         ]
         eventually(lambda: len(records.workers(within_seconds=3)) == processes, timeout=60)
         fake.submit().wait(30)
+        ping = pings(records.redis)
         began, before_cpu = time.monotonic(), time.process_time()
         for _ in range(jobs):
             fake.submit()
@@ -79,11 +82,31 @@ def measure(folder: Path, jobs: int, pool: str, processes: int, slots: int) -> d
             "done_per_second_from_a_full_queue": round(jobs / drained),
             "worker_cpu_ms_per_job": round(1000 * sum(used[:-1]) / jobs, 2),
             "redis_cpu_ms_per_job": round(1000 * used[-1] / jobs, 2),
+            "ratios": {
+                f"{jobs} jobs: {what}, to a PING by redis-py": ratio(taken, ping[peer])
+                for what, taken, peer in (
+                    ("seconds of submit", submitted / jobs, "seconds"),
+                    ("CPU of submit", submitting / jobs, "cpu"),
+                    ("CPU of submit_many", many_cpu / jobs, "cpu"),
+                    ("seconds from a full queue", drained / jobs, "seconds"),
+                    ("CPU of the workers", sum(used[:-1]) / jobs, "cpu"),
+                    ("CPU of Redis", used[-1] / jobs, "cpu"),
+                )
+            },
             "worker_mb": [round(memory_bytes(worker.pid) / 1e6) for worker in workers],
         }
     finally:
         installation.close()
         server.close()
+
+
+def pings(redis: Redis, count: int = 2000) -> dict[str, float]:
+    """What one PING takes: the peer that jobs are measured by, on this machine at this time."""
+    began, before = time.monotonic(), time.process_time()
+    for _ in range(count):
+        redis.ping()
+    taken = time.process_time() - before
+    return {"seconds": (time.monotonic() - began) / count, "cpu": taken / count}
 
 
 def main() -> None:

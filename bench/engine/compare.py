@@ -37,6 +37,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from b2sdk.v3 import B2Api, InMemoryAccountInfo
 from bench.measures import BUCKET, environment
 from bench.plain_celery import PlainCelery
+from bench.recorded import ratio
 
 from b2emulator.admin import Admin
 from support.redis_server import RedisServer
@@ -233,7 +234,9 @@ def main() -> None:
         subprocess.run(authorise, env=stage.environment, check=True, capture_output=True)
         for case in given.cases:
             for latency in given.latency:
-                table(case, latency, compare(stage, case, latency, given))
+                found = compare(stage, case, latency, given)
+                table(case, latency, found)
+                tell_ratios(case, latency, found)
     finally:
         stage.close()
         shutil.rmtree(folder)
@@ -277,6 +280,25 @@ def compare(stage: Stage, case: str, latency: float, given: argparse.Namespace) 
         stage.forget(stored)
         (stage.folder / f"{case}.stored").unlink()
     return found
+
+
+def tell_ratios(case: str, latency: float, found: dict[str, Runs]) -> None:
+    """To the peer that was fastest in the same run."""
+    peers = {name: runs for name, runs in found.items() if not name.startswith(OURS)}
+    if OURS not in found or not peers:
+        return
+    best = min(peers, key=lambda name: statistics.median(peers[name].wall))
+    ours, peer = found[OURS], peers[best]
+    told = {
+        f"{case}, {latency * 1000:g} ms: seconds": ratio(
+            statistics.median(ours.wall), statistics.median(peer.wall)
+        ),
+        f"{case}, {latency * 1000:g} ms: CPU": ratio(
+            statistics.median(ours.cpu), statistics.median(peer.cpu)
+        ),
+    }
+    sys.stdout.write(json.dumps({"peer": best, "ratios": told}) + "\n")
+    sys.stdout.flush()
 
 
 def table(case: str, latency: float, found: dict[str, Runs]) -> None:

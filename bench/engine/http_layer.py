@@ -63,6 +63,7 @@ def answer(connection: socket.socket) -> None:
 def layers(port: int) -> dict[str, Callable[[], Any]]:
     url = f"http://127.0.0.1:{port}/x"
     old, pool, ours = requests.Session(), urllib3.PoolManager(), Session()
+    ours.allows_http = True
     plain = http.client.HTTPConnection("127.0.0.1", port)
     single = HTTPConnection("127.0.0.1", port)
 

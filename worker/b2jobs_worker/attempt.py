@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from b2jobs.locations import Location
@@ -173,16 +173,21 @@ class InterruptibleAttempt:
             # of all of them, and what lies in those.
             raise Interrupted(told.reason, keep=told.keep)
 
-    @contextmanager
-    def on_interrupt(self, act: Callable[[], None]) -> Iterator[None]:
+    def on_interrupt(self, act: Callable[[], None]) -> AbstractContextManager[None]:
+        return _WhileIt(self, act)
+
+    def _add(self, act: Callable[[], None]) -> None:
         with self._lock:
             self._acts.append(act)
         try:
             self.checkpoint()
-            yield
-        finally:
-            with self._lock:
-                self._acts.remove(act)
+        except Interrupted:
+            self._drop(act)
+            raise
+
+    def _drop(self, act: Callable[[], None]) -> None:
+        with self._lock:
+            self._acts.remove(act)
 
     def interrupt(self, reason: str, *, keep: bool) -> None:
         """Ask the attempt to end; the first reason counts, and asked again it does nothing.
@@ -199,6 +204,22 @@ class InterruptibleAttempt:
                 act()
             except Exception:
                 logger.exception("job %s: an interruption failed", self.job_id)
+
+
+class _WhileIt(AbstractContextManager[None]):
+    """`on_interrupt`, entered several times for each small file: a generator would take thrice."""
+
+    __slots__ = ("_act", "_attempt")
+
+    def __init__(self, attempt: InterruptibleAttempt, act: Callable[[], None]) -> None:
+        self._attempt = attempt
+        self._act = act
+
+    def __enter__(self) -> None:
+        self._attempt._add(self._act)
+
+    def __exit__(self, *_: object) -> None:
+        self._attempt._drop(self._act)
 
 
 class Uninterrupted:

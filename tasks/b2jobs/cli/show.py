@@ -68,6 +68,8 @@ def answer(session: Session, outcome: Result) -> None:
             table([(found.get("name", ""), found.get("type", "")) for found in outcome.buckets])
         case BucketResult(action="show", buckets=[found]):
             table(bucket_lines.lines(found))
+        case BucketResult(action="create" | "update", buckets=[found]):
+            table([("status", outcome.status), *bucket_lines.lines(found)])
         case _:
             data = outcome.as_json()
             shown = {name: value for name, value in data.items() if name not in _QUIET and value}
@@ -119,7 +121,7 @@ def _said(name: str, value: Any) -> str:
     """A value for people: money and bytes as such, lists by their members."""
     if isinstance(value, str):
         return value
-    if name == "dollars" and isinstance(value, int | float):
+    if name.endswith("dollars") and isinstance(value, int | float):
         return dollars(value)
     if (name == "size" or name.endswith("_bytes")) and isinstance(value, int):
         return size(value)

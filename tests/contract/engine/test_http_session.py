@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
+import trustme
 
 from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.b2 import proxies
@@ -82,6 +85,7 @@ def server() -> Iterator[Scripted]:
 @pytest.fixture
 def session() -> Iterator[Session]:
     with_pool = Session()
+    with_pool.allows_http = True
     yield with_pool
     with_pool.close()
 
@@ -232,3 +236,29 @@ def test_requests_go_through_a_proxy(
 def test_nobody_there_is_a_connection_error(session: Session) -> None:
     with pytest.raises(requests.ConnectionError):
         session.request("GET", "http://127.0.0.1:1/", headers={})
+
+
+def test_a_second_connection_takes_up_the_tls_session_of_the_first(tmp_path: Path) -> None:
+    authority, reused = trustme.CA(), list[bool]()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def serve(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _ = listener.accept()
+                with context.wrap_socket(plain, server_side=True) as secure:
+                    reused.append(bool(secure.session_reused))
+                    secure.recv(65_536)
+                    secure.sendall(OK.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        session = Session(ca_file=tmp_path / "ca.pem")
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        for _ in range(3):  # the server closes each connection behind its answer
+            assert session.request("GET", url, headers={}).content == b"ok"
+        listener.close()
+
+    assert reused == [False, True, True]

@@ -61,6 +61,7 @@ class Account:
         self._authorised = False
         self._authorising = threading.Lock()
         self._buckets: dict[str, BucketName] = {}
+        self._known: tuple[dict[str, Any], frozenset[str]] = {}, frozenset()
 
     def authorise(self) -> None:
         """Make sure the session is authorised; only the first call costs anything.
@@ -86,7 +87,12 @@ class Account:
     @property
     def capabilities(self) -> frozenset[str]:
         """What the key may do; call `authorise` first."""
-        return frozenset(self._allowed.get("capabilities") or ())
+        allowed, found = self._known
+        if allowed is not self._allowed:  # authorised anew
+            allowed = self._allowed
+            found = frozenset(allowed.get("capabilities") or ())
+            self._known = allowed, found
+        return found
 
     @property
     def name_prefix(self) -> str | None:

@@ -8,8 +8,8 @@ looks here to know whose calls they are.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,12 +60,17 @@ def current() -> Caller | None:
     return _local.caller
 
 
-@contextmanager
-def calling_as(caller: Caller) -> Iterator[None]:
+class calling_as(AbstractContextManager[None]):  # noqa: N801 - it reads as what it does
     """Requests of this thread belong to *caller* while the context lasts. May be nested."""
-    before = _local.caller
-    _local.caller = caller
-    try:
-        yield
-    finally:
-        _local.caller = before
+
+    __slots__ = ("_before", "_caller")
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._before: Caller | None = None
+
+    def __enter__(self) -> None:
+        self._before, _local.caller = _local.caller, self._caller
+
+    def __exit__(self, *_: object) -> None:
+        _local.caller = self._before

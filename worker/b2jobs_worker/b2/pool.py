@@ -13,6 +13,9 @@ from b2jobs_worker.b2.wire import Connection
 
 _IDLE_LIMIT = 192
 _IDLE_SECONDS = 55.0
+_SESSION_SECONDS = 1800.0
+"""How old a TLS session may be before the next connection's is taken; servers keep longer."""
+_NO_SESSION: tuple[float, ssl.SSLSession | None] = float("-inf"), None
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class ConnectionPool:
         self._tls = tls
         self._connect_timeout_seconds = connect_timeout_seconds
         self._idle: OrderedDict[Origin, list[tuple[float, Connection]]] = OrderedDict()
+        self._sessions: dict[Origin, tuple[float, ssl.SSLSession | None]] = {}
         self._count = 0
         self._lock = threading.Lock()
 
@@ -52,8 +56,9 @@ class ConnectionPool:
             connection.close()
 
     def give(self, origin: Origin, connection: Connection) -> None:
-        """Keep *connection* for the next request."""
+        """Keep *connection* for the next request, and its TLS session for new connections."""
         surplus = None
+        self._keep_session(origin, connection)
         with self._lock:
             self._idle.setdefault(origin, []).append((time.monotonic(), connection))
             self._idle.move_to_end(origin)
@@ -62,6 +67,17 @@ class ConnectionPool:
                 surplus = self._oldest()
         if surplus is not None:
             surplus.close()
+
+    def _keep_session(self, origin: Origin, connection: Connection) -> None:
+        since, _ = self._sessions.get(origin, _NO_SESSION)
+        if time.monotonic() - since < _SESSION_SECONDS:
+            return
+        session = connection.session()
+        with self._lock:
+            self._sessions.pop(origin, None)
+            self._sessions[origin] = time.monotonic(), session
+            if len(self._sessions) > _IDLE_LIMIT:
+                del self._sessions[next(iter(self._sessions))]
 
     def new(self, origin: Origin, proxy: Proxy | None) -> Connection:
         """A connection to *origin* that is not open yet."""
@@ -78,6 +94,7 @@ class ConnectionPool:
             tls=tls,
             connect_timeout_seconds=self._connect_timeout_seconds,
             tunnel=tunnel,
+            session=self._sessions.get(origin, _NO_SESSION)[1],
         )
 
     def proxy(self, origin: Origin) -> Proxy | None:

@@ -14,6 +14,7 @@ import select
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 _LINE_LIMIT_BYTES = 65_536
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
@@ -43,6 +44,20 @@ class BadResponse(ConnectionError):
     """The other side does not speak HTTP, or the connection ended inside a response."""
 
 
+class _Https(http.client.HTTPSConnection):
+    """Takes up a TLS session that another connection has had; else as http.client does it."""
+
+    def __init__(self, *arguments: Any, session: ssl.SSLSession | None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._resumed = session
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)  # the plain one, through a tunnel where there is
+        context: ssl.SSLContext = self._context  # type: ignore[attr-defined]  # http.client's own
+        name: str = self._tunnel_host or self.host  # type: ignore[attr-defined]  # as there
+        self.sock = context.wrap_socket(self.sock, server_hostname=name, session=self._resumed)
+
+
 class Connection:
     """A connection that carries one exchange at a time. Any thread may `abort` it."""
 
@@ -54,12 +69,14 @@ class Connection:
         tls: ssl.SSLContext | None,
         connect_timeout_seconds: float,
         tunnel: tuple[str, int, Mapping[str, str]] | None = None,
+        session: ssl.SSLSession | None = None,
     ) -> None:
+        """*session*: of an earlier connection to the same place with the same *tls*."""
         if tls is None:
             self._http = http.client.HTTPConnection(host, port, timeout=connect_timeout_seconds)
         else:
-            self._http = http.client.HTTPSConnection(
-                host, port, timeout=connect_timeout_seconds, context=tls
+            self._http = _Https(
+                host, port, timeout=connect_timeout_seconds, context=tls, session=session
             )
         if tunnel is not None:
             self._http.set_tunnel(tunnel[0], tunnel[1], dict(tunnel[2]))
@@ -75,6 +92,13 @@ class Connection:
         self._reader = io.BufferedReader(socket.SocketIO(self._socket, "r"), _READ_AHEAD_BYTES)
         if self._aborted:
             self.abort()
+
+    def session(self) -> ssl.SSLSession | None:
+        """What the next connection to the same place can take up; none without TLS.
+
+        Ask rarely: it is a copy, which takes OpenSSL as long as a small upload.
+        """
+        return self._socket.session if isinstance(self._socket, ssl.SSLSocket) else None
 
     @property
     def is_open(self) -> bool:

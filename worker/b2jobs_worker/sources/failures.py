@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from b2jobs.errors import CallerError, JobError, OperatorError, PassingError, Wait
-from b2jobs_worker.sources.port import Digested, Problem, Source
+from b2jobs_worker.sources.port import Problem, Source, is_digested
 
 DISK_FULL_WAIT_SECONDS = 60.0
 
@@ -127,7 +127,7 @@ def check_digest(source: Source, sha1: str) -> None:
     Raises:
         JobError: as the source has it, such as `staged_damaged`.
     """
-    if isinstance(source, Digested) and source.sha1 not in (None, sha1):
+    if is_digested(source) and source.sha1 not in (None, sha1):
         raise source.differs(sha1)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
+
+from typing_extensions import TypeIs
 
 from b2jobs.errors import JobError
 from b2jobs_worker.sources.carried import Carried
@@ -91,14 +93,12 @@ class Source(Protocol):
         """Give back what is held. Called twice it does nothing."""
 
 
-@runtime_checkable
 class Descriptor(Protocol):
     """A source that is a file of this machine: parts of it can be read with `os.pread`."""
 
     def fileno(self) -> int: ...
 
 
-@runtime_checkable
 class Digested(Protocol):
     """A source whose SHA-1 is known before it is read: nothing else of it may be stored.
 
@@ -112,7 +112,6 @@ class Digested(Protocol):
         """The error for bytes that have the SHA-1 *sha1* instead."""
 
 
-@runtime_checkable
 class Remote(Protocol):
     """A source behind a network: what it says besides `Source`, since nobody can look at it."""
 
@@ -129,9 +128,23 @@ class Remote(Protocol):
         """Whether a body that was cut short would have been noticed."""
 
 
+# One attribute tells them apart. `isinstance` would look at every attribute of the protocol anew
+# each time: five questions a file were a sixth of the CPU of a small upload.
+def is_descriptor(source: object) -> TypeIs[Descriptor]:
+    return hasattr(source, "fileno")
+
+
+def is_digested(source: object) -> TypeIs[Digested]:
+    return hasattr(source, "differs")
+
+
+def is_remote(source: object) -> TypeIs[Remote]:
+    return hasattr(source, "is_settled")
+
+
 def check_unchanged(source: Source) -> None:
     """Ask the place again, where that tells something; see `Source.check_unchanged`."""
-    if not (isinstance(source, Remote) and source.is_settled):
+    if not (is_remote(source) and source.is_settled):
         source.check_unchanged()
 
 

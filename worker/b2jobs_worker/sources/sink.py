@@ -120,8 +120,8 @@ class LocalSink:
             with found(self._place, follow=False, make_mode=self._folder_mode) as (folder, _):
                 self._check_target(folder)
                 self._folder = os.dup(folder)
-            self._descriptor = self._open_part()
-            self._prepare(size)
+            self._descriptor, is_new = self._open_part()
+            self._prepare(size, is_new=is_new)
         except OSError as error:
             self.close()
             raise failures.destination_error(error, self.uri) from error
@@ -138,7 +138,8 @@ class LocalSink:
             PassingError: `part_file_lost`, when somebody removed or replaced the part file.
         """
         try:
-            os.ftruncate(self._descriptor, self._size)
+            if self._size >= RESUMABLE_BYTES:
+                os.ftruncate(self._descriptor, self._size)  # without the mark
             with suppress(PermissionError):
                 # File systems without permissions refuse this: there the mount says who reads.
                 os.fchmod(self._descriptor, self._mode)
@@ -205,8 +206,8 @@ class LocalSink:
         if self._replaces is not None and file_identity(status) != self._replaces:
             raise failures.destination_changed(self.uri)
 
-    def _open_part(self) -> int:
-        """Our part file: one that is nobody else's, or a new one.
+    def _open_part(self) -> tuple[int, bool]:
+        """Our part file: one that is nobody else's, or a new one; whether it is that.
 
         A hard link or another user's file under its name is removed, never written to:
         in a folder others can write to, it may be a trap.
@@ -214,7 +215,7 @@ class LocalSink:
         try:
             descriptor = os.open(self._part, _OPEN, dir_fd=self._folder)
         except FileNotFoundError:
-            return self._create_part()
+            return self._create_part(), True
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EACCES):
                 raise
@@ -225,21 +226,22 @@ class LocalSink:
                 and status.st_nlink == 1
                 and status.st_uid == os.geteuid()
             ):
-                return descriptor
+                return descriptor, False
             os.close(descriptor)
         os.unlink(self._part, dir_fd=self._folder)
-        return self._create_part()
+        return self._create_part(), True
 
     def _create_part(self) -> int:
         return os.open(self._part, _OPEN | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=self._folder)
 
-    def _prepare(self, size: int) -> None:
+    def _prepare(self, size: int, *, is_new: bool) -> None:
         self._size = size
-        mark = self._mark(size)
-        if mark:
-            self.part_identity = mark
-            return
-        os.ftruncate(self._descriptor, 0)
+        if not is_new:
+            mark = self._mark(size)
+            if mark:
+                self.part_identity = mark
+                return
+            os.ftruncate(self._descriptor, 0)
         space = os.fstatvfs(self._descriptor)
         # A few file systems report no blocks at all: nothing is known there.
         if space.f_blocks and size > space.f_bavail * space.f_frsize:

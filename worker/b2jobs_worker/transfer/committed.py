@@ -84,8 +84,9 @@ class Committed:
     def marked(self, info: Mapping[str, str]) -> dict[str, str]:
         """*info* of a version to be made, with the mark where it has room for one."""
         info = {name: text for name, text in info.items() if name != JOB_TAG}
-        if not self._is_crowded(info):
-            return {**info, JOB_TAG: self._mark()}
+        own = self._mark()
+        if not self._is_crowded(info, own):
+            return {**info, JOB_TAG: own}
         self._info = _without_own(info)
         return info
 
@@ -161,7 +162,7 @@ class Committed:
             return True
         if version is None or version.bucket_id != self._bucket.bucket_id:
             return False
-        unmarked = not version.mark and self._is_crowded(version.info)
+        unmarked = not version.mark and self._is_crowded(version.info, self._mark())
         return version.name == self._name and (self.is_ours(version) or unmarked)
 
     @property
@@ -183,12 +184,12 @@ class Committed:
             self._attempt.guard()
             self._client.delete_version(version.file_id, self._name)
 
-    def _is_crowded(self, info: Mapping[str, str]) -> bool:
-        """Whether *info* leaves no room for the mark."""
-        marked = {**info, JOB_TAG: self._mark()}
-        fits = header_bytes(self._name, info) <= STRICT_BYTES
+    def _is_crowded(self, info: Mapping[str, str], own: str) -> bool:
+        """Whether *info* leaves no room for the mark, which is *own*."""
+        marked = {**info, JOB_TAG: own}
         return len(marked) > MOST_ENTRIES or (
-            fits and header_bytes(self._name, marked) > STRICT_BYTES
+            header_bytes(self._name, marked) > STRICT_BYTES
+            and header_bytes(self._name, info) <= STRICT_BYTES
         )
 
     def _mark(self) -> str:

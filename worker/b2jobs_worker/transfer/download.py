@@ -107,7 +107,7 @@ def _download(
     if request.destination is None:
         version, content = _inline(client, url, window, request)
         fields = _inline_fields(request, attempt, content, version, window)
-        return _result(client, usage, version, fields, location)
+        return _result(client, usage, version, fields, location, url)
     destination = request.destination_location
     target = context.open_target(destination, attempt.checkpoint)
     not_carried: list[str] = []
@@ -127,7 +127,7 @@ def _download(
         "resumed_bytes": fetched.resumed_bytes,
         "status": "unchanged" if fetched.is_unchanged else "transferred",
     }
-    return _result(client, usage, fetched.version, fields, location)
+    return _result(client, usage, fetched.version, fields, location, url)
 
 
 def _into(
@@ -264,13 +264,11 @@ def _result(
     version: FileVersion,
     fields: dict[str, Any],
     location: B2File | B2Version,
+    url: str,
 ) -> TransferResult:
     bucket = location.bucket if isinstance(location, B2File) else ""
-    url = (
-        client.url(bucket, version.name)
-        if bucket
-        else str(client.account().session.get_download_url_by_id(version.file_id))
-    )
+    if isinstance(location, B2File) and version.name != location.name:
+        url = client.url(bucket, version.name)
     return TransferResult(
         **usage.fields("download"),
         url=url,

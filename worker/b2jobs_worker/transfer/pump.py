@@ -12,7 +12,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.protection import Encryption
 from b2jobs_worker.sources.failures import source_changed, source_error
-from b2jobs_worker.sources.port import Descriptor, Source, Stream
+from b2jobs_worker.sources.port import Descriptor, Source, Stream, is_descriptor
 from b2jobs_worker.transfer import checkpoint, digest
 from b2jobs_worker.transfer.body import (
     DIGITS_AT_END,
@@ -195,7 +195,7 @@ class Reading:
 
     def _goes_on(self, offset: int) -> bool:
         """Whether there is more than the source said."""
-        if isinstance(self._pump.source, Descriptor):
+        if is_descriptor(self._pump.source):
             return _read_at(self._pump.source, memoryview(bytearray(1)), offset) > 0
         return bool(self._open().read(1))
 
@@ -259,7 +259,7 @@ class Reading:
         while filled < length:
             checkpoint()
             piece = min(_READ_BYTES, length - filled)
-            if isinstance(source, Descriptor):
+            if is_descriptor(source):
                 # Straight into the buffer, without bytes in between.
                 place = buffer[filled : filled + piece]
                 count = _read_at(source, place, offset + filled)

@@ -8,7 +8,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import check_digest, source_changed
-from b2jobs_worker.sources.port import Digested, Source, check_unchanged
+from b2jobs_worker.sources.port import Source, check_unchanged, is_digested
 from b2jobs_worker.transfer.body import DIGITS_AT_END, DIGITS_BYTES, BufferBody, SourceBody
 from b2jobs_worker.transfer.committed import Content
 from b2jobs_worker.transfer.target import NewFile
@@ -24,7 +24,7 @@ def send(
     if size <= WHOLE_BYTES:
         content = _read_whole(source, size, attempt)
         check_unchanged(source)
-        if isinstance(source, Digested):
+        if is_digested(source):
             check_digest(source, hashlib.sha1(content, usedforsecurity=False).hexdigest())
         return send_content(client, attempt, content, new)
 

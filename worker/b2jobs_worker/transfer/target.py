@@ -47,8 +47,10 @@ class NewFile:
 
     def __post_init__(self) -> None:
         """Refuse what B2 would refuse, before anything is sent."""
+        if not self.protection:
+            return
         used = header_bytes(self.name, self.info)
-        if self.protection and used > STRICT_BYTES:
+        if used > STRICT_BYTES:
             raise CallerError(
                 "info_too_large",
                 f"The name and the info of {self.name} take {used} bytes; {STRICT_BYTES} are "

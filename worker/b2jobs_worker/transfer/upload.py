@@ -15,7 +15,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.sources.port import Digested, Remote, Source
+from b2jobs_worker.sources.port import Source, is_digested, is_remote
 from b2jobs_worker.transfer import checkpoint, committed, small, target
 from b2jobs_worker.transfer import protection as protecting
 from b2jobs_worker.transfer.committed import Committed
@@ -89,7 +89,7 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
             hash_first=request.hash_first,
             listed=request.listed,
         )
-        is_whole = not isinstance(source, Remote) or source.is_delimited
+        is_whole = not is_remote(source) or source.is_delimited
     if request.if_exists == "replace":
         committed.remove_older(client, attempt, bucket, made.version)
     return result(
@@ -133,7 +133,7 @@ def place(
         JobError, Interrupted: as `upload`.
     """
     large = LargeUpload(client, attempt, context, source)
-    known = source.sha1 if isinstance(source, Digested) else None
+    known = source.sha1 if is_digested(source) else None
     large.unfinished.believe(new.committed)
     standing = target.look(
         client,
@@ -170,7 +170,7 @@ def _new(
     content_type = request.content_type
     if content_type == AUTOMATIC and source.content_type:
         content_type = source.content_type
-    if isinstance(source, Remote):
+    if is_remote(source):
         info, not_carried = source.carried.into(info, _MOST_CARRIED)
         info = request.put_into(info)  # a header that is named as empty is not carried
     own = Committed(client, attempt, bucket, name)
