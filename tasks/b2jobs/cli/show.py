@@ -127,9 +127,24 @@ def _said(name: str, value: Any) -> str:
         return size(value)
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return ", ".join(value)
-    if isinstance(value, dict) and all(isinstance(each, int | float) for each in value.values()):
-        return ", ".join(f"{each} {count:,}" for each, count in value.items())
+    if name == "failure" and isinstance(value, dict):
+        from b2jobs.cli.wording import for_command_line  # knows all requests
+
+        words = (str(value[each]) for each in ("message", "hint") if value.get(each))
+        return for_command_line(f"{' '.join(words)} [{value.get('code', '?')}]")
+    if isinstance(value, dict) and all(_is_plain(each) for each in value.values()):
+        return ", ".join(f"{each} {_plainly(count)}" for each, count in value.items())
     return json.dumps(value, ensure_ascii=False)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _plainly(value: str | float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else f"{value:,}"
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> None:

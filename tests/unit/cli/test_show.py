@@ -38,16 +38,25 @@ def test_fields_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
             "size_bytes": 223583420,
             "dollars": 4e-06,
             "name": "a\x1b[2Jb\n",
-            "outcomes": {"failed": 2},
+            "outcomes": {"failed": 2000},
             "samples": ["x", "y"],
+            "request": {"source": "data://.my/x", "verify": False},
+            "failure": {
+                "code": "c",
+                "message": "No.",
+                "hint": "Use if_exists='skip'.",
+                "act": "us",
+            },
         }
     )
     assert capsys.readouterr().out.splitlines() == [
         "size_bytes  213 MiB",
         "dollars     $0.000004",
         r"name        a\x1b[2Jb\n",
-        "outcomes    failed 2",
+        "outcomes    failed 2,000",
         "samples     x, y",
+        "request     source data://.my/x, verify no",
+        "failure     No. Use --if-exists skip. [c]",
     ]
 
 
