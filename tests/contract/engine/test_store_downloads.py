@@ -16,12 +16,16 @@ import moto.s3.models
 import pytest
 
 from b2jobs.errors import CallerError, JobError, PassingError
-from b2jobs.requests import Download, build
+from b2jobs.locations import StoreObject, parse
+from b2jobs.requests import Download, Remove, build
 from b2jobs_worker import transfer
 from b2jobs_worker.attempt import Interrupted, MemoryJournal
-from b2jobs_worker.sources import open_source
+from b2jobs_worker.sources import open_source, stores
 from b2jobs_worker.sources.destination_failures import upload_gone
+from b2jobs_worker.sources.listing import list_root
+from b2jobs_worker.sources.roots import StorePlace
 from b2jobs_worker.sources.s3_target import S3Target
+from b2jobs_worker.sync import removing
 from contract.engine.corner import Bench
 from contract.sources.storeserver import StoreServer, store_server
 from support.azurite import Azurite, azurite
@@ -323,6 +327,41 @@ def test_a_later_attempt_finds_what_an_earlier_one_has_finished(many: Place) -> 
     assert many.carried().identity == before
 
 
+@everywhere
+@pytest.mark.parametrize("size", [100, 1_100_011])
+def test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_else_s(
+    many: Place, size: int
+) -> None:
+    upload(many, CONTENT[:size])
+    lost = iter([True])
+
+    def lose(write: Callable[..., Any], *given: Any) -> Any:
+        said = write(*given)
+        if next(lost, False):
+            raise PassingError("destination_unreachable", "after it was done")
+        return said
+
+    name = "put" if size == 100 else "finish"
+    journal = MemoryJournal()
+    try:
+        result = changed(many, name, lose).down(journal=journal, if_exists="fail")
+    except PassingError:
+        # S3 has no such upload any more; the next attempt finds the object.
+        result = many.down(2, journal, if_exists="fail")
+    assert (result.status, result.size) == ("transferred", size)
+    assert many.content() == CONTENT[:size]
+
+
+def test_a_later_attempt_sees_that_the_source_is_another_one(there: Place) -> None:
+    """What an earlier attempt has made counts only as a copy of that version."""
+    journal = MemoryJournal()
+    upload(there, b"content one")
+    there.down(journal=journal, range="0-10")
+    upload(there, b"content two")
+    there.down(2, journal, range="0-10")
+    assert there.content() == b"content two"
+
+
 def test_parts_that_somebody_removed_are_sent_anew(many: Place) -> None:
     def gone(finish: Callable[..., str], *given: Any) -> str:
         del finish, given
@@ -459,3 +498,42 @@ def test_a_small_file_costs_b2_one_call_and_one_for_its_own_headers(there: Place
     upload(there, b"content")
     result = there.down()
     assert result.calls == {"a": 0, "b": 2, "c": 0}
+
+
+@everywhere
+def test_what_a_sync_sees_of_an_object_and_removes(there: Place) -> None:
+    upload(there, b"content", src_last_modified_millis="1600000000123")
+    sha1 = there.down(destination=there.uri("folder/a")).sha1
+    settings = there.bench.context.settings
+    folder = parse(there.uri("folder/"))
+    [entry] = list_root(folder, settings, report=print)
+    assert (entry.name, entry.size) == ("a", 7)
+    if there.scheme == "azure":
+        said = entry.modified_millis, entry.sha1
+    else:  # these listings tell neither
+        assert not entry.has_modified
+        object_ = parse(there.uri("folder/a"))
+        assert isinstance(object_, StoreObject)
+        stored = stores.look(StorePlace(object_, ""), settings)
+        assert stored is not None
+        assert stored.identity == entry.identity
+        said = stored.modified_millis, stored.sha1
+    assert said == (1600000000123, sha1)
+
+    def remove(identity: str) -> Any:
+        request = build(
+            "remove",
+            {"target": there.uri("folder/a"), "identity": identity, "top": there.uri("folder/")},
+        )
+        assert isinstance(request, Remove)
+        return removing.remove(request, there.bench.attempt(), settings)
+
+    there.put("folder/a", b"changed")
+    with pytest.raises(CallerError) as caught:
+        remove(entry.identity)
+    assert caught.value.code == "destination_changed"
+    assert there.content("folder/a") == b"changed"
+    [entry] = list_root(folder, settings, report=print)
+    assert remove(entry.identity).deleted == 1
+    assert there.content("folder/a") is None
+    assert remove(entry.identity).deleted == 0
