@@ -10,7 +10,7 @@ from typing import IO, Any
 import click
 
 from b2jobs import manifest
-from b2jobs.cli import batch_follow, batch_manifest, show
+from b2jobs.cli import batch_follow, batch_manifest, follow, show
 from b2jobs.cli.attributes import (
     attribute_options,
     customer_key_option,
@@ -249,7 +249,8 @@ def verify(
     JSON form; `-` reads stdin.
     """
     job = session.client.verify(_texts(report_file), prefix=prefix, account=account or "default")
-    found = job.wait(timeout)
+    with follow.going_on(f"job wait {job.id}"):
+        found = job.wait(timeout)
     if session.json:
         show.line(found.as_json())
     else:

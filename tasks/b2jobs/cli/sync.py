@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from b2jobs.cli import batch_follow, show
+from b2jobs.cli import batch_follow, follow, show
 from b2jobs.cli.attributes import (
     attribute_options,
     customer_key_option,
@@ -92,7 +92,8 @@ def sync(
     options = said(arguments)
     handle = session.client.sync(source, destination, **options)
     if options.get("dry_run"):
-        result = handle.wait(timeout)
+        with follow.going_on(f"job wait {handle.id}"):
+            result = handle.wait(timeout)
         if session.json:
             show.answer(session, result)
             return
