@@ -25,6 +25,7 @@ PROGRAMS: dict[str, tuple[list[str], list[str]]] = {
     "emulator": (["bench.emulator.speed"], ["--seconds", "1", "--size-mib", "64"]),
     "delivery": (["bench.delivery.speed"], ["--jobs", "500"]),
     "single": (["bench.delivery.single"], ["--jobs", "200", "--rounds", "1"]),
+    "telling": (["bench.delivery.telling"], ["--rounds", "3", "--jobs", "50"]),
     "start": (["bench.delivery.start"], ["--rounds", "1"]),
     "layers": (["bench.engine.layers"], ["--files", "50", "--rounds", "1"]),
     "large": (["bench.engine.large"], ["--mib", "32", "--lines", "150:100", "--rounds", "1"]),

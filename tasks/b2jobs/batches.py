@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from typing_extensions import TypeVar
 
-from b2jobs.errors import JobNotFound
+from b2jobs.errors import Failure, InvalidJob, JobNotFound
 from b2jobs.feed import taken
 from b2jobs.handle import AsyncHandle, Handle, ask
 from b2jobs.ledger import DONE, UNDONE, Digest, lines_of, report_line, report_text
@@ -40,7 +40,9 @@ class BatchStatus:
     refused, samples: lines of the manifest that cannot be done, and the first of them.
     troubles: what the packs that have failed for now wait for, with the file's name.
     failure: the code, message and hint of what a waiting batch waits for, where it has failed
-        for now: its plan, or the pack that goes on first.
+        for now: its plan, or the pack that goes on first; or why it is paused, if nobody has
+        asked for that.
+    max_cost: dollars it may use; estimated_dollars is what its dry run has said before.
     """
 
     job: str
@@ -64,6 +66,8 @@ class BatchStatus:
     failure: dict[str, Any] | None = None
     calls: dict[str, int] = field(default_factory=dict)
     dollars: float = 0.0
+    max_cost: float | None = None
+    estimated_dollars: float | None = None
     ledger_bytes: int = 0
     seconds: float = 0.0
 
@@ -100,9 +104,16 @@ class BatchHandle(Handle[B]):
         go on later. Returns the state before. A batch that has ended stays as it is."""
         return self._run("batches/pause")
 
-    def resume(self) -> State:
-        """Go on with a paused batch; one that is not paused is left alone."""
-        return self._run("batches/resume")
+    def resume(self, *, max_cost: float | None = None) -> State:
+        """Go on with a paused batch; one that is not paused is left alone, but for *max_cost*.
+
+        max_cost: dollars it may use from now on, with what it has used.
+
+        Raises:
+            InvalidJob: it is paused because of its cost, and *max_cost* is not higher.
+        """
+        check_cost(self.status(), max_cost)
+        return self._run("batches/resume", max_cost=None if max_cost is None else f"{max_cost:.9g}")
 
     def retry(self, *, only_failed: bool = False, codes: Iterable[str] = ()) -> State:
         """Run a batch that has ended again: what failed (with one of *codes*, where given) or
@@ -172,8 +183,8 @@ class AsyncBatchHandle(AsyncHandle[B]):
     async def pause(self) -> State:
         return await self._threads.run(self._batch.pause)
 
-    async def resume(self) -> State:
-        return await self._threads.run(self._batch.resume)
+    async def resume(self, *, max_cost: float | None = None) -> State:
+        return await self._threads.run(self._batch.resume, max_cost=max_cost)
 
     async def retry(self, *, only_failed: bool = False, codes: Iterable[str] = ()) -> State:
         run = self._threads.run
@@ -190,6 +201,26 @@ class AsyncBatchHandle(AsyncHandle[B]):
                 yield line
 
 
+def check_cost(now: BatchStatus, max_cost: float | None) -> None:
+    """Refuse to go on with a batch that would be paused again for its cost.
+
+    Raises:
+        InvalidJob
+    """
+    over = (now.failure or {}).get("code") == MAX_COST_REACHED
+    needed = max(now.dollars, now.estimated_dollars or 0.0) if over else now.dollars
+    if max_cost is None and not over:
+        return
+    if max_cost is None or not needed < max_cost < float("inf"):
+        given = "" if max_cost is None else f", and max_cost is {max_cost:g}"
+        raise InvalidJob(
+            f"The batch {now.job} has used ${now.dollars:g} and needs about ${needed:g}{given}.",
+            hint=f"Give more: `b2jobs batch resume {now.job} --max-cost DOLLARS`.",
+            field="max_cost",
+        )
+
+
+MAX_COST_REACHED = "max_cost_reached"
 _OF_A_PACK = ("state", "reason", "until", "progress", "failure")
 MOST_TROUBLES = 20
 
@@ -236,7 +267,10 @@ def status(records: Records, batch: str) -> BatchStatus:
         refused=whole(found.get("refused")),
         samples=_samples(found.get("samples")),
         troubles=_troubles(failure for *_, failure in packs),
-        failure=_awaited(record, packs) if state == "waiting" and reason != "paused" else None,
+        failure=_over(record, found)
+        or (_awaited(record, packs) if state == "waiting" and reason != "paused" else None),
+        max_cost=number(found["max_cost"]) if found.get("max_cost") else None,
+        estimated_dollars=number(found["estimate"]) if found.get("estimate") else None,
         calls={name: whole(found.get(f"calls_{name}")) for name in "abc"},
         dollars=round(number(found.get("dollars")), 9),
         ledger_bytes=whole(found.get("ledger_bytes")),
@@ -322,6 +356,27 @@ def _awaited(record: Record, packs: list[Any]) -> dict[str, Any] | None:
     if record.state == "waiting" and record.reason != "window" and record.failure:
         return record.failure.model_dump()
     return None
+
+
+def _over(record: Record, found: dict[str, str]) -> dict[str, Any] | None:
+    """Why a batch is paused that nobody has paused."""
+    if record.has_ended or not found.get("over"):
+        return None
+    used, most = number(found.get("dollars")), number(found.get("max_cost"))
+    estimate = number(found.get("estimate"))
+    return over_cost(record.id, used, estimate, most).model_dump()
+
+
+def over_cost(batch: str, used: float, estimate: float, most: float) -> Failure:
+    """Why a batch is paused because of its cost."""
+    told = f"has cost ${used:.6g}" if used > most else f"would cost about ${estimate:.6g}"
+    return Failure(
+        code="max_cost_reached",
+        message=f"The batch {told}; its max_cost is ${most:g}.",
+        hint=f"Let it go on with more: `b2jobs batch resume {batch} --max-cost DOLLARS`; or cancel "
+        "it.",
+        act="caller",
+    )
 
 
 def _troubles(failures: Iterable[str | None]) -> list[str]:

@@ -277,7 +277,8 @@ class RecordedBatchHandle(RecordedHandle, BatchHandle[Any]):
     def pause(self) -> State:
         return self._memory.pause(self.id)
 
-    def resume(self) -> State:
+    def resume(self, *, max_cost: float | None = None) -> State:
+        del max_cost  # nothing here costs anything
         return self._memory.resume(self.id)
 
     def retry(self, *, only_failed: bool = False, codes: Iterable[str] = ()) -> State:

@@ -107,9 +107,21 @@ def test_a_cancelled_job_is_5(idle: Run) -> None:
     assert code(done.err) == "cancelled"
 
 
-def test_ctrl_c_is_130_and_says_how_to_follow_the_job(installation: Installation) -> None:
+@pytest.mark.parametrize(
+    ("asked", "followed"),
+    [
+        (["upload", "data:,x", "b2://some-bucket/x", "--wait"], "job wait"),
+        (["batch", "submit", "data://r/a/", "b2://some-bucket/a/", "--wait"], "batch watch"),
+        (["sync", "data://r/a/", "b2://some-bucket/a/", "--wait"], "batch watch"),
+        (["sync", "data://r/a/", "b2://some-bucket/a/", "--dry-run"], "job wait"),
+    ],
+    ids=["upload", "batch", "sync", "dry run"],
+)
+def test_ctrl_c_is_130_and_says_how_to_follow_the_job(
+    installation: Installation, asked: list[str], followed: str
+) -> None:
     waiting = subprocess.Popen(
-        [*COMMAND, "upload", "data:,x", "b2://some-bucket/x", "--wait"],
+        [*COMMAND, *asked],
         env=installation.env(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -119,7 +131,7 @@ def test_ctrl_c_is_130_and_says_how_to_follow_the_job(installation: Installation
 
     out, err = waiting.communicate(timeout=30)
     assert out == b""
-    assert err.decode().strip().splitlines()[-1].endswith(f"b2jobs job wait {job.id}")
+    assert err.decode().strip().splitlines()[-1].endswith(f"b2jobs {followed} {job.id}")
     assert waiting.returncode == 130
 
 

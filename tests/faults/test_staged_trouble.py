@@ -290,6 +290,8 @@ def test_bytes_that_went_bad_in_redis_are_never_stored(stack: Installation, size
         handle.wait(60)
 
     assert caught.value.code == "staged_damaged"
+    assert "handed over" in str(caught.value)
+    assert "staged://" not in str(caught.value)
     assert client.ask("delete", target=f"b2://{bucket}/x", versions="all").wait(60).deleted == 0
     client.bucket("delete", bucket).wait(60)  # no unfinished large file keeps it
     assert staged(stack) == set()

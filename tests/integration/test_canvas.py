@@ -450,6 +450,7 @@ def test_time_limits_that_nobody_keeps_are_refused(application: Application) -> 
 
 def test_arguments_without_names_that_do_not_fit_are_refused(application: Application) -> None:
     signature = application.celery.signature("b2jobs.upload")
-    for args, kwargs in ((("a", "b", "c"), {}), (("data://r/x",), {"source": "data://r/y"})):
-        with pytest.raises(b2jobs.JobFailed, match="other than source and destination by name"):
+    for args, kwargs in ((("data:,secret", "b", "c"), {}), (("x",), {"source": "data://r/y"})):
+        with pytest.raises(b2jobs.JobFailed, match="other than source and destination") as caught:
             signature.apply_async(args=args, kwargs=kwargs).get(timeout=120)
+        assert "secret" not in str(caught.value)

@@ -45,6 +45,7 @@ def pair(
     )
     with installation.config.open("a") as config:
         config.write('\n[roots.legacy]\nurl = "s3://legacy/archive"\n')
+        config.write('\n[policy.queues.high]\nwrite = ["s3://open/all/"]\n')
         config.write('\n[roots.away]\nurl = "s3://away/copy"\naccess = "read-write"\n')
     installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_RESERVED_SLOTS="0")
     return Pair(installation, local_b2)
@@ -142,6 +143,8 @@ def test_batches_go_into_s3_and_a_manifest_mixes_all_sides(pair: Pair, store: St
     }
     lines = {line["destination"]: line for line in batch.lines()}
     assert lines["s3://open/all/0/03"]["sha1"] == hashlib.sha1(CONTENTS["0/03"]).hexdigest()
+    with pytest.raises(b2jobs.JobFailed, match="policy_refused"):
+        client.download(f"{pair.remote}0/03", "s3://open/beside", priority="high").wait(40)
     report = list(batch.report())
     verified = client.verify(report).wait(40)
     assert (verified.checked, verified.agrees) == (12, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,14 @@ needs_tools = pytest.mark.skipif(
 class Released:
     """Runs them with one account; `b2("sync", ...)` and `rclone("sync", ...)` give their output."""
 
-    def __init__(self, folder: Path, local_b2: LocalB2, *, patience_seconds: float = 90) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        local_b2: LocalB2,
+        *,
+        patience_seconds: float = 90,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self._patience_seconds = patience_seconds
         account = local_b2.account
         self._config = folder / "rclone.conf"
@@ -34,6 +42,7 @@ class Released:
             "B2_APPLICATION_KEY": account["application_key"],
             "B2_ENVIRONMENT": account["realm"],
             "B2_ACCOUNT_INFO": str(folder / "b2-account"),
+            **(env or {}),
         }
 
     def b2(self, *words: str) -> str:

@@ -10,7 +10,7 @@ from typing import IO, Any
 import click
 
 from b2jobs import manifest
-from b2jobs.cli import batch_follow, batch_manifest, show
+from b2jobs.cli import batch_follow, batch_manifest, follow, show
 from b2jobs.cli.attributes import (
     attribute_options,
     customer_key_option,
@@ -43,6 +43,12 @@ def batch() -> None:
     help="As for single jobs.",
 )
 @click.option("--dry-run", is_flag=True, help="Count files, bytes, calls and dollars; then exit.")
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(0, min_open=True),
+    metavar="DOLLARS",
+    help="Pause before it costs more than this, by its dry run or by the meter.",
+)
 @click.option("--strict", is_flag=True, help="Move nothing when any line cannot be done.")
 @attribute_options
 @customer_key_option
@@ -157,11 +163,18 @@ def pause(session: Session, batch_id: str) -> None:
 
 @batch.command()
 @click.argument("batch_id", metavar="ID")
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(0, min_open=True),
+    metavar="DOLLARS",
+    help="What it may cost now, with what it has cost.",
+)
 @common_options
 @pass_session
-def resume(session: Session, batch_id: str) -> None:
-    """Go on with a paused batch."""
-    _say(session, batch_id, session.client.batch_job(batch_id).resume(), "resumed")
+def resume(session: Session, batch_id: str, max_cost: float | None) -> None:
+    """Go on with a paused batch. One that was paused for its cost needs a higher --max-cost."""
+    state = session.client.batch_job(batch_id).resume(max_cost=max_cost)
+    _say(session, batch_id, state, "resumed")
 
 
 @batch.command()
@@ -236,7 +249,8 @@ def verify(
     JSON form; `-` reads stdin.
     """
     job = session.client.verify(_texts(report_file), prefix=prefix, account=account or "default")
-    found = job.wait(timeout)
+    with follow.going_on(f"job wait {job.id}"):
+        found = job.wait(timeout)
     if session.json:
         show.line(found.as_json())
     else:

@@ -12,7 +12,7 @@ import click
 
 from b2jobs.batches import BatchHandle, BatchStatus
 from b2jobs.cli import show
-from b2jobs.cli.follow import StatusLine
+from b2jobs.cli.follow import StatusLine, going_on
 from b2jobs.cli.session import Session
 from b2jobs.errors import JobFailed
 from b2jobs.handle import outcome, until
@@ -48,7 +48,7 @@ def finish(session: Session, handle: BatchHandle[Any], timeout: float | None) ->
             line.draw(describe(status, pace))
         return status if status.state in ENDED else None
 
-    with line:
+    with going_on(f"batch watch {handle.id}"), line:
         until(look, timeout, f"The batch {handle.id}")
     _end(session, handle)
 

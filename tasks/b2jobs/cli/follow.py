@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -42,16 +43,24 @@ def finish(session: Session, handle: Handle, timeout: float | None) -> Result:
         WaitTimeout
     """
     try:
-        result = follow(handle, timeout, line=StatusLine(sys.stderr))
+        with going_on(f"job wait {handle.id}"):
+            result = follow(handle, timeout, line=StatusLine(sys.stderr))
     except (JobFailed, JobCancelled):
         if session.json:
             show.ended(handle.record())
         raise
-    except KeyboardInterrupt:
-        complain(f"The job goes on: b2jobs job wait {handle.id}")
-        raise
     show.answer(session, result)
     return result
+
+
+@contextmanager
+def going_on(command: str) -> Iterator[None]:
+    """While a job is followed: Ctrl-C leaves the *command* that follows it on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        complain(f"The job goes on: b2jobs {command}")
+        raise
 
 
 def follow(

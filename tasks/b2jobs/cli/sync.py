@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from b2jobs.cli import batch_follow, show
+from b2jobs.cli import batch_follow, follow, show
 from b2jobs.cli.attributes import (
     attribute_options,
     customer_key_option,
@@ -45,6 +45,12 @@ from b2jobs.cli.session import Session, pass_session, submit_options
     "--symlinks",
     type=click.Choice(["follow", "skip"]),
     help="Follow links that stay in the root, or skip all.  [default: follow]",
+)
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(0, min_open=True),
+    metavar="DOLLARS",
+    help="Pause before it costs more than this, by its dry run or by the meter.",
 )
 @click.option(
     "--max-delete",
@@ -86,7 +92,8 @@ def sync(
     options = said(arguments)
     handle = session.client.sync(source, destination, **options)
     if options.get("dry_run"):
-        result = handle.wait(timeout)
+        with follow.going_on(f"job wait {handle.id}"):
+            result = handle.wait(timeout)
         if session.json:
             show.answer(session, result)
             return

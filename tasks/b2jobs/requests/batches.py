@@ -11,7 +11,7 @@ from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests import on_done
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
-from b2jobs.requests.job import IfExists, Job, Priority
+from b2jobs.requests.job import IfExists, Job, MostDollars, Priority
 from b2jobs.requests.places import Located, check_source_account, lie_in_each_other, prefix, single
 from b2jobs.requests.protection import KeyName
 
@@ -31,6 +31,8 @@ class Batch(Choosing, AllAttributes):
     bypass_governance: with a target, remove what is retained in governance mode too.
     include, exclude, min_age, max_age, min_size, max_size: see `Choosing`; of a source prefix, or
         of `target`, where ages are told from the upload.
+    max_cost: dollars for calls of B2. A batch whose dry run says more moves nothing, one that has
+        used more begins nothing more: it is paused, and goes on with a higher one (`resume`).
     source_account: whose key reads what is copied inside B2, where it is not that of *account*.
     strict: end the batch before anything moves when any line of it cannot be done.
     ledger: a prefix (`data://ROOT/path/`, `b2://BUCKET/path/`, `s3://...`) that takes the
@@ -49,6 +51,7 @@ class Batch(Choosing, AllAttributes):
     bypass_governance: bool = False
     if_exists: IfExists | None = None
     dry_run: bool = False
+    max_cost: MostDollars | None = None
     strict: bool = False
     ledger: str | None = None
     customer_key: KeyName | None = None

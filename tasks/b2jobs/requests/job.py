@@ -13,6 +13,7 @@ from b2jobs.errors import InvalidJob
 from b2jobs.requests.on_done import OnDone
 
 Priority = Literal["high", "normal", "low"]
+MostDollars = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 IfExists = Literal["version", "skip", "fail", "replace"]
 State = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
 Listed = tuple[str, int, str | None, float]

@@ -93,6 +93,7 @@ class BucketOptions(AccountOptions, total=False):
 class StreamOptions(AttributeOptions, total=False):
     if_exists: IfExists | None
     dry_run: bool
+    max_cost: float | None
     strict: bool
     ledger: str | None
     customer_key: str | None
@@ -127,6 +128,7 @@ class BatchOptions(StreamOptions, ChoosingOptions, total=False):
 
 
 class SyncOptions(ChoosingOptions, AttributeOptions, total=False):
+    max_cost: float | None
     delete: Literal["keep", "hide", "remove"]
     keep_days: float | None
     compare: Literal["modtime", "size", "sha1", "none"]

@@ -10,7 +10,7 @@ from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
-from b2jobs.requests.job import Priority
+from b2jobs.requests.job import MostDollars, Priority
 from b2jobs.requests.places import Located, check_source_account, folder, lie_in_each_other
 from b2jobs.requests.protection import KeyName
 
@@ -25,6 +25,7 @@ class Sync(Choosing, AllAttributes):
     newer: where the destination is the newer one, comparing by time: `fail` the file, `skip`
         it, or `replace` it.
     symlinks: `follow` those that stay in the root, or `skip` all.
+    max_cost: see `Batch`.
     max_delete: the largest share of the destination's files that may be hidden or removed;
         where it would be more, nothing is. 1 allows everything.
     include, exclude, min_age, max_age, min_size, max_size: see `Choosing`. A name takes part as
@@ -48,6 +49,7 @@ class Sync(Choosing, AllAttributes):
     compare: Literal["modtime", "size", "sha1", "none"] = "modtime"
     newer: Literal["fail", "skip", "replace"] = "fail"
     symlinks: Literal["follow", "skip"] = "follow"
+    max_cost: MostDollars | None = None
     max_delete: Annotated[float, Field(ge=0, le=1)] = 0.5
     allow_empty_source: bool = False
     overlap: Literal["wait", "skip", "replace"] = "wait"

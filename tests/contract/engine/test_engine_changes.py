@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from b2jobs.errors import JobError
+from b2jobs.requests import build
+from b2jobs_worker import transfer
 from b2jobs_worker.attempt import DetachedAttempt, Interrupted
 from b2jobs_worker.b2.client import B2Client
 from contract.engine.corner import Bench, call, key_with
@@ -125,8 +127,16 @@ class Killed(BaseException):
 STEPS = ["copy_file", "version", "hide_file", "delete_version"]
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("step", "after"),
+    [
+        ("copy_file", True),
+        ("version", False),
+        ("hide_file", False),
+        ("delete_version", False),
+        ("delete_version", True),
+    ],
+)
 def test_a_move_that_is_killed_ends_right(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
 ) -> None:
@@ -200,6 +210,36 @@ def test_a_cancelled_move_keeps_its_source(bench: Bench) -> None:
     with pytest.raises(Interrupted):
         bench.run("move", attempt, source=bench.b2("a"), destination=bench.b2("b"))
     assert actions(bench, "a") == ["upload"]
+
+
+@pytest.mark.parametrize("step", ["version", "hide_file", "delete_version"])
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_move_that_is_cancelled_between_takes_its_copy_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str, waits: bool
+) -> None:
+    """Under way, or while it waits for its next attempt: all is as it was."""
+    put(bench, "a", b"old")
+    newest = put(bench, "a", b"new")
+    request = {"source": bench.b2("a"), "destination": bench.b2("b")}
+    attempt = bench.attempt()
+    with monkeypatch.context() as patched:
+        real = getattr(B2Client, step)
+
+        def interrupted(self: Any, *arguments: Any, **named: Any) -> Any:
+            patched.setattr(B2Client, step, real)
+            if waits:
+                raise Killed
+            raise Interrupted("cancelled", keep=False)
+
+        patched.setattr(B2Client, step, interrupted)
+        with pytest.raises(Killed if waits else Interrupted):
+            bench.run("move", attempt, **request)
+    if waits:
+        again = bench.attempt(number=2, journal=attempt.journal)
+        transfer.abandon(build("move", request), again, bench.context)
+    assert bench.versions("b") == []
+    assert bench.run("download", bench.attempt("d"), source=bench.b2("a")).file_id == newest.file_id
+    assert attempt.journal.load() == {}
 
 
 @pytest.fixture

@@ -16,12 +16,16 @@ import moto.s3.models
 import pytest
 
 from b2jobs.errors import CallerError, JobError, PassingError
-from b2jobs.requests import Download, build
+from b2jobs.locations import StoreObject, parse
+from b2jobs.requests import Download, Remove, build
 from b2jobs_worker import transfer
 from b2jobs_worker.attempt import Interrupted, MemoryJournal
-from b2jobs_worker.sources import open_source
+from b2jobs_worker.sources import open_source, stores
 from b2jobs_worker.sources.destination_failures import upload_gone
+from b2jobs_worker.sources.listing import list_root
+from b2jobs_worker.sources.roots import StorePlace
 from b2jobs_worker.sources.s3_target import S3Target
+from b2jobs_worker.sync import removing
 from contract.engine.corner import Bench
 from contract.sources.storeserver import StoreServer, store_server
 from support.azurite import Azurite, azurite
@@ -459,3 +463,42 @@ def test_a_small_file_costs_b2_one_call_and_one_for_its_own_headers(there: Place
     upload(there, b"content")
     result = there.down()
     assert result.calls == {"a": 0, "b": 2, "c": 0}
+
+
+@everywhere
+def test_what_a_sync_sees_of_an_object_and_removes(there: Place) -> None:
+    upload(there, b"content", src_last_modified_millis="1600000000123")
+    sha1 = there.down(destination=there.uri("folder/a")).sha1
+    settings = there.bench.context.settings
+    folder = parse(there.uri("folder/"))
+    [entry] = list_root(folder, settings, report=print)
+    assert (entry.name, entry.size) == ("a", 7)
+    if there.scheme == "azure":
+        said = entry.modified_millis, entry.sha1
+    else:  # these listings tell neither
+        assert not entry.has_modified
+        object_ = parse(there.uri("folder/a"))
+        assert isinstance(object_, StoreObject)
+        stored = stores.look(StorePlace(object_, ""), settings)
+        assert stored is not None
+        assert stored.identity == entry.identity
+        said = stored.modified_millis, stored.sha1
+    assert said == (1600000000123, sha1)
+
+    def remove(identity: str) -> Any:
+        request = build(
+            "remove",
+            {"target": there.uri("folder/a"), "identity": identity, "top": there.uri("folder/")},
+        )
+        assert isinstance(request, Remove)
+        return removing.remove(request, there.bench.attempt(), settings)
+
+    there.put("folder/a", b"changed")
+    with pytest.raises(CallerError) as caught:
+        remove(entry.identity)
+    assert caught.value.code == "destination_changed"
+    assert there.content("folder/a") == b"changed"
+    [entry] = list_root(folder, settings, report=print)
+    assert remove(entry.identity).deleted == 1
+    assert there.content("folder/a") is None
+    assert remove(entry.identity).deleted == 0

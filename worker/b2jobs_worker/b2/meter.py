@@ -41,6 +41,11 @@ def class_of(method: str, path: str) -> CallClass:
     return "b" if name in _CLASS_B else "c"
 
 
+def difference(now: dict[str, int], before: dict[str, int]) -> dict[str, int]:
+    """The calls by class that were made since *before*."""
+    return {name: count - before[name] for name, count in now.items()}
+
+
 class Meter:
     """Counts for one job, and into the process's tally; for any thread."""
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from b2jobs.errors import InvalidJob
+from b2jobs.for_people import masked_all
 from b2jobs.requests import KINDS
 
 _LISTS = ("callbacks", "errbacks", "chain")
@@ -119,7 +120,7 @@ def with_names(kind: str, positional: list[Any], named: dict[str, Any]) -> dict[
     is_clear = len(positional) <= len(names) and not set(given) & set(named)
     if is_clear and all(isinstance(value, str) and value for value in given.values()):
         return {**named, **given}
-    told = ", ".join(repr(value)[:120] for value in positional[:3])
+    told = ", ".join(repr(masked_all(value))[:120] for value in positional[:3])
     most = f" other than {' and '.join(names)}" if names else ""
     raise InvalidJob(
         f"{kind} takes its arguments{most} by name; {told} came without one.",

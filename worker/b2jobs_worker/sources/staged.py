@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from b2jobs.errors import CallerError, JobError, PassingError, QueueUnavailable
+from b2jobs.for_people import masked
 from b2jobs.locations import StagedBytes
 from b2jobs.redis.pieces import PIECE_BYTES, Pieces
 
@@ -24,7 +25,7 @@ class StagedSource:
     ranged = True
 
     def __init__(self, location: StagedBytes, pieces: Pieces) -> None:
-        self.uri = str(location)
+        self.uri = masked(str(location))  # this ends up in messages
         self.size: int | None = location.size
         self.sha1 = location.sha1
         self.modified_millis = location.modified_millis

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from b2jobs.requests import Copy, Download, Job, Upload
+from b2jobs.requests import Copy, Download, Job, Move, Upload
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.transfer import checkpoint
 from b2jobs_worker.transfer.committed import Committed
 from b2jobs_worker.transfer.context import Context
+from b2jobs_worker.transfer.move import take_back
 from b2jobs_worker.transfer.other_account import copying_account
 from b2jobs_worker.transfer.store_download import discard
 
@@ -20,6 +21,8 @@ def abandon(request: Job, attempt: Attempt, context: Context) -> None:
     Raises:
         JobError: B2 or the disk did not answer; the journal still knows what is left.
     """
+    if isinstance(request, Move):
+        take_back(request, attempt, context)
     if isinstance(request, Upload | Copy):
         _cancel(request, attempt, context)
     elif isinstance(request, Download) and request.destination is not None:

@@ -14,14 +14,15 @@ from b2jobs.errors import CallerError, OperatorError, PassingError
 from b2jobs.locations import B2File, B2Version
 from b2jobs.requests import Move
 from b2jobs.results import TransferResult
-from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.attempt import Attempt, Interrupted, Uninterrupted
 from b2jobs_worker.b2 import errors
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.transfer.committed import Committed
 from b2jobs_worker.transfer.context import Context, Usage
 from b2jobs_worker.transfer.copy import Copied, copied, result_of
 
-_MOVED = "moved"
+_MOVED, _HIDDEN = "moved", "hidden"
 
 
 @dataclass(frozen=True)
@@ -45,24 +46,61 @@ def move(request: Move, attempt: Attempt, context: Context) -> TransferResult:
     """
     client = context.client(request.account, attempt, request.customer_key)
     usage = Usage(client, attempt)
-    location = request.source_location
     _require(client, request)
-    made = _made_before(request, client, attempt)
+    made = _made_before(request, client, attempt) if attempt.number > 1 else None
     if made is None:
         check = partial(_check_source, request, client)
         made = copied(request, client, attempt, context, check)
-        _compare(client, made)
         noted = _Noted(made.source.file_id, made.version.file_id, made.is_unchanged)
         attempt.journal.record({_MOVED: json.dumps(asdict(noted))})
+    try:
+        _remove_source(request, client, attempt, made)
+    except Interrupted as interrupted:
+        if not interrupted.keep:
+            take_back(request, attempt, context)
+        raise
+    return result_of(made, client, usage, kind="move")
+
+
+def take_back(request: Move, attempt: Attempt, context: Context) -> None:
+    """Remove the copy of a move that will not go on, while its source is there.
+
+    It stays where it is locked, where it was there before, and where it has replaced others.
+    """
+    fields = attempt.journal.load()
+    if _MOVED not in fields or request.if_exists == "replace":
+        return
+    client = context.client(request.account, attempt).on_behalf_of(Uninterrupted(attempt))
+    try:
+        made = _made_before(request, client, attempt)
+    except CallerError:
+        return  # both are gone
+    if made is None or made.is_unchanged or made.source.action != "upload":
+        return
+    own = Committed(client, attempt, made.bucket, made.version.name)
+    if made.version.is_locked or not own.is_ours(made.version):
+        return
+    marker = client.version(fields[_HIDDEN]) if _HIDDEN in fields else None
+    if marker is not None and (marker.action, marker.name) == ("hide", made.source.name):
+        client.delete_version(marker.file_id, marker.name)
+    client.delete_version(made.version.file_id, made.version.name)
+    attempt.journal.clear()
+
+
+def _remove_source(request: Move, client: B2Client, attempt: Attempt, made: Copied) -> None:
+    location = request.source_location
+    _compare(client, made)
     attempt.progress("removing", made.version.size, made.version.size)
     attempt.guard()
-    if made.source.action == "upload":
-        if isinstance(location, B2File):
-            _hide_older(client, location, made.source)
-        client.delete_version(
-            made.source.file_id, made.source.name, bypass_governance=request.bypass_governance
-        )
-    return result_of(made, client, usage, kind="move")
+    if made.source.action != "upload":
+        return
+    if isinstance(location, B2File):
+        marker = _hide_older(client, location, made.source)
+        if marker is not None:
+            attempt.journal.record({_HIDDEN: marker.file_id})
+    client.delete_version(
+        made.source.file_id, made.source.name, bypass_governance=request.bypass_governance
+    )
 
 
 def _require(client: B2Client, request: Move) -> None:
@@ -119,7 +157,7 @@ def _made_before(request: Move, client: B2Client, attempt: Attempt) -> Copied | 
 
     Its source has the action `gone` where nothing is left to delete.
     """
-    text = attempt.journal.load().get(_MOVED) if attempt.number > 1 else None
+    text = attempt.journal.load().get(_MOVED)
     if not text:
         return None
     noted = _Noted(**json.loads(text))
@@ -150,7 +188,7 @@ def _is_named(request: Move, client: B2Client, source: FileVersion, copy: FileVe
     return is_named and source.size == copy.size and len(digests) < 2
 
 
-def _hide_older(client: B2Client, location: B2File, source: FileVersion) -> None:
+def _hide_older(client: B2Client, location: B2File, source: FileVersion) -> FileVersion | None:
     """Hide the name where an older version would come to light without *source*."""
     bucket = client.bucket(location.bucket)
     finished = (
@@ -158,6 +196,6 @@ def _hide_older(client: B2Client, location: B2File, source: FileVersion) -> None
     )
     newest, older = next(finished, None), next(finished, None)
     if newest is None or newest.file_id != source.file_id:
-        return
-    if older is not None and older.action == "upload":
-        client.hide_file(bucket, location.name)
+        return None
+    is_hidden = older is None or older.action != "upload"
+    return None if is_hidden else client.hide_file(bucket, location.name)

@@ -1,13 +1,11 @@
 #!lua flags=allow-oom
 -- Begin no more items of a batch.
--- Arguments: id.
+-- Arguments: id, perhaps why (a code, where nobody has asked for it).
 -- Answer: the state of the batch's job, empty where there is none.
 -- Full Redis: allows it.
 -- include shared/batch
 local state = field(given.id, 'state')
 if not is_open(state) then return state end
-if redis.call('HSET', batch_key(given.id), 'paused', '1') == 1 then
-  event(given.id, field(given.id, 'kind'), 'paused')
-end
+pause(given.id, given.why)
 wake(given.id, 'paused')
 return state

@@ -12,6 +12,6 @@ for _, key in ipairs(keys_of(id)) do redis.call('PERSIST', key) end
 if redis.call('EXISTS', batch_key(id)) == 1 then
   redis.call('HSET', batch_key(id), 'again', given.again, 'only_failed', '')
 end
-redis.call('HDEL', batch_key(id), 'broken', 'ended', 'paused')
+redis.call('HDEL', batch_key(id), 'broken', 'ended', 'paused', 'over')
 reopen(id)
 return 'queued'

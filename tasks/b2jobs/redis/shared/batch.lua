@@ -34,11 +34,27 @@ local function wake_packs(id, reason, after)
   return #packs == 2 * MOST_WOKEN and packs[#packs] or ''
 end
 
--- Add what calls of B2 have cost to what the batch has used.
+-- Begin no more items of a batch; *why* is a code, where it was not asked for.
+local function pause(id, why)
+  if why then redis.call('HSET', batch_key(id), 'over', why) end
+  if redis.call('HSET', batch_key(id), 'paused', '1') == 1 then
+    event(id, field(id, 'kind'), 'paused', why and {code = why} or nil)
+  end
+end
+
+-- Add what calls of B2 have cost to what the batch has used. One that has used more than it may
+-- is paused.
 local function add_cost(id, calls, dollars)
   local key = batch_key(id)
   for name, count in pairs(calls) do redis.call('HINCRBY', key, 'calls_' .. name, count) end
-  if dollars ~= '0' then redis.call('HINCRBYFLOAT', key, 'dollars', dollars) end
+  if dollars == '0' then return end
+  local used = tonumber(redis.call('HINCRBYFLOAT', key, 'dollars', dollars))
+  local found = redis.call('HMGET', key, 'max_cost', 'paused')
+  local most = tonumber(found[1] or '')
+  if most and used > most + 1e-12 and not found[2] then
+    pause(id, 'max_cost_reached')
+    wake(id, 'window')
+  end
 end
 
 -- Put a chunk where the job that waits for it looks, unless *most* lie there.

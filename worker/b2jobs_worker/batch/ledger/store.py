@@ -131,6 +131,10 @@ class Store:
         spent = {"calls": _counted(calls), "dollars": f"{dollars:.9g}"}
         self._fenced(attempt, "batches/note", fields={}, **spent)
 
+    def pause(self, attempt: Attempt, why: str) -> None:
+        """Begin no more items of the batch, for a reason that has a code."""
+        self._call(attempt, "batches/pause", id=attempt.job_id, why=why)
+
     def write(self, attempt: Attempt, change: Change, *, priority: str, orders: Orders) -> None:
         """Carry out a step of the plan. Raises `Interrupted` where it is not ours any more."""
         ring, batch = self.records.ring, attempt.job_id

@@ -35,10 +35,11 @@ def make_plans(context: Callable[[], Context], store: Callable[[], Store]) -> Ma
         return LookedAhead(plan, request.if_exists, client, spent)
 
     def items_of(request: Batch, attempt: Attempt) -> PlanSource:
+        spent = partial(store().add_cost, attempt)
         if request.stream:
             return FeedPlan(Feed(store().records, attempt.job_id, attempt.permit.producer))
         if request.manifest is not None:
             return ManifestPlan(request, attempt, context())
-        return PrefixPlan(request, attempt, context())
+        return PrefixPlan(request, attempt, context(), spent)
 
     return make

@@ -10,6 +10,7 @@ from b2jobs.locations import B2File, InvalidLocation, LocalPath, RootPath
 from b2jobs.patterns import chosen, silenced
 from b2jobs.requests import Batch
 from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.b2.meter import Meter, difference
 from b2jobs_worker.batch.plan.listing import Listed, below_bucket
 from b2jobs_worker.batch.plan.places import Places
 from b2jobs_worker.batch.plan.source import Forecast
@@ -25,7 +26,15 @@ from b2jobs_worker.transfer.context import Context
 class PrefixPlan:
     """Implements `PlanSource`. A cursor is the last name that was planned."""
 
-    def __init__(self, request: Batch, attempt: Attempt, context: Context) -> None:
+    def __init__(
+        self,
+        request: Batch,
+        attempt: Attempt,
+        context: Context,
+        spent: Callable[[dict[str, int], float], None],
+    ) -> None:
+        """*spent* is told the calls by class and the dollars of each page that is listed."""
+        self._spent = spent
         assert request.source is not None
         assert request.destination is not None
         self._source = request.source_location
@@ -106,9 +115,22 @@ class PrefixPlan:
         source = self._source
         if isinstance(source, B2File):
             client = self._context.client(self._reads, self._attempt)
-            return below_bucket(client, source, after)
+            return self._metered(client.meter, below_bucket(client, source, after))
         entries = list_root(source, self._context.settings, report=report, after=after)
         return (Listed(entry.name, entry.size, entry.modified_millis) for entry in entries)
+
+    def _metered(self, meter: Meter, listing: Iterator[Listed]) -> Iterator[Listed]:
+        """*listing*; what it costs is told before what it has found."""
+        told, dollars = meter.calls, 0.0
+        try:
+            for listed in listing:
+                if (now := meter.calls) != told:
+                    self._spent(difference(now, told), meter.dollars - dollars)
+                    told, dollars = now, meter.dollars
+                yield listed
+        finally:
+            if (now := meter.calls) != told:
+                self._spent(difference(now, told), meter.dollars - dollars)
 
     def _passed_over(self, problem: Problem, *, for_now: bool = False) -> Refusal:
         name = problem.name.encode(errors="backslashreplace").decode()

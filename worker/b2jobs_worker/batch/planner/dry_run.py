@@ -15,6 +15,9 @@ from b2jobs.results import BatchResult
 from b2jobs_worker.b2.prices import Prices
 from b2jobs_worker.batch.plan.source import Forecast, NotYet, PlanSource
 from b2jobs_worker.batch.planner.desk import Desk
+from b2jobs_worker.settings import current
+from b2jobs_worker.transfer.download_large import FIRST_BYTES
+from b2jobs_worker.transfer.spans import span_bytes
 
 PART_BYTES = 100_000_000
 _ONE_COPY_BYTES = 5_000_000_000
@@ -41,8 +44,6 @@ def dry_run(
     )
     calls = Counter(tally.calls)
     calls["c"] += forecast.listing_calls + int(desk.state().get("calls_c") or 0)
-    if str(getattr(desk.request, "source", "")).startswith("b2://"):
-        calls["c"] += max(1, ceil(sum(tally.items.values()) / 1000))  # its listing
     plan: dict[str, Any] = {
         action: {"items": count, "size_bytes": tally.sizes.get(action, 0)}
         for action, count in sorted(tally.items.items())
@@ -58,7 +59,7 @@ def dry_run(
         codes=tally.codes,
         plan=plan,
         calls={name: calls[name] for name in "abc"},
-        dollars=round(Prices().dollars(dict(calls)), 9),
+        dollars=round(Prices(**current().prices).dollars(dict(calls)), 9),
         compared=dict(forecast.compared),
         planned=list(forecast.lines) or tally.lines,
     )
@@ -136,7 +137,7 @@ def calls_of(item: Item, if_exists: str | None) -> Counter[str]:
             calls["a"] += 1 if parts <= 1 else parts + 2
             calls["b"] += looks_first
         case "download":
-            calls["b"] += 1
+            calls["b"] += 1 + ceil(max(0, size - FIRST_BYTES) / span_bytes(size))
         case "copy":
             calls["b"] += 1 + looks_first
             calls["c"] += 1 if size < _ONE_COPY_BYTES else ceil(size / PART_BYTES)

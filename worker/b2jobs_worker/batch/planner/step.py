@@ -15,7 +15,7 @@ from b2jobs_worker.batch.ledger.store import Change, Entry, NewPack
 from b2jobs_worker.batch.plan.packing import Group
 from b2jobs_worker.batch.plan.source import MakePlan, NotYet, PlanSource
 from b2jobs_worker.batch.plan.stream import KeptStreams, PlanStream
-from b2jobs_worker.batch.planner import again, ending, mending, spilling
+from b2jobs_worker.batch.planner import again, cost, ending, mending, spilling
 from b2jobs_worker.batch.planner.desk import Desk
 from b2jobs_worker.batch.planner.dry_run import dry_run
 from b2jobs_worker.delivery.retry import lengthened
@@ -46,8 +46,8 @@ class Step:
         """
         self._desk.attempt.checkpoint()
         state = self._desk.state()
-        if state.get("paused"):
-            self._rest("paused", PAUSED_SECONDS, low=-1)
+        if state.get("paused") and not self._is_over_and_done(state):
+            self._rest("paused", PAUSED_SECONDS, low=-1, failure=cost.over(self._desk, state))
         if state.get("resumed"):
             self._desk.store.wake_packs(self._desk.attempt, "paused", after=state["resumed"])
             self._desk.note(resumed="")
@@ -104,7 +104,16 @@ class Step:
             stream = PlanStream(source, cursor, int(state.get("planned", 0)))
         return self._plan(stream, state, window)
 
+    def _is_over_and_done(self, state: dict[str, str]) -> bool:
+        """Whether what was too much for its cap was the last of the batch."""
+        planned = state.get("planned_all") or state.get("broken")
+        return bool(state.get("over") and planned and not self._desk.packs())
+
     def _forecast(self, source: PlanSource, state: dict[str, str]) -> None:
+        if not getattr(self._desk.request, "dry_run", False):
+            failure = cost.estimated_over(self._desk, self._make_plan, state)
+            if failure is not None:
+                self._rest("paused", PAUSED_SECONDS, low=-1, failure=failure)
         forecast = source.forecast()
         if getattr(self._desk.request, "dry_run", False):
             ending.end_dry_run(self._desk, dry_run(self._desk, source, forecast, state))
