@@ -149,3 +149,24 @@ def test_what_waits_is_done_as_its_record_says_or_not_at_all(site: Site) -> None
     names = ("copied", "first", "kept", "second")
     assert site.bucket.versions() == dict.fromkeys(names, 1)
     eventually(lambda: "signature_missing" in site.refused())
+
+
+def test_a_sync_removes_nothing_because_somebody_says_that_nothing_failed(site: Site) -> None:
+    # What was not transferred kept its old version by a counter that anybody could set to 0.
+    folder = site.installation.data / "s"
+    folder.mkdir()
+    for name in ("a", "b"):
+        site.bucket.put(f"s/{name}", b"old")
+        (folder / name).write_bytes(b"newer")
+    site.b2.faults.fault("access_denied", calls="b2_upload_file", name="s/b")
+    sync = site.shop.sync("data://.my/s/", f"b2://{BUCKET}/s/", delete="remove")
+    batch = site.key(f"batch:{sync.id}")
+
+    def ended() -> bool:
+        if site.redis.hget(batch, "n:failed"):
+            site.redis.hset(batch, "n:failed", "0")
+        return sync.record().has_ended
+
+    eventually(ended, timeout=90)
+
+    assert site.bucket.versions() == {"s/a": 2, "s/b": 1}

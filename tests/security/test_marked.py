@@ -25,6 +25,7 @@ from support.processes import children
 from support.waiting import eventually
 
 STORE, WORD, QUERY = "marked-store-secret", base64.b64encode(b"m" * 32).decode(), "marked-query"
+MISTYPED, PASSWORD = "K005markedMARKEDmarkedMARKEDmar", "marked-password"
 NOWHERE = "b2://no-such-bucket-of-ours/x"
 WEB = f"https://127.0.0.1:9/x?X-Signature={QUERY}"
 GIVEN = {
@@ -42,6 +43,9 @@ OTHERS = [
     ("upload", {"source": "s3://no-such/x", "destination": NOWHERE}),
     ("upload", {"source": "data:,x", "destination": NOWHERE, "on_done": "https://127.0.0.1:9/"}),
     ("check", {"account": "other"}),
+    ("check", {"account": MISTYPED}),
+    ("upload", {"source": f"https://user:{PASSWORD}@127.0.0.1/x", "destination": NOWHERE}),
+    ("upload", {"source": "s3://x/y", "destination": NOWHERE, "account": MISTYPED}),
 ]
 
 
@@ -58,9 +62,10 @@ def asked() -> Iterator[tuple[str, dict[str, Any]]]:
 def marks(account: dict[str, str], keys: Path) -> dict[str, bytes]:
     """What must stand nowhere, in the forms in which it is used."""
     key, key_id = account["application_key"], account["key_id"]
-    found = {"key": key, "store": STORE, "word": WORD, "query": QUERY}
+    found = {"key": key, "store": STORE, "word": WORD, "query": QUERY, "password": PASSWORD}
     found["basic"] = base64.b64encode(f"{key_id}:{key}".encode()).decode()
     raw = {name: text.encode() for name, text in found.items()}
+    raw["mistyped account"] = MISTYPED.encode()
     content = json.loads(keys.read_text())
     for number, each in enumerate([*content["workers"], *content["producers"]["shop"]]):
         raw[f"secret {number}"] = each["secret"].encode()

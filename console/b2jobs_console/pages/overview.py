@@ -80,8 +80,7 @@ def look(records: Records, wanted: history.Range) -> Overview:
     now = time.time()
     workers = fleet.workers(records)
     running = listing.page(records, "running", limit=_RUNNING)
-    day, days = numbers.minutes(records, 24 * 60), numbers.days(records, _DAYS)
-    minutes = day[-61:]
+    minutes, days = numbers.minutes(records, 61), numbers.days(records, _DAYS)
     counts = {str(state): count for state, count in records.counts().items()}
     waiting = fleet.waiting(records)
     words = {str(standing): count for standing, count in Words(records).counts().items()}
@@ -95,7 +94,7 @@ def look(records: Records, wanted: history.Range) -> Overview:
         day=_ended(records, now),
         may_sign=can_sign(records),
         waiting=waiting,
-        failed=_failed(records, numbers.summed(day)),
+        failed=_failed(records, numbers.summed(numbers.hours(records, 25))),
         running=running.records,
         is_more=bool(running.after),
         schedules=sorted(scheduled, key=lambda each: each.status.next or float("inf"))[:_NEXT],

@@ -285,7 +285,8 @@ def test_followers_are_told_a_few_at_a_time_and_all_of_them(own_scripts: Scripts
     assert not scripts.redis.exists(scripts.key("followers:j"), scripts.key("untold"))
     for name in names:
         found = json.loads(str(scripts.redis.get(f"{scripts.prefix}celery-task-meta-{name}")))
-        assert found == {"task_id": name, "status": "SUCCESS", "result": "x"}
+        said = {"task_id": name, "status": "SUCCESS", "result": "x", "children": []}
+        assert found == said
 
 
 def test_jobs_that_wait_for_something_else_are_not_hastened(scripts: Scripts) -> None:
@@ -297,3 +298,48 @@ def test_jobs_that_wait_for_something_else_are_not_hastened(scripts: Scripts) ->
     assert scripts.call("keeper/hasten", ids=ids, reason="credentials") == 1
     assert scripts.call("keeper/ring_due", most=9) == 1
     assert [scripts.state(each) for each in ids] == ["queued", "waiting", "queued", "none"]
+
+
+BROKEN: list[dict[str, str] | str] = [
+    {"priority": "urgent"},
+    {"priority": ""},
+    {"kind": ""},
+    {"attempts": "many"},
+    {"attempts": "1" * 30},
+    {"lost": "1.5"},
+    {"bells": "x"},
+    {"unheard": "x"},
+    {"ends": "nan"},
+    "no hash",
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=str)
+@pytest.mark.parametrize("state", ["waiting", "running", "queued"])
+def test_a_record_that_was_broken_ends_and_stops_no_other(
+    scripts: Scripts, state: str, broken: dict[str, str] | str
+) -> None:
+    # One of them ended the script at each round: no job that waited behind it was rung again.
+    for job in ("a-broken", "sound"):
+        scripts.job(state, job)
+    key = scripts.key("job:a-broken")
+    if isinstance(broken, str):
+        scripts.redis.set(key, broken)
+    else:
+        scripts.redis.hset(key, mapping=broken)  # type: ignore[arg-type]  # texts
+    shelf = scripts.key("queued:normal" if state == "queued" else state)
+    scripts.redis.zadd(shelf, {"a-broken": 1, "sound": 2})
+    scripts.redis.delete(f"{scripts.prefix}b2jobs")
+
+    script = {"waiting": "ring_due", "running": "take_back", "queued": "ring_unheard"}[state]
+    scripts.call(f"keeper/{script}", most=100)
+
+    assert [bell["headers"]["id"] for bell in scripts.bells()] == ["sound"]
+    assert scripts.redis.zscore(shelf, "a-broken") is None
+    if isinstance(broken, str):
+        assert not scripts.redis.exists(key)
+    else:
+        assert scripts.shelves("a-broken") == {"failed"}
+        assert json.loads(scripts.field("failure", "a-broken"))["code"] == "record_broken"
+        result = json.loads(str(scripts.redis.get(f"{scripts.prefix}celery-task-meta-a-broken")))
+        assert result["status"] == "FAILURE"

@@ -14,7 +14,9 @@ from dataclasses import asdict, dataclass
 
 from b2jobs.errors import CallerError
 from b2jobs.items import Planned, Refusal
+from b2jobs.ledger import DONE, lines_of
 from b2jobs.requests import Sync
+from b2jobs.signed import SealRefused
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.meter import Meter, Meters
 from b2jobs_worker.batch.ledger.store import Store
@@ -213,7 +215,7 @@ class SyncPlan:
         if outline.moves < end:
             if start < outline.moves:
                 raise NotYet(SETTLE_SECONDS)  # these are not even queued yet
-            failed = self._failed_when_settled()
+            failed = self._failed_when_settled(outline)
             if failed > outline.refused:
                 # Whose old versions may go is not known any more; the next sync sees.
                 end = free_end
@@ -269,15 +271,31 @@ class SyncPlan:
             if held is not None:
                 yield f"r:{held.name}", planned(held, sides)
 
-    def _failed_when_settled(self) -> int:
+    def _failed_when_settled(self, outline: Outline | None = None) -> int:
         """How many items have failed, once all that was queued has ended.
+
+        What is removed hangs on it. So where signatures are required, the sealed ledger says how
+        many moves of *outline* are done, and not a counter that anybody can write.
 
         Raises:
             NotYet
         """
         if self._store.packs(self._attempt):
             raise NotYet(SETTLE_SECONDS)
-        return int(self._store.state(self._attempt).get("n:failed", 0))
+        if outline is None or not self._store.records.ring.required:
+            return int(self._store.state(self._attempt).get("n:failed", 0))
+        job = self._attempt.job_id
+        packed = (self._store.segment(job, number) for number in self._store.segment_numbers(job))
+        try:
+            done = {
+                line.item
+                for segment in packed
+                for line in lines_of(segment or b"")
+                if line.status in DONE and line.item < outline.moves
+            }
+        except SealRefused as error:
+            raise CallerError(error.code, str(error), hint=error.hint) from error
+        return outline.moves - len(done)
 
     @contextmanager
     def _metered(self) -> Iterator[None]:

@@ -348,7 +348,7 @@ local function is_sound(id, from)
   if field(id, 'kind') == '' then redis.call('HSET', key, 'kind', 'unknown') end
   finish(id, 'failed', {failure = BROKEN, meta = '{"status": "FAILURE", "result": {"exc_type": '
     .. '"JobFailed", "exc_message": [' .. BROKEN .. '], "exc_module": "b2jobs.errors"}, '
-    .. '"traceback": null, "children": [], "date_done": null}'})
+    .. '"traceback": null, "date_done": null}'})
   return false
 end
 
