@@ -4,12 +4,15 @@
 
 Starts a Redis and a console of its own and ends them. The records are made inside Redis, as its
 scripts would leave them; the ledgers are real segments of 500 lines, those of one batch for all.
+Beside the time that passes it prints the console's own CPU time of a page: on a machine that does
+other work too, that is what can be compared.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -20,7 +23,15 @@ from support.console import TOKENS, Browser, start
 from support.installation import Installation
 from support.redis_server import RedisServer
 
-CHUNK, LINES, TIMES = 20_000, 500, 15
+CHUNK, LINES, TIMES = 4_000, 500, 15
+A_MINUTE = {
+    "submitted|upload": 700, "job|upload|succeeded|": 680, "job|upload|failed|source_missing": 14,
+    **{f"wait|upload|{n}": 70 for n in range(1, 11)}, "wait|upload|ms": 4000,
+    **{f"run|upload|{n}": 70 for n in range(1, 11)}, "run|upload|ms": 90_000,
+    **{f"bytes|default|{way}": 10**9 for way in ("up", "down")},
+    **{f"calls|default|{name}": 700 for name in "abc"}, "again|backoff|timeout": 3,
+    "nanodollars|default": 3_000_000,
+}  # fmt: skip
 JOBS = """
 local P, first, count, now = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 for n = first, first + count - 1 do
@@ -45,6 +56,12 @@ def fill(installation: Installation, jobs: int, batches: int, items: int) -> Non
     now = time.time()
     for first in range(0, jobs, CHUNK):
         records.redis.eval(JOBS, 0, records.prefix, first, min(CHUNK, jobs - first), now, jobs)
+    pipe = records.redis.pipeline(transaction=False)
+    for name, size, count in (("", 60, 61), ("hour:", 3600, 169), ("day:", 86400, 31)):
+        for number in range(int(now // size) - count, int(now // size) + 1):
+            pipe.hset(f"{records.prefix}numbers:{name}{number}", mapping=A_MINUTE)
+    pipe.hset(f"{records.prefix}numbers:total", "folded", int(now // 60) - 1)
+    pipe.execute()
     for b in range(batches):
         batch = f"bbbbbbbb-0000-4000-8000-{b:012}"
         failure = {"code": "items_failed", "message": "some", "act": "caller"}
@@ -98,18 +115,28 @@ def main() -> None:
             fill(installation, given.jobs, given.batches, given.items)
             used = redis.client().info("memory")["used_memory_human"]
             print(f"filled in {time.monotonic() - began:.0f} s; Redis holds {used}", flush=True)
-            measure(Browser(start(installation, **TOKENS)[1]).log_in(), given.jobs)
+            process, url = start(installation, **TOKENS)
+            measure(Browser(url).log_in(), given.jobs, process.pid)
         finally:
             installation.workers and installation.workers[-1].stop()
             redis.close()
 
 
-def measure(browser: Browser, jobs: int) -> None:
+def cpu_seconds(pid: int) -> float:
+    """What a process and its threads have used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(browser: Browser, jobs: int, pid: int) -> None:
     job = f"{jobs // 2:08x}-0000-4000-8000-{jobs // 2:012x}"
     batch = f"bbbbbbbb-0000-4000-8000-{0:012}"
     deep = f"0~{time.time() - 43200!r}~x"
     pages = {
         "overview": "/",
+        "overview, 24 hours": "/?range=day",
+        "overview, 7 days": "/?range=week",
+        "overview, 31 days": "/?range=month",
         "ended jobs": "/jobs?view=ended",
         "ended jobs, from the middle": f"/jobs?view=ended&after={deep}",
         "failed jobs": "/jobs?view=failed",
@@ -125,7 +152,7 @@ def measure(browser: Browser, jobs: int) -> None:
         "metrics": "/metrics",
     }
     for name, place in pages.items():
-        taken, size = [], 0
+        taken, size, before = [], 0, cpu_seconds(pid)
         for _ in range(TIMES):
             began = time.perf_counter()
             answer = browser.get(place)
@@ -133,8 +160,11 @@ def measure(browser: Browser, jobs: int) -> None:
             assert answer.status == 200, (place, answer.status)
             size = len(answer.text)
         median, worst = statistics.median(taken), max(taken)
+        cpu = (cpu_seconds(pid) - before) / TIMES * 1000
         print(
-            f"{name:30} {median:7.1f} ms  worst {worst:7.1f} ms  {size / 1024:6.1f} KiB", flush=True
+            f"{name:30} {median:7.1f} ms  worst {worst:7.1f} ms  CPU {cpu:6.1f} ms  "
+            f"{size / 1024:6.1f} KiB",
+            flush=True,
         )
 
 

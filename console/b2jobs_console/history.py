@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from b2jobs import listing, numbers
@@ -15,23 +16,22 @@ _STATES = ("succeeded", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class Range:
-    """So many minutes or days back, of which *step* are one bar."""
+    """So many minutes, hours or days back, of which *step* are one bar."""
 
     name: str
     title: str
+    read: Callable[[Records, int], list[Numbers]]
     count: int
     step: int = 1
-    is_days: bool = False
 
 
 RANGES = {
     each.name: each
     for each in (
-        Range("hour", "in the last hour", 60),
-        Range("6h", "in the last 6 hours", 360, 5),
-        Range("day", "in the last 24 hours", 1440, 15),
-        Range("2w", "in the last 2 weeks", 14, is_days=True),
-        Range("month", "in the last 31 days", 31, is_days=True),
+        Range("hour", "in the last hour", numbers.minutes, 60, 2),
+        Range("day", "in the last 24 hours", numbers.hours, 25),
+        Range("week", "in the last 7 days", numbers.hours, 168, 4),
+        Range("month", "in the last 31 days", numbers.days, 31),
     )
 }
 FIRST = "hour"
@@ -48,20 +48,16 @@ def chosen(name: str) -> Range:
     return RANGES[name]
 
 
-def charts(records: Records, wanted: Range) -> list[Chart]:
+def charts(records: Records, wanted: Range, parts: list[Numbers]) -> list[Chart]:
     """Jobs that ended, how many were open, bytes, how long they took, retries, and the cost.
 
-    A day takes 1,440 reads of what was counted in a minute, in one go.
+    *parts*: what `wanted` reads.
 
     Raises:
         QueueUnavailable
     """
-    if wanted.is_days:
-        found = numbers.days(records, wanted.count)
-    else:
-        minutes = numbers.minutes(records, wanted.count)
-        starts = range(0, len(minutes), wanted.step)
-        found = [numbers.summed(minutes[first : first + wanted.step]) for first in starts]
+    starts = range(0, len(parts), wanted.step)
+    found = [numbers.summed(parts[first : first + wanted.step]) for first in starts]
     moments = [each.since.timestamp() for each in found]
 
     def chart(title: str, values: dict[str, list[float]], unit: str = "") -> Chart:
@@ -69,10 +65,9 @@ def charts(records: Records, wanted: Range) -> list[Chart]:
         return Chart(f"{title}, {wanted.title}", moments, series, unit)
 
     made = [chart("Jobs that ended", {state: _ended(found, state) for state in _STATES})]
-    if not wanted.is_days:
-        series = [Series("open", _open(found, listing.jobs_open(records)))]
-        title = f"Jobs queued, waiting or running, {wanted.title}"
-        made.append(Chart(title, moments, series, is_level=True))
+    series = [Series("open", _open(found, listing.jobs_open(records)))]
+    title = f"Jobs queued, waiting or running, {wanted.title}"
+    made.append(Chart(title, moments, series, is_level=True))
     moved = [each.moved_bytes() for each in found]
     made.append(
         chart(

@@ -18,7 +18,7 @@ from b2jobs.redis.values import whole
 
 BOUNDS_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 """Upper ends of the histograms' buckets; the last one, without an end, comes behind them."""
-MINUTE, DAY = 60, 86400
+MINUTE, HOUR, DAY = 60, 3600, 86400
 _NANO = 1_000_000_000
 _PAGE = 1500
 
@@ -181,17 +181,22 @@ def minutes(records: Records, count: int) -> list[Numbers]:
     return _dated(now, MINUTE, found)
 
 
+def hours(records: Records, count: int) -> list[Numbers]:
+    """Each of the last *count* hours, up to 15 days, the one that goes on as the last.
+
+    Raises:
+        QueueUnavailable
+    """
+    return _folded(records, HOUR, "numbers:hour:", count)
+
+
 def days(records: Records, count: int) -> list[Numbers]:
     """Each of the last *count* days (UTC), today as the last, up to now.
 
     Raises:
         QueueUnavailable
     """
-    now, found = _read(records, DAY, "numbers:day:", count)
-    found[-1] = _with(found[-1], _unfolded(records, now, same_day=True))
-    if count > 1 and now % DAY < 2 * MINUTE:  # yesterday's last minutes
-        found[-2] = _with(found[-2], _unfolded(records, now, same_day=False))
-    return _dated(now, DAY, found)
+    return _folded(records, DAY, "numbers:day:", count)
 
 
 def totals(records: Records) -> Numbers:
@@ -218,25 +223,22 @@ def totals(records: Records) -> Numbers:
     return Numbers(datetime.fromtimestamp(0, UTC), now, amounts)
 
 
-def _unfolded(records: Records, now: float, *, same_day: bool) -> Counter[str]:
-    """The minutes that are not in their day yet."""
+def _folded(records: Records, size: int, name: str, count: int) -> list[Numbers]:
+    """Hours or days, with the minutes that the keeper has not added to them yet."""
+    now, found = _read(records, size, name, count)
     with unavailable(records.url):
-        key = f"{records.prefix}numbers:total"
-        folded = whole(records.redis.hget(key, "folded"))
+        folded = whole(records.redis.hget(f"{records.prefix}numbers:total", "folded"))
         last = int(now // MINUTE)
-        wanted = [
-            minute
-            for minute in range(max(folded + 1, last - 61), last + 1)
-            if (minute * MINUTE // DAY == int(now // DAY)) == same_day
-        ]
+        minutes = range(max(folded + 1, last - 61), last + 1)
         pipe = records.redis.pipeline(transaction=False)
-        for minute in wanted:
+        for minute in minutes:
             pipe.hgetall(f"{records.prefix}numbers:{minute}")
-        found = pipe.execute()
-    amounts: Counter[str] = Counter()
-    for each in found:
-        amounts.update(_counts(each))
-    return amounts
+        rest = pipe.execute()
+    for minute, amounts in zip(minutes, rest, strict=True):
+        at = minute * MINUTE // size - int(now // size)  # 0 is the last of them
+        if amounts and -count < at <= 0:
+            found[at - 1] = _with(found[at - 1], _counts(amounts))
+    return _dated(now, size, found)
 
 
 def _read(records: Records, size: int, name: str, count: int) -> tuple[float, list[Any]]:

@@ -75,8 +75,7 @@ def look(records: Records) -> Status:
     states = records.counts()
     queued, oldest = fleet.queued(records)
     under_way = list(_under_way(records))
-    day = numbers.minutes(records, 24 * 60)
-    minutes = day[-61:]
+    minutes = numbers.minutes(records, 61)
     today = numbers.days(records, 1)[0]
     hour = numbers.summed(minutes[:-1])
     words = {str(standing): count for standing, count in Words(records).counts().items()}
@@ -100,7 +99,7 @@ def look(records: Records) -> Status:
         minute=minutes[-2],
         hour=hour,
         today=today,
-        day=numbers.summed(day),
+        day=numbers.summed(numbers.hours(records, 25)),
         troubles=troubles(
             records, workers, queued, waiting, words, schedules, numbers.summed(minutes).refused()
         ),

@@ -16,7 +16,7 @@ from b2jobs.cli.attributes import (
     customer_key_option,
     source_account_option,
 )
-from b2jobs.cli.choosing import choosing_options, said
+from b2jobs.cli.choosing import choosing_options, names_option, said
 from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Duration, Session, common_options, pass_session, submit_options
 from b2jobs.errors import Failure, InvalidJob, JobFailed
@@ -37,6 +37,7 @@ def batch() -> None:
 @click.argument("source")
 @click.argument("destination", required=False)
 @choosing_options
+@names_option
 @click.option(
     "--if-exists",
     type=click.Choice(["version", "skip", "fail", "replace"]),

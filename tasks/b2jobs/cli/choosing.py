@@ -48,6 +48,14 @@ _EITHER = ("legal_hold",)
 """Options of which "no" says something too."""
 
 
+names_option = click.option(
+    "--names",
+    type=click.Choice(["report", "encode"]),
+    help="Names that B2 or the disk refuses: report them, or write them another way that is read "
+    "back.  [default: report]",
+)
+
+
 def said(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What was given of a command's options, as requests take it; a flag only where it is set."""
     given = {

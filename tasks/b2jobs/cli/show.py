@@ -68,6 +68,8 @@ def answer(session: Session, outcome: Result) -> None:
             table([(found.get("name", ""), found.get("type", "")) for found in outcome.buckets])
         case BucketResult(action="show", buckets=[found]):
             table(bucket_lines.lines(found))
+        case BucketResult(action="create" | "update", buckets=[found]):
+            table([("status", outcome.status), *bucket_lines.lines(found)])
         case _:
             data = outcome.as_json()
             shown = {name: value for name, value in data.items() if name not in _QUIET and value}
@@ -119,15 +121,30 @@ def _said(name: str, value: Any) -> str:
     """A value for people: money and bytes as such, lists by their members."""
     if isinstance(value, str):
         return value
-    if name == "dollars" and isinstance(value, int | float):
+    if name.endswith("dollars") and isinstance(value, int | float):
         return dollars(value)
     if (name == "size" or name.endswith("_bytes")) and isinstance(value, int):
         return size(value)
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return ", ".join(value)
-    if isinstance(value, dict) and all(isinstance(each, int | float) for each in value.values()):
-        return ", ".join(f"{each} {count:,}" for each, count in value.items())
+    if name == "failure" and isinstance(value, dict):
+        from b2jobs.cli.wording import for_command_line  # knows all requests
+
+        words = (str(value[each]) for each in ("message", "hint") if value.get(each))
+        return for_command_line(f"{' '.join(words)} [{value.get('code', '?')}]")
+    if isinstance(value, dict) and all(_is_plain(each) for each in value.values()):
+        return ", ".join(f"{each} {_plainly(count)}" for each, count in value.items())
     return json.dumps(value, ensure_ascii=False)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _plainly(value: str | float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else f"{value:,}"
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> None:

@@ -18,6 +18,7 @@ from b2jobs import numbers
 from b2jobs.cli import show
 from b2jobs.cli.exits import FAILED
 from b2jobs.cli.session import Duration, Session, common_options, pass_session
+from b2jobs.cli.wording import for_command_line
 from b2jobs.fleet import Budget
 from b2jobs.printable import printable
 from b2jobs.record import Record
@@ -106,7 +107,7 @@ def _headline(found: Status) -> RenderableType:
     for trouble in found.troubles:
         lines.append(f"\n  {printable(trouble.message)}", style="red")
         if trouble.hint:
-            lines.append(f"\n    {printable(trouble.hint)}", style="default")
+            lines.append(f"\n    {printable(for_command_line(trouble.hint))}", style="default")
     return lines
 
 

@@ -12,7 +12,7 @@ from b2jobs.cli.attributes import (
     customer_key_option,
     source_account_option,
 )
-from b2jobs.cli.choosing import choosing_options, said
+from b2jobs.cli.choosing import choosing_options, names_option, said
 from b2jobs.cli.session import Session, pass_session, submit_options
 
 
@@ -41,6 +41,7 @@ from b2jobs.cli.session import Session, pass_session, submit_options
     help="What to do with a file that is newer in the destination.  [default: fail]",
 )
 @choosing_options
+@names_option
 @click.option(
     "--symlinks",
     type=click.Choice(["follow", "skip"]),

@@ -12,7 +12,14 @@ from b2jobs.requests import on_done
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.job import IfExists, Job, MostDollars, Priority
-from b2jobs.requests.places import Located, check_source_account, lie_in_each_other, prefix, single
+from b2jobs.requests.places import (
+    Located,
+    check_names,
+    check_source_account,
+    lie_in_each_other,
+    prefix,
+    single,
+)
 from b2jobs.requests.protection import KeyName
 
 
@@ -34,6 +41,7 @@ class Batch(Choosing, AllAttributes):
     max_cost: dollars for calls of B2. A batch whose dry run says more moves nothing, one that has
         used more begins nothing more: it is paused, and goes on with a higher one (`resume`).
     source_account: whose key reads what is copied inside B2, where it is not that of *account*.
+    names: of a source prefix: see `Sync`.
     strict: end the batch before anything moves when any line of it cannot be done.
     ledger: a prefix (`data://ROOT/path/`, `b2://BUCKET/path/`, `s3://...`) that takes the
         outcomes of finished items out of Redis, where they need about 70 bytes each.
@@ -50,6 +58,7 @@ class Batch(Choosing, AllAttributes):
     versions: Literal["latest", "all"] | None = None
     bypass_governance: bool = False
     if_exists: IfExists | None = None
+    names: Literal["report", "encode"] = "report"
     dry_run: bool = False
     max_cost: MostDollars | None = None
     strict: bool = False
@@ -126,6 +135,9 @@ class Batch(Choosing, AllAttributes):
             if not isinstance(destination, B2File):
                 refuse_attributes(self)
             check_source_account(self, source, destination)
+            check_names(self.names, source, destination)
+        elif self.names != "report":
+            raise ValueError("names goes with a source prefix")
         if self.chooses and self.source is None and self.target is None:
             raise ValueError(
                 "include, exclude and what is said of age and size go with a source prefix"

@@ -135,6 +135,7 @@ class Remove(Job):
 
     identity: of the file that was compared; another one under its name stays.
     top: the folder whose empty folders below it go with the file.
+    encoded: the paths of both are written as the names that their files have in B2.
     """
 
     kind = "remove"
@@ -142,6 +143,7 @@ class Remove(Job):
     target: str
     identity: str
     top: str
+    encoded: bool = False
     account: AccountName = "default"
 
 

@@ -126,6 +126,8 @@ class ListOptions(ChoosingOptions, total=False):
 class BatchOptions(StreamOptions, ChoosingOptions, total=False):
     """Those of a batch of a prefix or a manifest."""
 
+    names: Literal["report", "encode"]
+
 
 class SyncOptions(ChoosingOptions, AttributeOptions, total=False):
     max_cost: float | None
@@ -137,6 +139,7 @@ class SyncOptions(ChoosingOptions, AttributeOptions, total=False):
     max_delete: float
     allow_empty_source: bool
     overlap: Literal["wait", "skip", "replace"]
+    names: Literal["report", "encode"]
     dry_run: bool
     customer_key: str | None
     source_account: str | None

@@ -106,6 +106,12 @@ def _is_prefix(uri: Uri) -> bool:
     return bool(getattr(uri.location, "is_prefix", False))
 
 
+def check_names(names: str, *sides: Location) -> None:
+    """Refuse to encode names where no side is a local folder."""
+    if names == "encode" and not any(isinstance(side, RootPath | LocalPath) for side in sides):
+        raise ValueError("names='encode' is for local folders: one side must be data:// or file://")
+
+
 def lie_in_each_other(source: str, destination: str) -> bool:
     """Whether one of two prefixes is the other or lies in it: what is moved moves again."""
     return source.startswith(destination) or destination.startswith(source)

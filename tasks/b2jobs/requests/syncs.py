@@ -11,7 +11,13 @@ from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.job import MostDollars, Priority
-from b2jobs.requests.places import Located, check_source_account, folder, lie_in_each_other
+from b2jobs.requests.places import (
+    Located,
+    check_names,
+    check_source_account,
+    folder,
+    lie_in_each_other,
+)
 from b2jobs.requests.protection import KeyName
 
 
@@ -33,6 +39,8 @@ class Sync(Choosing, AllAttributes):
     overlap: while a sync of the same pair runs, `wait` for its end, `skip`, or `replace` it.
     source_account: whose key reads the source, where both sides are in B2 and it is not that of
         *account*, which writes.
+    names: `report` those that B2 or the disk refuses, or `encode` them: write them another way
+        that can be read back (docs/names.md), between a local folder and B2.
     dry_run: tell what would be done, and what it would cost.
     customer_key: reads sources in B2 that are encrypted with it (SSE-C); see `Copy`.
 
@@ -53,6 +61,7 @@ class Sync(Choosing, AllAttributes):
     max_delete: Annotated[float, Field(ge=0, le=1)] = 0.5
     allow_empty_source: bool = False
     overlap: Literal["wait", "skip", "replace"] = "wait"
+    names: Literal["report", "encode"] = "report"
     dry_run: bool = False
     customer_key: KeyName | None = None
     account: AccountName = "default"
@@ -82,6 +91,7 @@ class Sync(Choosing, AllAttributes):
             raise ValueError("the source or the destination must be in B2 (b2://BUCKET/...)")
         if lie_in_each_other(self.source, self.destination):
             raise ValueError("source and destination must not lie in each other")
+        check_names(self.names, source, destination)
         if not isinstance(destination, B2File):
             refuse_attributes(self)
             if self.delete == "hide":

@@ -37,6 +37,7 @@ class Upload(Attributes):
     """Put one file into a bucket.
 
     listed: only for the items of batches: what is there under the destination's name.
+    encoded: only for the items of batches and syncs: the local path is written as its name in B2.
     hash_first: read a file that is sent in parts once more beforehand, so that its info has
         `large_file_sha1`, by which other tools and later syncs know its content.
     """
@@ -49,6 +50,7 @@ class Upload(Attributes):
     content_type: ContentType = "b2/x-auto"
     info: dict[str, str] = Field(default_factory=dict)
     hash_first: bool = False
+    encoded: bool = False
     listed: Listed | None = None
     account: AccountName = "default"
 
@@ -115,6 +117,7 @@ class Download(Job):
     replaces: only for the items of syncs: which file was compared, and so may be replaced;
         empty where none may be there.
     listed: only for the items of batches: what the source is.
+    encoded: only for the items of batches and syncs: the local path is written as its name in B2.
     """
 
     kind = "download"
@@ -126,6 +129,7 @@ class Download(Job):
     verify: bool = True
     customer_key: KeyName | None = None
     replaces: str | None = None
+    encoded: bool = False
     listed: Listed | None = None
     account: AccountName = "default"
 

@@ -327,6 +327,41 @@ def test_a_later_attempt_finds_what_an_earlier_one_has_finished(many: Place) -> 
     assert many.carried().identity == before
 
 
+@everywhere
+@pytest.mark.parametrize("size", [100, 1_100_011])
+def test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_else_s(
+    many: Place, size: int
+) -> None:
+    upload(many, CONTENT[:size])
+    lost = iter([True])
+
+    def lose(write: Callable[..., Any], *given: Any) -> Any:
+        said = write(*given)
+        if next(lost, False):
+            raise PassingError("destination_unreachable", "after it was done")
+        return said
+
+    name = "put" if size == 100 else "finish"
+    journal = MemoryJournal()
+    try:
+        result = changed(many, name, lose).down(journal=journal, if_exists="fail")
+    except PassingError:
+        # S3 has no such upload any more; the next attempt finds the object.
+        result = many.down(2, journal, if_exists="fail")
+    assert (result.status, result.size) == ("transferred", size)
+    assert many.content() == CONTENT[:size]
+
+
+def test_a_later_attempt_sees_that_the_source_is_another_one(there: Place) -> None:
+    """What an earlier attempt has made counts only as a copy of that version."""
+    journal = MemoryJournal()
+    upload(there, b"content one")
+    there.down(journal=journal, range="0-10")
+    upload(there, b"content two")
+    there.down(2, journal, range="0-10")
+    assert there.content() == b"content two"
+
+
 def test_parts_that_somebody_removed_are_sent_anew(many: Place) -> None:
     def gone(finish: Callable[..., str], *given: Any) -> str:
         del finish, given

@@ -105,9 +105,12 @@ def test_minutes_that_are_over_become_days_and_totals_once(
     assert numbers.totals(records).jobs()[0].count == 1111
     while scripts.call("keeper/fold", most=9) == 9:
         assert numbers.totals(records).jobs()[0].count == 1111  # never less, never twice
+        for found in (numbers.hours(records, 2), numbers.days(records, 2)):
+            assert summed(found).jobs()[0].count == 1111
     scripts.call("keeper/fold", most=9)
     assert numbers.totals(records).jobs()[0].count == 1111
     assert sum(day.jobs()[0].count for day in numbers.days(records, 2) if day.jobs()) == 1111
+    assert sum(hour.jobs()[0].count for hour in numbers.hours(records, 2) if hour.jobs()) == 1111
     series = numbers.minutes(records, 60)
     assert [each.jobs()[0].count for each in series if each.jobs()] == [1, 10, 100, 1000]
     assert [each.seconds for each in series[:-1]] == [60.0] * 59

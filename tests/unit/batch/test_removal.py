@@ -84,6 +84,16 @@ def test_the_newest_of_each_visible_name_and_nothing_outside(make: Any) -> None:
     assert ids(make(listing, versions="latest")) == ["in/a#2upload", "in/begun#1upload"]
 
 
+def test_going_on_behind_a_name_leaves_its_older_versions_alone(make: Any) -> None:
+    # A planner that went on after the last name's newest version had been removed took the one
+    # below it for the newest: two versions were gone instead of one.
+    listing = Listing([("in/a", 1, UP, 1), ("in/a", 2, UP, 1), ("in/b", 1, UP, 1)])
+    cursor, first = next(iter(make(listing, versions="latest").items("")))
+    assert isinstance(first, Item)
+    listing.remove(first.options["versions"])
+    assert ids(make(listing, versions="latest"), cursor) == ["in/b#1upload"]
+
+
 def test_everything_goes_and_markers_last(make: Any) -> None:
     listing = Listing([("in/a", 1, UP, 1), ("in/a", 2, HIDE, 0), ("in/b", 1, START, 0)])
     plan = make(listing)

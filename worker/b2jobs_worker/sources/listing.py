@@ -25,6 +25,7 @@ def list_root(
     symlinks: Links = "follow",
     after: str = "",
     enter: Callable[[str], bool] | None = None,
+    encodes: bool = False,
 ) -> Iterator[Entry]:
     """Every file below *location*, in byte order of its name relative to it.
 
@@ -41,6 +42,9 @@ def list_root(
     *after*: begin behind this name, which need not exist any more; folders before it are not
     read. *enter* is asked for each folder, as `a/b/`, whether to go into it. Both are the
     same for object stores, where *enter* is not asked: there are no folders.
+
+    *encodes*: names are those that the files have in B2 (see `encoding`), in their order; nothing
+    is passed over as no text. Only for folders.
 
     Memory: the names of the folders on the way to the current file, so one folder of ten
     million files needs about a gigabyte.
@@ -62,9 +66,15 @@ def list_root(
                 f"{str(location)[:120]} cannot be listed.",
                 hint="Folders below a root and prefixes of object stores can.",
             )
+    if isinstance(target, StorePlace) and encodes:
+        raise CallerError(
+            "names_unsupported",
+            f"The names of {location} cannot be written another way: it is no local folder.",
+            hint="Leave names at 'report'; what B2 refuses is told.",
+        )
     if isinstance(target, StorePlace):
         return list_objects(as_prefix(target), settings, report, after)
-    return list_tree(target, report, links=symlinks, after=after, enter=enter)
+    return list_tree(target, report, links=symlinks, after=after, enter=enter, encodes=encodes)
 
 
 def as_prefix(target: StorePlace) -> StorePlace:

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from b2jobs import locations
+from b2jobs_worker.sources.encoding import FOREIGN, to_local
 from b2jobs_worker.sources.parts import is_part
 from b2jobs_worker.sources.target import key_problem
 
@@ -40,7 +41,10 @@ class LocalNames:
     where the file system does not tell case apart, the folded names go to a temporary file.
     """
 
-    def __init__(self, *, folds_case: bool = False) -> None:
+    def __init__(self, *, folds_case: bool = False, decodes: bool = False) -> None:
+        """*decodes*: judge what the names are on the disk: see `encoding`."""
+        self._decodes = decodes
+        self._empty: dict[str, str] = {}
         self._above: list[str] = []
         self._folded = _Folded() if folds_case else None
 
@@ -54,11 +58,17 @@ class LocalNames:
                 return Refused(
                     "name_clash", f"{file!r} is a file in the bucket, so it cannot be a folder."
                 )
-        problem = _local_problem(name)
+        path = to_local(name) if self._decodes else name
+        if self._decodes and f"{FOREIGN}/" in f"{path}/":
+            # An empty part, or a name that is written as one: two of them may be one path.
+            first = self._empty.setdefault(path, name)
+            if first != name:
+                return Refused("name_clash", f"{first!r} is written as the same local path.")
+        problem = _local_problem(path)
         if problem:
             return Refused("name_unsafe", f"{name!r} cannot be a local file: {problem}.")
         if self._folded is not None:
-            other = self._folded.claim(name)
+            other = self._folded.claim(path)
             if other is not None:
                 return Refused(
                     "name_clash", f"It differs from {other!r} only in case or accents' form."
@@ -100,7 +110,7 @@ def _local_problem(name: str) -> str:
     if "\0" in name:
         return "it has a NUL character"
     try:
-        whole = name.encode()
+        whole = name.encode("utf-8", "surrogateescape")  # bytes that are no text may be read back
     except UnicodeEncodeError:
         return "it is not valid UTF-8"
     if len(whole) > 4000:
@@ -110,9 +120,9 @@ def _local_problem(name: str) -> str:
             return "it has an empty part"
         if part in (".", ".."):
             return f"it has the part {part!r}"
-        if len(part.encode()) > LONGEST_PART_BYTES:
+        if len(part.encode("utf-8", "surrogateescape")) > LONGEST_PART_BYTES:
             return f"a part has more than {LONGEST_PART_BYTES} bytes"
-    if is_part(whole.rpartition(b"/")[2].decode()):
+    if is_part(name.rpartition("/")[2]):
         return "it is that of an unfinished download"
     return ""
 

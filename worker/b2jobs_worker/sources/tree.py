@@ -15,6 +15,7 @@ from typing import Literal
 from b2jobs.errors import CallerError, JobError
 from b2jobs_worker.sources import failures
 from b2jobs_worker.sources.beneath import found
+from b2jobs_worker.sources.encoding import part_to_b2, to_local
 from b2jobs_worker.sources.local import file_identity
 from b2jobs_worker.sources.parts import is_part
 from b2jobs_worker.sources.port import Entry, Problem
@@ -32,11 +33,12 @@ def list_tree(
     links: Links,
     after: str = "",
     enter: Callable[[str], bool] | None = None,
+    encodes: bool = False,
 ) -> Iterator[Entry]:
     """See `listing.list_root`. The folder itself is opened at once, the rest while iterating."""
-    tree = _Tree(place, report, links, after, enter)
+    tree = _Tree(place, report, links, after, enter, encodes=encodes)
     try:
-        tree.push(_open_folder(place, follow=links != "report"), "")
+        tree.push(_open_folder(place, follow=links != "report"), "", "")
     except NotADirectoryError as error:
         raise CallerError(
             "source_not_a_directory",
@@ -49,13 +51,18 @@ def list_tree(
 
 
 class _Folder:
-    """One folder on the way: its descriptor, and its names yet to come, the next one last."""
+    """One folder on the way: its descriptor, and its names yet to come, the next one last.
 
-    __slots__ = ("descriptor", "links", "names", "prefix")
+    own: the names on the disk, of those that are written another way; path: its own.
+    """
 
-    def __init__(self, descriptor: int, prefix: str) -> None:
+    __slots__ = ("descriptor", "links", "names", "own", "path", "prefix")
+
+    def __init__(self, descriptor: int, prefix: str, path: str) -> None:
         self.descriptor = descriptor
         self.prefix = prefix
+        self.path = path
+        self.own: dict[str, str] = {}
         self.names: list[str] = []
         self.links: set[str] = set()
 
@@ -68,7 +75,10 @@ class _Tree:
         links: Links,
         after: str,
         enter: Callable[[str], bool] | None,
+        *,
+        encodes: bool,
     ) -> None:
+        self._encodes = encodes
         self._place = place
         self._report = report
         self._links = links
@@ -92,9 +102,9 @@ class _Tree:
             while self._way:
                 os.close(self._way.pop().descriptor)
 
-    def push(self, descriptor: int, prefix: str) -> None:
+    def push(self, descriptor: int, prefix: str, path: str) -> None:
         """Go into a folder that is open; its descriptor is ours from here on."""
-        folder = _Folder(descriptor, prefix)
+        folder = _Folder(descriptor, prefix, path)
         try:
             self._read_names(folder)
         except OSError:
@@ -107,7 +117,11 @@ class _Tree:
         with os.scandir(folder.descriptor) as found_here:
             for item in found_here:
                 name = item.name
-                if not name.isascii() and not _is_utf8(name):
+                if self._encodes:
+                    name = part_to_b2(item.name)
+                    if name != item.name:
+                        folder.own[name] = item.name
+                elif not name.isascii() and not _is_utf8(name):
                     self._tell_not_utf8(prefix, name)
                     continue
                 if item.is_symlink():
@@ -117,7 +131,7 @@ class _Tree:
                     folder.links.add(name)
                 elif item.is_dir(follow_symlinks=False):
                     name += "/"
-                elif is_part(name):
+                elif is_part(item.name):
                     continue
                 names.append(name)
         if self._after:
@@ -138,6 +152,8 @@ class _Tree:
 
     def _go_into(self, folder: _Folder, name: str) -> None:
         prefix = folder.prefix + name
+        own = folder.own.get(name[:-1], name[:-1])
+        path = f"{folder.path}{own}/"
         if self._enter is not None and not self._enter(prefix):
             return
         try:
@@ -145,14 +161,14 @@ class _Tree:
                 if self._links == "report":
                     self._tell(prefix, "destination_is_link", "is a link to a folder")
                     return
-                descriptor = _open_folder(self._below(prefix[:-1]))
+                descriptor = _open_folder(self._below(prefix[:-1], path[:-1]))
                 if self._is_on_the_way(descriptor):
                     os.close(descriptor)
                     self._tell(prefix, "link_loop", "is a link to a folder that it lies in")
                     return
             else:
-                descriptor = os.open(name[:-1], _FOLDER, dir_fd=folder.descriptor)
-            self.push(descriptor, prefix)
+                descriptor = os.open(own, _FOLDER, dir_fd=folder.descriptor)
+            self.push(descriptor, prefix, path)
         except FileNotFoundError:
             if name in folder.links:
                 self._tell(prefix, "source_missing", "is a link to nothing")
@@ -164,10 +180,12 @@ class _Tree:
 
     def _entry(self, folder: _Folder, name: str) -> Entry | None:
         whole = folder.prefix + name
+        on_disk = folder.own.get(name, name)
+        path = folder.path + on_disk
         try:
-            own = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
+            own = os.stat(on_disk, dir_fd=folder.descriptor, follow_symlinks=False)
             if name in folder.links:
-                with found(self._below(whole)) as (where, last):
+                with found(self._below(whole, path)) as (where, last):
                     status = os.stat(last, dir_fd=where, follow_symlinks=False)
             else:
                 status = own
@@ -187,16 +205,19 @@ class _Tree:
             return None
         if whole <= self._after:
             return None
+        if self._encodes and to_local(whole) != path:
+            self._tell(whole, "name_refused", "has a name that cannot be written another way")
+            return None
         return Entry(whole, status.st_size, status.st_mtime_ns // 1_000_000, identity)
 
     def _is_on_the_way(self, descriptor: int) -> bool:
         status = os.fstat(descriptor)
         return any(os.path.samestat(status, os.fstat(folder.descriptor)) for folder in self._way)
 
-    def _below(self, name: str) -> LocalPlace:
+    def _below(self, name: str, path: str) -> LocalPlace:
         base = self._place.path
-        path = f"{base.rstrip('/')}/{name}" if base else name
-        return LocalPlace(self._place.root, path, self._shown(name))
+        inside = f"{base.rstrip('/')}/{path}" if base else path
+        return LocalPlace(self._place.root, inside, self._shown(name))
 
     def _shown(self, name: str) -> str:
         return f"{self._place.uri.rstrip('/')}/{name}"

@@ -25,6 +25,7 @@ def listed(
     after: str,
     may_be_missing: bool,
     loose: Callable[[Problem], None],
+    encodes: bool = False,
 ) -> Iterator[Entry]:
     """The files below *side*, and in their places what could not be read, with its `trouble`.
 
@@ -36,7 +37,9 @@ def listed(
     """
     told: list[Problem] = []
     try:
-        found = list_root(side, settings, report=told.append, symlinks=symlinks, after=after)
+        found = list_root(
+            side, settings, report=told.append, symlinks=symlinks, after=after, encodes=encodes
+        )
     except CallerError as error:
         if may_be_missing and error.code == "source_missing":
             return iter(())

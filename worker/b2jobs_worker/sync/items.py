@@ -10,6 +10,7 @@ from b2jobs.metadata import LARGE_FILE_SHA1, MODIFIED_MILLIS
 from b2jobs.requests import check_info
 from b2jobs.requests.info import HEADERS_IN_INFO
 from b2jobs_worker.b2.versions import JOB_TAG
+from b2jobs_worker.sources.encoding import written
 from b2jobs_worker.sync.decide import Action, Hide, Problem, Remove, Transfer
 from b2jobs_worker.sync.entries import Entry
 from b2jobs_worker.sync.sides import Sides
@@ -40,15 +41,18 @@ def _transfer(action: Transfer, sides: Sides) -> Item:
     entry = action.source
     needs_key = entry.has_customer_key and sides.customer_key is not None
     key = {"customer_key": sides.customer_key} if needs_key else {}
+    as_names: dict[str, Any] = {"encoded": True} if sides.encodes else {}
     source, destination = sides.source + entry.name, sides.destination + entry.name
+    if sides.encodes and sides.rules.direction == "down":
+        destination = sides.destination + written(entry.name)
     match sides.rules.direction:
         case "up":
             # Other tools know a large file's content by the digest in its info.
             is_large = entry.size > SMALLEST_LARGE_BYTES
             hashing = {"hash_first": True} if is_large else {}
-            return Item("upload", source, destination, entry.size, options=hashing)
+            return Item("upload", source, destination, entry.size, options={**hashing, **as_names})
         case "down":
-            options = {"replaces": action.replaces, **key}
+            options = {"replaces": action.replaces, **key, **as_names}
             if sides.refused_in_b2(entry.name, is_source=True):
                 source = f"b2id://{entry.file_id}"  # a part of 251 to 255 bytes
             return Item("download", source, destination, entry.size, options=options)
@@ -83,7 +87,9 @@ def _with_time(entry: Entry, asked: Mapping[str, str] | None) -> dict[str, Any]:
 def _removal(action: Remove, sides: Sides) -> Item:
     target = sides.destination + action.name
     if sides.rules.direction == "down":
-        options = {"identity": action.identity, "top": sides.destination}
+        options: dict[str, Any] = {"identity": action.identity, "top": sides.destination}
+        if sides.encodes:
+            options["encoded"] = True
         return Item("remove", "", target, options=options)
     if sides.refused_in_b2(action.name):
         return Item("delete", "", f"b2id://{action.file_id}")  # a name such as `a//b` or `a/`

@@ -13,6 +13,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources import failures
 from b2jobs_worker.sources.beneath import found
+from b2jobs_worker.sources.encoding import decoded
 from b2jobs_worker.sources.local import file_identity
 from b2jobs_worker.sources.roots import (
     LocalPlace,
@@ -39,8 +40,8 @@ def remove(request: Remove, attempt: Attempt, settings: Settings) -> DeleteResul
     in_store = store_place(locations.parse(request.target), settings)
     if in_store is not None:
         return _remove_object(request, attempt, in_store, settings)
-    where = _place(request.target, settings)
-    top = _place(request.top, settings)
+    where = _place(request.target, settings, is_encoded=request.encoded)
+    top = _place(request.top, settings, is_encoded=request.encoded)
     inside = below(_whole(top), _whole(where))
     if not inside or ".." in inside.split("/"):
         raise _not_below(request)
@@ -101,8 +102,10 @@ def _remove_empty(where: LocalPlace, levels: int) -> None:
             return  # not empty, not ours to remove, or a link by now: it stays
 
 
-def _place(uri: str, settings: Settings) -> LocalPlace:
+def _place(uri: str, settings: Settings, *, is_encoded: bool) -> LocalPlace:
     location = locations.parse(uri)
+    if is_encoded:
+        location = decoded(location)
     if isinstance(location, RootPath | LocalPath):
         where = place(location, settings)
         if isinstance(where, LocalPlace):

@@ -17,6 +17,7 @@ from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.beneath import found
 from b2jobs_worker.sources.case import folds_case
+from b2jobs_worker.sources.encoding import encoded, to_local
 from b2jobs_worker.sources.limits import Limits
 from b2jobs_worker.sources.listing import as_prefix
 from b2jobs_worker.sources.local import file_identity, open_file
@@ -33,6 +34,7 @@ from b2jobs_worker.sync.plan import Pair, Tally, pairs, within
 from b2jobs_worker.sync.rules import Deletion, Direction, Rules
 
 Listing = Callable[[str], Iterator[Entry]]
+Local = RootPath | LocalPath
 MOST_LOOSE = 10_000
 
 
@@ -44,6 +46,7 @@ class Sides:
     complete: asks for what is compared and no listing tells: digests of files, objects' times.
     info: what copies have in place of the source's info; None leaves them that.
     customer_key: the name of the key that reads sources which are encrypted with it.
+    encodes: local paths are written as the names that their files have in B2.
     """
 
     rules: Rules
@@ -57,6 +60,7 @@ class Sides:
     limits: Limits | None = None
     info: Mapping[str, str] | None = None
     customer_key: str | None = None
+    encodes: bool = False
 
     def matched(self, tally: Tally, after: str = "") -> Iterator[Pair]:
         """Both sides by name, behind *after*, with all that the comparison needs.
@@ -115,6 +119,7 @@ def sides_of(
         client.account().http.server_millis() if deletion == "keep_days" else 0,
     )
     loose: list[Problem] = []
+    encodes = request.names == "encode"
 
     def keep(problem: Problem) -> None:
         if len(loose) < MOST_LOOSE and not is_excluded(problem.name):
@@ -123,7 +128,7 @@ def sides_of(
     if isinstance(source, B2File):
         list_source = _bucket(reader, source, versions=False)
     else:
-        list_source = _folder(source, settings, request.symlinks, keep)
+        list_source = _folder(source, settings, request.symlinks, keep, encodes=encodes)
     other = destination if isinstance(source, B2File) else source
     if isinstance(destination, B2File):
         list_destination = _bucket(client, destination, versions=rules.needs_versions)
@@ -131,8 +136,10 @@ def sides_of(
     else:
         # What is written or removed lies in the destination itself, never behind a link.
         links: Links = "report" if request.symlinks == "follow" else "skip"
-        list_destination = _folder(destination, settings, links, keep, is_destination=True)
-        make_refuse = _refuse_below(destination, settings)
+        list_destination = _folder(
+            destination, settings, links, keep, is_destination=True, encodes=encodes
+        )
+        make_refuse = _refuse_below(destination, settings, decodes=encodes)
     objects = store_place(other, settings)
     complete: Callable[[Iterator[Pair]], Iterator[Pair]] = iter
     if objects is not None:
@@ -149,11 +156,11 @@ def sides_of(
     elif request.compare == "sha1" and isinstance(other, RootPath | LocalPath):
         local = place(other, settings)
         assert isinstance(local, LocalPlace)
-        complete = partial(with_digests, digest=_digester(local, digests))
+        complete = partial(with_digests, digest=_digester(local, digests, decodes=encodes))
     return Sides(
         rules,
-        request.source,
-        request.destination,
+        encoded(source) if encodes and isinstance(source, Local) else request.source,
+        encoded(destination) if encodes and isinstance(destination, Local) else request.destination,
         filtered(list_source),
         filtered(list_destination),
         make_refuse,
@@ -162,6 +169,7 @@ def sides_of(
         Limits.of(request, now_millis) if request.has_limits else None,
         request.info,
         request.customer_key,
+        encodes,
     )
 
 
@@ -180,6 +188,7 @@ def _folder(
     keep: Callable[[Problem], None],
     *,
     is_destination: bool = False,
+    encodes: bool = False,
 ) -> Listing:
     return lambda after: folder.listed(
         side,
@@ -188,6 +197,7 @@ def _folder(
         after=after,
         may_be_missing=is_destination,
         loose=keep,
+        encodes=encodes,
     )
 
 
@@ -196,7 +206,7 @@ def _refuse_for_b2(prefix: str) -> Callable[[], Callable[[str], Refused | None]]
 
 
 def _refuse_below(
-    side: Location, settings: Settings
+    side: Location, settings: Settings, *, decodes: bool = False
 ) -> Callable[[], Callable[[str], Refused | None]]:
     """What judges names for a destination that is not in B2, which may be written."""
     objects = store_place(side, settings)
@@ -210,12 +220,15 @@ def _refuse_below(
     with suppress(OSError), found(replace(where, path=f"{where.path}-"), follow=False):
         pass
     folder = writable(where)
-    return lambda: LocalNames(folds_case=folds_case(folder)).judge
+    return lambda: LocalNames(folds_case=folds_case(folder), decodes=decodes).judge
 
 
-def _digester(side: LocalPlace, digests: DigestCache) -> Callable[[Entry], str | None]:
+def _digester(
+    side: LocalPlace, digests: DigestCache, *, decodes: bool = False
+) -> Callable[[Entry], str | None]:
     def digest(entry: Entry) -> str | None:
-        path = f"{side.path.rstrip('/')}/{entry.name}".lstrip("/")
+        name = to_local(entry.name) if decodes else entry.name
+        path = f"{side.path.rstrip('/')}/{name}".lstrip("/")
         where = f"{side.root.folder}/{path}"
         known = digests.get(where, entry.identity)
         if known is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from b2jobs.locations import Location
 from b2jobs.requests import Copy, Download, Job, Move, Upload
 from b2jobs_worker.attempt import Attempt
+from b2jobs_worker.sources.encoding import decoded
 from b2jobs_worker.transfer import checkpoint
 from b2jobs_worker.transfer.committed import Committed
 from b2jobs_worker.transfer.context import Context
@@ -26,7 +28,9 @@ def abandon(request: Job, attempt: Attempt, context: Context) -> None:
     if isinstance(request, Upload | Copy):
         _cancel(request, attempt, context)
     elif isinstance(request, Download) and request.destination is not None:
-        destination = request.destination_location
+        destination: Location = request.destination_location
+        if request.encoded:
+            destination = decoded(destination)
         target = context.open_target(destination, attempt.checkpoint)
         if target is not None:
             discard(target, attempt)

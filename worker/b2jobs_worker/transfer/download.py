@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from b2jobs.errors import CallerError, JobError
-from b2jobs.locations import INLINE_LIMIT_BYTES, B2File, B2Version
+from b2jobs.locations import INLINE_LIMIT_BYTES, B2File, B2Version, Location
 from b2jobs.requests import Download
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.errors import customer_key_needed, customer_key_wrong, file_not_found
 from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.sources.encoding import decoded
 from b2jobs_worker.sources.failures import destination_changed
 from b2jobs_worker.sources.port import Sink
 from b2jobs_worker.transfer.context import Context, Usage
@@ -108,7 +109,9 @@ def _download(
         version, content = _inline(client, url, window, request)
         fields = _inline_fields(request, attempt, content, version, window)
         return _result(client, usage, version, fields, location, url)
-    destination = request.destination_location
+    destination: Location = request.destination_location
+    if request.encoded:
+        destination = decoded(destination)
     target = context.open_target(destination, attempt.checkpoint)
     not_carried: list[str] = []
     if target is not None:

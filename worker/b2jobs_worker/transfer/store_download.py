@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from b2jobs.errors import CallerError, JobError, PassingError
 from b2jobs.locations import B2File
@@ -35,6 +37,8 @@ from b2jobs_worker.transfer.target import shown
 PART_BYTES = 16 * 1024 * 1024
 ONE_PUT_BYTES = 8 * 1024 * 1024
 """Up to this size an object is written by one request."""
+
+T = TypeVar("T")
 
 _ROUND_BYTES = 1024 * 1024
 _MOST_VERSIONS = 4
@@ -61,7 +65,6 @@ class StoreDownload:
         self._window = Window(*(request.byte_range() or (0, None)))
         chosen = context.settings.part_size_bytes or PART_BYTES
         self._part_bytes = max(chosen, target.least_part_bytes)
-        self._mark = mark(client, attempt, target.uri)
         self._left = checkpoint.load(attempt.journal) if attempt.number > 1 else None
         self._pinned = False
         self._known: FileVersion | None = None
@@ -102,12 +105,9 @@ class StoreDownload:
             if request.replaces:
                 raise destination_changed(self._target.uri)
             return None
-        if not is_first and there.mark == self._mark:
+        if not is_first:
             version = self._version(url)
-            if there.size == self._window.length(version.size) and there.sha1 in (
-                None,
-                version.sha1,
-            ):
+            if there.mark == self._mark(version):
                 sha1 = there.sha1 or version.sha1
                 verified = sha1 is not None and self._window.is_everything
                 return Received(version, sha1, there.size, verified=verified)
@@ -240,7 +240,7 @@ class StoreDownload:
             verified = self._check(version, sha1, length)
             new = self._new(version, sha1 if self._window.is_everything else None)
             self._attempt.guard()
-            tried_again(lambda: self._target.put(content, new, self._only()), self._client)
+            self._commit(lambda: self._target.put(content, new, self._only()), new)
         return Received(version, sha1, length, verified=verified)
 
     def _begin(self, version: FileVersion, length: int) -> LargeFile:
@@ -271,15 +271,34 @@ class StoreDownload:
         self._attempt.guard()
         self._attempt.journal.record({"finishing": "1"})
         self._attempt.progress("finishing", length, length)
-        said = self._target.finish(file.file_id, parts, new, self._only())
+        said = self._commit(
+            lambda: self._target.finish(file.file_id, parts, new, self._only()), new
+        )
         there = tried_again(self._target.look, self._client)
         # One that bears another mark was written by somebody else since; that is theirs.
-        if there is not None and there.mark == self._mark:
+        if there is not None and there.mark == new.mark:
             differs = bool(said and there.digest and said != there.digest)
             if there.size != length or differs:
                 self._attempt.journal.clear()
                 raise destination_failures.damaged(self._target.uri)
         return Received(version, sha1, length, verified=verified, resumed_bytes=skip)
+
+    def _commit(self, act: Callable[[], T], new: NewObject) -> T | None:
+        """What *act* gives, which makes the object; None where a try of it without an answer has
+        made it: what is there then is not what may be replaced any more."""
+        try:
+            return tried_again(act, self._client)
+        except CallerError as error:
+            if error.code != "destination_changed":
+                raise
+            there = self._target.look()
+            if there is None or there.mark != new.mark:
+                raise
+        return None
+
+    def _mark(self, version: FileVersion) -> str:
+        """What tells an object of this job, made of *version*, from all others."""
+        return mark(self._client, self._attempt, self._target.uri, version.file_id)
 
     def _check(self, version: FileVersion, sha1: str, length: int) -> bool:
         """Compare with what B2 says; whether there was something to compare with."""
@@ -295,7 +314,7 @@ class StoreDownload:
         version = self._described(version)
         modified = version.modified_millis or version.uploaded_millis or None
         info = {name: text for name, text in version.info.items() if name != JOB_TAG}
-        new = NewObject(version.content_type, info, modified, sha1, self._mark)
+        new = NewObject(version.content_type, info, modified, sha1, self._mark(version))
         self.not_carried = self._target.not_carried(new)
         return new
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from b2jobs.errors import CallerError, JobError, Wait
 from b2jobs.for_people import masked
+from b2jobs.locations import Location
 from b2jobs.metadata import MODIFIED_MILLIS
 from b2jobs.requests import IfExists, Upload
 from b2jobs.requests.job import Listed
@@ -15,6 +16,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.sources.encoding import decoded
 from b2jobs_worker.sources.port import Source, is_digested, is_remote
 from b2jobs_worker.transfer import checkpoint, committed, small, target
 from b2jobs_worker.transfer import protection as protecting
@@ -76,7 +78,10 @@ def _upload(request: Upload, attempt: Attempt, context: Context) -> TransferResu
     client.require("writeFiles", *target.capabilities_for(request.if_exists), name=file.name)
     bucket = client.bucket(file.bucket)
     resuming = attempt.number > 1 and checkpoint.load(attempt.journal) is not None
-    with context.source(request.source_location, attempt, resuming=resuming) as source:
+    location: Location = request.source_location
+    if request.encoded:
+        location = decoded(location)
+    with context.source(location, attempt, resuming=resuming) as source:
         attempt.permit.size(source.size)
         new, not_carried = _new(request, client, attempt, source, bucket, file.name)
         made = place(

@@ -21,6 +21,7 @@ class Listed(NamedTuple):
     modified_millis: int
     sha1: str | None = None
     has_customer_key: bool = False
+    file_id: str = ""
 
 
 def below_bucket(client: B2Client, prefix: B2File, after: str) -> Iterator[Listed]:
@@ -35,6 +36,6 @@ def below_bucket(client: B2Client, prefix: B2File, after: str) -> Iterator[Liste
                 modified = version.modified_millis
                 millis = version.uploaded_millis if modified is None else modified
                 has_key = version.has_customer_key
-                yield Listed(name, version.size, millis, version.sha1, has_key)
+                yield Listed(name, version.size, millis, version.sha1, has_key, version.file_id)
         if start is None:
             return

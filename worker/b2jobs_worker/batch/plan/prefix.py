@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from b2jobs import locations
 from b2jobs.items import Action, Item, Planned, Refusal, refused
-from b2jobs.locations import B2File, InvalidLocation, LocalPath, RootPath
+from b2jobs.locations import B2File, InvalidLocation, LocalPath, Location, RootPath
 from b2jobs.patterns import chosen, silenced
 from b2jobs.requests import Batch
 from b2jobs_worker.attempt import Attempt
@@ -15,9 +16,10 @@ from b2jobs_worker.batch.plan.listing import Listed, below_bucket
 from b2jobs_worker.batch.plan.places import Places
 from b2jobs_worker.batch.plan.source import Forecast
 from b2jobs_worker.sources.case import folds_case
+from b2jobs_worker.sources.encoding import encoded, written
 from b2jobs_worker.sources.limits import Limits, began_millis
 from b2jobs_worker.sources.listing import list_root
-from b2jobs_worker.sources.names import LocalNames, Refused, store_names
+from b2jobs_worker.sources.names import LocalNames, Refused, b2_problem, store_names
 from b2jobs_worker.sources.port import Problem
 from b2jobs_worker.sources.roots import LocalPlace, place, store_place
 from b2jobs_worker.transfer.context import Context
@@ -44,6 +46,7 @@ class PrefixPlan:
         self._account = request.account
         self._reads = request.source_account or request.account
         self._customer_key = request.customer_key
+        self._encodes = request.names == "encode"
         self._is_chosen = chosen(request.include, request.exclude)
         self._is_silenced = silenced(request.include, request.exclude)
         self._limits: Limits | None = None
@@ -106,7 +109,8 @@ class PrefixPlan:
             return store_names(objects.target.key)
         assert isinstance(self._destination, RootPath | LocalPath)
         where = place(self._destination, self._context.settings)
-        names = LocalNames(folds_case=isinstance(where, LocalPlace) and folds_case(where))
+        folds = isinstance(where, LocalPlace) and folds_case(where)
+        names = LocalNames(folds_case=folds, decodes=self._encodes)
         if behind:
             names.judge(behind)  # it may be a file that what follows takes for a folder
         return names.judge
@@ -116,7 +120,8 @@ class PrefixPlan:
         if isinstance(source, B2File):
             client = self._context.client(self._reads, self._attempt)
             return self._metered(client.meter, below_bucket(client, source, after))
-        entries = list_root(source, self._context.settings, report=report, after=after)
+        settings, encodes = self._context.settings, self._encodes
+        entries = list_root(source, settings, report=report, after=after, encodes=encodes)
         return (Listed(entry.name, entry.size, entry.modified_millis) for entry in entries)
 
     def _metered(self, meter: Meter, listing: Iterator[Listed]) -> Iterator[Listed]:
@@ -132,6 +137,11 @@ class PrefixPlan:
             if (now := meter.calls) != told:
                 self._spent(difference(now, told), meter.dollars - dollars)
 
+    def _named(self, side: Location, name: str) -> str:
+        if self._encodes and isinstance(side, RootPath | LocalPath):
+            return encoded(side) + written(name)
+        return f"{side}{name}"
+
     def _passed_over(self, problem: Problem, *, for_now: bool = False) -> Refusal:
         name = problem.name.encode(errors="backslashreplace").decode()
         message = problem.message.encode(errors="backslashreplace").decode()
@@ -143,7 +153,10 @@ class PrefixPlan:
         judged = refuse(name)
         if judged is not None:
             return self._passed_over(Problem(name, *judged))
-        source, destination = f"{self._source}{name}", f"{self._destination}{name}"
+        source, destination = self._named(self._source, name), self._named(self._destination, name)
+        by_id = self._encodes and isinstance(self._source, B2File)
+        if by_id and b2_problem(source.split("/", 3)[3]) is not None:
+            source = f"b2id://{listed.file_id}"  # such as `a//b`
         try:
             name.encode()
             locations.parse(source)
@@ -151,7 +164,7 @@ class PrefixPlan:
         except (InvalidLocation, UnicodeEncodeError) as error:
             code = getattr(error, "code", "name_refused")
             return self._passed_over(Problem(name, code, str(error)))
-        options = {}
+        options: dict[str, Any] = {"encoded": True} if self._encodes else {}
         if listed.has_customer_key and self._customer_key is not None:
             options["customer_key"] = self._customer_key
         return Item(self._action, source, destination, listed.size, options=options)

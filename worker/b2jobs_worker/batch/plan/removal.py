@@ -69,6 +69,8 @@ class RemovalPlan:
         stage, place = _read(cursor)
         if stage == "versions":
             for documents in self._names(place):
+                if place and not self._everything and documents[0]["fileName"] == place[0]:
+                    continue  # its newest went already: what is the newest now is to stay
                 going, markers = self._decided(documents)
                 if self._dry_run:
                     going += markers
