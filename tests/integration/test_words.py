@@ -64,6 +64,7 @@ def test_a_job_that_succeeds_is_told_with_its_result(fake: Fake) -> None:
         "failure": None,
     }
     assert uuid.UUID(message["id"])
+    assert message["kwargsrepr"] == f"{{'job': '{job.id}', 'state': 'succeeded', ...}}"
     worker.stop()
     fake.installation.redis.delete(f"{fake.installation.key_prefix}app-queue")
     assert fake.installation.leftovers() == set()

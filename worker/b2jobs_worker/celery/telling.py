@@ -59,6 +59,9 @@ class Teller:
                 args=to.get("args", []),
                 kwargs={**to.get("kwargs", {}), **_given(word)},
                 task_id=str(uuid.UUID(word.id)),
+                # For logs and monitors: a result may be long, or what somebody has downloaded.
+                argsrepr="(...)",
+                kwargsrepr=f"{{'job': {word.job!r}, 'state': {word.state!r}, ...}}",
                 **options,
             )
         return found.made
