@@ -106,7 +106,7 @@ def _made() -> Resources:
 
 
 def resources() -> Resources:
-    """The resources of this process. Nothing of them survives a fork: there is none."""
+    """The resources of this process. A worker's parent has none when it forks (children.py)."""
     with _making:
         return _made()
 

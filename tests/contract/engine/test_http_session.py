@@ -18,6 +18,7 @@ from b2jobs_worker.b2 import proxies
 from b2jobs_worker.b2.calling import Caller, calling_as
 from b2jobs_worker.b2.http import Carried, Session
 from b2jobs_worker.b2.meter import Meter
+from b2jobs_worker.b2.pool import Origin
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -251,14 +252,18 @@ def test_a_second_connection_takes_up_the_tls_session_of_the_first(tmp_path: Pat
                 with context.wrap_socket(plain, server_side=True) as secure:
                     reused.append(bool(secure.session_reused))
                     secure.recv(65_536)
-                    secure.sendall(OK.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n"))
+                    secure.sendall(OK)
+                    secure.recv(1)  # until the other side closes
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
         session = Session(ca_file=tmp_path / "ca.pem")
-        url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
-        for _ in range(3):  # the server closes each connection behind its answer
-            assert session.request("GET", url, headers={}).content == b"ok"
-        listener.close()
+        port = listener.getsockname()[1]
+        for _ in range(3):
+            answer = session.request("GET", f"https://127.0.0.1:{port}/", headers={})
+            assert answer.content == b"ok"
+            kept = session._pool.take(Origin("https", "127.0.0.1", port))
+            assert kept is not None
+            kept.close()
 
     assert reused == [False, True, True]
