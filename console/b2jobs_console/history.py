@@ -28,8 +28,8 @@ class Range:
 RANGES = {
     each.name: each
     for each in (
-        Range("hour", "in the last hour", numbers.minutes, 60),
-        Range("day", "in the last 24 hours", numbers.hours, 24),
+        Range("hour", "in the last hour", numbers.minutes, 60, 2),
+        Range("day", "in the last 24 hours", numbers.hours, 25),
         Range("week", "in the last 7 days", numbers.hours, 168, 4),
         Range("month", "in the last 31 days", numbers.days, 31),
     )
@@ -48,13 +48,14 @@ def chosen(name: str) -> Range:
     return RANGES[name]
 
 
-def charts(records: Records, wanted: Range) -> list[Chart]:
+def charts(records: Records, wanted: Range, parts: list[Numbers]) -> list[Chart]:
     """Jobs that ended, how many were open, bytes, how long they took, retries, and the cost.
+
+    *parts*: what `wanted` reads.
 
     Raises:
         QueueUnavailable
     """
-    parts = wanted.read(records, wanted.count)
     starts = range(0, len(parts), wanted.step)
     found = [numbers.summed(parts[first : first + wanted.step]) for first in starts]
     moments = [each.since.timestamp() for each in found]

@@ -338,3 +338,48 @@ def test_whatever_stands_in_it_is_used_or_refused_without_quoting_it(
         secrets.account()
     except JobError:
         assert refused(secrets).code in ("credentials_invalid", "account_unknown")
+
+
+CUSTOMER_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+
+def asked(secrets: SecretsFile, name: str) -> JobError:
+    with pytest.raises(JobError) as caught:
+        secrets.customer_key(name)
+    said = "".join(traceback.format_exception(caught.value)) + caught.value.hint
+    assert CUSTOMER_KEY[:20] not in said
+    assert repr(name) in said or f'"{name}"' in said
+    return caught.value
+
+
+def test_customers_keys_stand_beside_one_account_or_several(tmp_path: Path) -> None:
+    keys = {"customer_keys": {"backups-2026": CUSTOMER_KEY}}
+    for form in (FLAT, {"accounts": {"default": FLAT}}):
+        secrets = written(tmp_path, {**form, **keys})
+        assert secrets.customer_key("backups-2026").get_secret_value() == CUSTOMER_KEY
+        assert CUSTOMER_KEY not in repr(secrets.customer_key("backups-2026"))
+        assert secrets.problems() == []
+        unknown = asked(secrets, "other")
+        assert (unknown.code, unknown.wait) == ("customer_key_unknown", None)
+        assert "backups-2026" in unknown.hint
+
+
+@pytest.mark.parametrize("key", ["", "short", CUSTOMER_KEY[:40], 7, ["a"], CUSTOMER_KEY + "AAAA"])
+def test_a_customer_s_key_that_is_none_stops_only_who_names_it(tmp_path: Path, key: object) -> None:
+    secrets = written(tmp_path, {**FLAT, "customer_keys": {"bad": key, "good": CUSTOMER_KEY}})
+    assert secrets.customer_key("good")
+    assert secrets.account()
+    error = asked(secrets, "bad")
+    assert (error.code, error.wait) == ("credentials_invalid", Wait("credentials"))
+    assert "not the base64 of 32 bytes" in "".join(secrets.problems())
+
+
+@pytest.mark.parametrize("keys", [CUSTOMER_KEY, [CUSTOMER_KEY], {CUSTOMER_KEY: "backups"}])
+def test_customers_keys_in_another_form_leave_the_accounts_usable(
+    tmp_path: Path, keys: object
+) -> None:
+    secrets = written(tmp_path, {**FLAT, "customer_keys": keys})
+    assert secrets.account()
+    assert asked(secrets, "backups").code == "customer_key_unknown"
+    assert len(secrets.problems()) == 1
+    assert CUSTOMER_KEY[:20] not in secrets.problems()[0]

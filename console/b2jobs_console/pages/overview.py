@@ -81,6 +81,9 @@ def look(records: Records, wanted: history.Range) -> Overview:
     workers = fleet.workers(records)
     running = listing.page(records, "running", limit=_RUNNING)
     minutes, days = numbers.minutes(records, 61), numbers.days(records, _DAYS)
+    known: dict[object, list[numbers.Numbers]] = {numbers.minutes: minutes[1:], numbers.days: days}
+    parts = known.get(wanted.read) or wanted.read(records, wanted.count)
+    hours = parts[-25:] if wanted.read is numbers.hours else numbers.hours(records, 25)
     counts = {str(state): count for state, count in records.counts().items()}
     waiting = fleet.waiting(records)
     words = {str(standing): count for standing, count in Words(records).counts().items()}
@@ -90,11 +93,11 @@ def look(records: Records, wanted: history.Range) -> Overview:
     return Overview(
         counts=counts,
         workers=workers,
-        charts=history.charts(records, wanted),
+        charts=history.charts(records, wanted, parts),
         day=_ended(records, now),
         may_sign=can_sign(records),
         waiting=waiting,
-        failed=_failed(records, numbers.summed(numbers.hours(records, 25))),
+        failed=_failed(records, numbers.summed(hours)),
         running=running.records,
         is_more=bool(running.after),
         schedules=sorted(scheduled, key=lambda each: each.status.next or float("inf"))[:_NEXT],

@@ -45,8 +45,8 @@ class Killed(BaseException):
 @pytest.fixture
 def made(bench: Bench, request: pytest.FixtureRequest) -> Iterator[str]:
     secrets = json.loads(bench.secrets.read_text())
-    account = {key: secrets[key] for key in ("key_id", "application_key", "realm")}
-    document = {"accounts": {"default": account}, "notifications": {HOST: {"signing": SECRET}}}
+    secrets.pop("customer_keys")
+    document = {"accounts": {"default": secrets}, "notifications": {HOST: {"signing": SECRET}}}
     bench.secrets.write_text(json.dumps(document))
     name = "carries-" + "".join(c if c.isalnum() else "-" for c in request.node.name)[5:55].lower()
     bench.run("bucket", bench.attempt("make"), action="create", name=name.strip("-"))

@@ -33,11 +33,21 @@ def secret(bench: Bench, name: str, size: int = 5, **options: Any) -> bytes:
     return content
 
 
+def told(error: BaseException | None) -> str:
+    """All that tools print of a traceback, variables included."""
+    seen = ["".join(traceback.format_exception(error))] if error else []
+    while error is not None:
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        seen += [repr(each.f_locals) for each in frames if "/tests/" not in each.f_code.co_filename]
+        error = error.__cause__ or error.__context__
+    return "".join(seen)
+
+
 def code(bench: Bench, kind: str, **arguments: Any) -> str:
     """The code a job fails with; nothing of a key is in what it says or shows."""
     with pytest.raises(JobError) as caught:
         bench.run(kind, bench.attempt("refused"), **arguments)
-    said = "".join(traceback.format_exception(caught.value)) + repr(caught.value.failure(1))
+    said = repr(caught.value.failure(1)) + told(caught.value)
     for key in CUSTOMER_KEYS.values():
         assert key not in said
     if caught.value.code.startswith("customer_key_") and "customer_key" in arguments:
@@ -155,3 +165,19 @@ def test_skip_and_replace_see_files_with_a_key(bench: Bench) -> None:
     assert bench.run("upload", bench.attempt("s"), **ends, if_exists="skip").status == "unchanged"
     bench.run("upload", bench.attempt("r"), **ends, if_exists="replace")
     assert len(bench.versions("a")) == 1
+
+
+@pytest.mark.parametrize("kind", ["upload", "download", "copy"])
+def test_a_connection_that_breaks_shows_no_key(bench: Bench, kind: str) -> None:
+    """Frames of the HTTP session had the headers in their variables, and these the key."""
+    secret(bench, "a")
+    calls = {"upload": "b2_upload_file", "download": "b2_download_file_by_name",
+             "copy": "b2_copy_file"}[kind]  # fmt: skip
+    arguments = {
+        "upload": {"source": "data:,x", "destination": bench.b2("b"), "encryption": "SSE-C:k"},
+        "download": {"source": bench.b2("a"), "customer_key": "k"},
+        "copy": {"source": bench.b2("a"), "destination": bench.b2("b"), "customer_key": "k"},
+    }[kind]
+    fault = "lost_response" if kind == "download" else "reset_request"
+    bench.admin.fault(fault, calls=calls)
+    assert code(bench, kind, **arguments) == "connection_broken"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -208,8 +209,11 @@ class Calls:
             with calling_as(self._committing if commits else self._caller):
                 return act()
         except Carried as carried:
-            raise carried.take() from None
+            taken = carried.take()
+            _forget_locals(taken)
+            raise taken from None
         except B2Error as error:
+            _forget_locals(error)
             # An aborted connection looks like a broken one; the reason is the interruption.
             self.attempt.checkpoint()
             missing = () if name == "authorize_account" else set(needs) - account.capabilities
@@ -240,6 +244,18 @@ class Calls:
             self.attempt.checkpoint()
             time.sleep(min(left, 0.1))
         self.attempt.trace.waited(since, "backoff")
+
+
+def _forget_locals(error: BaseException) -> None:
+    """Let the frames of *error* hold nothing any more.
+
+    Those of b2sdk and of the HTTP session hold headers: the account's token, customers' keys.
+    Tools that print tracebacks with their variables would show them.
+    """
+    following: BaseException | None = error
+    while following is not None:
+        traceback.clear_frames(following.__traceback__)
+        following = following.__cause__ or following.__context__
 
 
 def _is_about_the_key(error: B2Error) -> bool:
