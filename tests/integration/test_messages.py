@@ -276,11 +276,11 @@ def test_a_time_that_is_none_ends_the_job(target: Target, header: str, value: ob
     assert list(target.installation.client.records.listed("failed"))
 
 
-def test_a_huge_message_is_read_or_refused(target: Target) -> None:
+def test_a_huge_message_is_refused_unread(target: Target) -> None:
     task_id = str(uuid.uuid4())
     body = encoded([[], {**KWARGS, "typo": "x" * 20_000_000}, {}])
     target.push(json.dumps(target.message(task_id, body=body)))
-    assert failed(target, task_id).code == "invalid_request"
+    assert failed(target, task_id).code == "message_too_long"
     request = target.installation.client.job(task_id).record().request
     assert request == {}
     target.goes_on()

@@ -152,6 +152,7 @@ def test_a_slow_proxy_is_waited_for(web: WebServer) -> None:
 
 
 def test_changed_bytes_are_no_content(web: WebServer) -> None:
+    web.content = CONTENT * 40  # more than waits in sockets before anything is changed
     with proxy(("127.0.0.1", web.port)) as between:
         source = opened(f"https://localhost:{between.port}/file", web.ca_file)
         between.change = lambda piece: piece[:-1] + bytes([piece[-1] ^ 1])
