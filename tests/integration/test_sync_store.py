@@ -145,6 +145,8 @@ def test_batches_go_into_s3_and_a_manifest_mixes_all_sides(pair: Pair, store: St
     assert lines["s3://open/all/0/03"]["sha1"] == hashlib.sha1(CONTENTS["0/03"]).hexdigest()
     with pytest.raises(b2jobs.JobFailed, match="policy_refused"):
         client.download(f"{pair.remote}0/03", "s3://open/beside", priority="high").wait(40)
+    with pytest.raises(b2jobs.JobFailed, match="names_unsupported"):
+        client.batch(pair.remote, "data://away/all/", names="encode").wait(40)
     report = list(batch.report())
     verified = client.verify(report).wait(40)
     assert (verified.checked, verified.agrees) == (12, True)

@@ -254,3 +254,11 @@ def _too_many_open_files(uri: str, reason: str) -> OperatorError:
         hint="Raise the worker's limit of open files (ulimit -n) or lower its slots.",
         wait=Wait(),
     )
+
+
+def names_unsupported(uri: str) -> CallerError:
+    return CallerError(
+        "names_unsupported",
+        f"The names of {uri} cannot be written another way: it is no local folder.",
+        hint="Leave names at 'report'; what B2 refuses is told.",
+    )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from b2jobs.errors import CallerError
 from b2jobs.locations import LocalPath, Location, RootPath, StoreObject
 from b2jobs_worker.settings import Settings
+from b2jobs_worker.sources.failures import names_unsupported
 from b2jobs_worker.sources.port import Entry, Problem
 from b2jobs_worker.sources.roots import StorePlace, place
 from b2jobs_worker.sources.stores import list_objects
@@ -67,11 +68,7 @@ def list_root(
                 hint="Folders below a root and prefixes of object stores can.",
             )
     if isinstance(target, StorePlace) and encodes:
-        raise CallerError(
-            "names_unsupported",
-            f"The names of {location} cannot be written another way: it is no local folder.",
-            hint="Leave names at 'report'; what B2 refuses is told.",
-        )
+        raise names_unsupported(str(location))
     if isinstance(target, StorePlace):
         return list_objects(as_prefix(target), settings, report, after)
     return list_tree(target, report, links=symlinks, after=after, enter=enter, encodes=encodes)

@@ -17,6 +17,7 @@ from b2jobs_worker.batch.plan.places import Places
 from b2jobs_worker.batch.plan.source import Forecast
 from b2jobs_worker.sources.case import folds_case
 from b2jobs_worker.sources.encoding import encoded, written
+from b2jobs_worker.sources.failures import names_unsupported
 from b2jobs_worker.sources.limits import Limits, began_millis
 from b2jobs_worker.sources.listing import list_root
 from b2jobs_worker.sources.names import LocalNames, Refused, b2_problem, store_names
@@ -106,6 +107,8 @@ class PrefixPlan:
             return lambda _: None
         objects = store_place(self._destination, self._context.settings)
         if objects is not None:
+            if self._encodes:
+                raise names_unsupported(str(self._destination))
             return store_names(objects.target.key)
         assert isinstance(self._destination, RootPath | LocalPath)
         where = place(self._destination, self._context.settings)
