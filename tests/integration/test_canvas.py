@@ -355,8 +355,8 @@ def test_nobody_listens_for_the_results_of_callbacks(application: Application) -
 
 
 def test_shapes_that_celerys_own_tests_rely_on(application: Application) -> None:
-    """As in Celery's t/integration/test_canvas.py, with our jobs among the tasks: all sent at once,
-    then what became of each."""
+    """As Celery's integration tests of canvas have them, with our jobs among the tasks: all sent
+    at once, then what became of each."""
     app, up = application.celery, application.upload
     names = [application.note()[0] for _ in range(9)]
     note = [application.task("note", name=name) for name in names]

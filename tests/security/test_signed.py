@@ -153,7 +153,9 @@ def test_a_failed_job_is_tried_again_by_its_producer_alone(fleet: Attacked) -> N
     with pytest.raises(b2jobs.JobFailed, match="asked"):
         job.wait(60)
 
-    fleet.attacker.job(job.id).retry()
+    with pytest.raises(b2jobs.InvalidJob, match="signed"):
+        fleet.attacker.job(job.id).retry()
+    fleet.attacker.records.door.call("jobs/retry", id=job.id)
 
     assert fleet.ended_with(job.id) == "signature_used"
     assert len(fleet.fake.events("start", job.id)) == 1

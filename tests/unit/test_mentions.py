@@ -19,6 +19,7 @@ from pathlib import Path
 import click
 
 from b2jobs.cli.main import cli
+from b2jobs.redis import QUEUES
 from b2jobs.requests.kinds import KINDS
 from b2jobs_worker.settings import Settings
 from installs.environments import extras
@@ -41,7 +42,13 @@ FOREIGN_NAMES = {
     ),
 }
 # Put together in the code, or a column in SQL.
-HIDDEN_NAMES = {"source_unsupported", "refs"}
+HIDDEN_NAMES = {
+    "b2jobs_budget_limit",
+    "b2jobs_budget_used",
+    "b2jobs_refused_total",
+    "source_unsupported",
+    "refs",
+}
 # Stands for any name, as in `b2jobs.KIND`.
 STANDS_FOR = {"KIND", "NAME", "FOLDER"}
 
@@ -176,7 +183,7 @@ def test_links_between_documents() -> None:
 
 def test_dotted_names() -> None:
     """`b2jobs.Client`, `b2jobs_worker.delivery.keeper`: can be imported, or are tasks."""
-    tasks = {f"b2jobs.{kind}" for kind in KINDS}
+    tasks = {f"b2jobs.{kind}" for kind in KINDS} | set(QUEUES.values())
 
     def exists(name: str) -> bool:
         parts = name.split(".")
