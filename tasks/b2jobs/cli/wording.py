@@ -12,7 +12,7 @@ from b2jobs.requests.kinds import KINDS, PUBLIC_KINDS
 
 WITHOUT_OPTION = {
     *("source", "destination", "target", "manifest", "name", "action", "on"),
-    *("encoded", "hash_first", "ledger", "listed", "replaces", "shown", "stream"),
+    *("hash_first", "encoded", "ledger", "listed", "replaces", "shown", "stream"),
 }
 """Fields of requests that are arguments of a command, or that no command offers."""
 OPTIONS = {field for kind in PUBLIC_KINDS for field in KINDS[kind].model_fields} - WITHOUT_OPTION
