@@ -216,7 +216,7 @@ def test_any_text_may_be_an_id(scripts: Scripts, text: str) -> None:
 
     for id in (text, f"{text}-follower"):
         stored = scripts.redis.get(f"{scripts.prefix}celery-task-meta-{id}")
-        assert json.loads(str(stored)) == {"task_id": id, **said}
+        assert json.loads(str(stored)) == {"task_id": id, "children": [], **said}
 
 
 def test_a_follower_that_comes_late_is_given_what_is_stored_and_how_long(scripts: Scripts) -> None:
@@ -227,7 +227,11 @@ def test_a_follower_that_comes_late_is_given_what_is_stored_and_how_long(scripts
     for _ in range(2):
         scripts.call("jobs/tell", id="late", meta=META, keep=keep)
     stored = scripts.redis.get(f"{scripts.prefix}celery-task-meta-late")
-    assert json.loads(str(stored)) == {"task_id": "late", **json.loads(META)}
+    assert json.loads(str(stored)) == {
+        "task_id": "late",
+        "children": [],
+        **json.loads(META),
+    }
 
 
 @pytest.mark.parametrize("priority", QUEUES)

@@ -29,7 +29,7 @@ MOST_PER_CALL = {
     "ring_due": 100,
     "ring_unheard": 100,
     "tell_followers": 100,
-    "forget": 2000,
+    "forget": 1000,
     "sweep_staged": 20,
     "fold": 30,
 }
