@@ -30,7 +30,7 @@ def code(err: str) -> str:
         (["upload", "--info", "novalue", "data:,x", "b2://bucket/x"], "usage"),
         (["bucket", "create", "some-bucket", "--lifecycle", "{"], "usage"),
         (["job", "retry"], "usage"),
-        (["upload", "nowhere", "b2://some-bucket/x"], "invalid_location"),
+        (["upload", "nowhere", "b2://some-bucket/x"], "source_missing"),
         (["upload", "data:,x", "b2://some-bucket/a//b"], "name_refused"),
         (["bucket", "create", "b!"], "bucket_name_refused"),
         (["share", "b2://some-bucket/x", "--seconds", "8d"], "invalid_request"),

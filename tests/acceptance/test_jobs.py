@@ -26,8 +26,9 @@ def test_what_is_listed(idle: Run) -> None:
 
 
 def test_an_empty_list_is_empty(idle: Run) -> None:
-    assert idle("job", "list") == idle("job", "list", "--json")
-    assert idle("job", "list").out == ""
+    said = idle("job", "list")
+    assert (said.status, said.out, said.err) == (0, "", "There are no such jobs.\n")
+    assert idle("job", "list", "--json").out == ""
 
 
 def test_show_says_why_a_job_waits(idle: Run) -> None:

@@ -54,7 +54,7 @@ def test_standard_input_takes_its_name_from_the_destination(
 
 def test_what_cannot_be_read_or_is_too_large_says_the_way_out(idle: Run, file: Path) -> None:
     for source, said in (
-        ("./nothing.png", "does not exist here"),
+        ("./nothing.png", "there is no file"),
         ("data/.my/file.png", "data://ROOT/path"),
         ("nothing.png", "./FILE"),
         (str(file.parent), "is a folder"),

@@ -122,7 +122,7 @@ def test_cancelling_a_queued_job_tells_whoever_asks_celery(
 
 def stored(installation: Installation, app: Celery, task_id: str, meta: str) -> None:
     """Put a result where the scripts put it: see `tell` in redis/shared/job.lua."""
-    text = f'{{"task_id": "{task_id}", {meta[1:]}'
+    text = f'{{"task_id": "{task_id}", "children": [], {meta[1:]}'
     installation.redis.set(f"{installation.key_prefix}celery-task-meta-{task_id}", text)
     theirs = app.backend.encode_result({"x": 1}, "SUCCESS")
     assert theirs == {"x": 1}

@@ -21,8 +21,7 @@ FILES = 40
 def limited(make_installation: Callable[..., Installation], own_b2: LocalB2) -> Installation:
     """One worker whose account has hardly any calls of class B; FILES files are in the bucket."""
     installation = make_installation(account=own_b2.account)
-    budget(installation, 1000)
-    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_RESERVED_SLOTS="0")
+    first = installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_RESERVED_SLOTS="0")
     client = installation.client
     client.bucket("create", "some-bucket").wait(60)
     folder = installation.data / "up"
@@ -30,7 +29,9 @@ def limited(make_installation: Callable[..., Installation], own_b2: LocalB2) -> 
     for at in range(FILES):
         (folder / f"{at:02}.txt").write_text(str(at))
     client.batch("data://.my/up/", "b2://some-bucket/in/").wait(120)
+    first.stop()  # it knew of no budget
     budget(installation, 5)
+    installation.start_worker(B2JOBS_PROCESSES="1", B2JOBS_RESERVED_SLOTS="0")
     return installation
 
 

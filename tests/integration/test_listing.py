@@ -89,8 +89,10 @@ def test_a_filter_looks_at_a_bounded_number_and_says_so(
     for wanted in (Filter(code="cap"), Filter(text="rare"), Filter(account="archive")):
         assert walk(installation, "failed", wanted=wanted) == ["f0100"]
     assert walk(installation, "failed", wanted=Filter(kind="copy")) == []
-    first = listing.page(records, "failed", limit=2).records
-    assert [(each.id, each.reason) for each in first] == [("broken", "unreadable"), ("f1199", "")]
+    broken, next_one = listing.page(records, "failed", limit=2).records
+    assert broken.failure is not None
+    assert (broken.id, broken.request, broken.failure.code) == ("broken", {}, "record_broken")
+    assert next_one.id == "f1199"
 
 
 @pytest.mark.parametrize("after", ["x", "0~1", "9~1~a", "-1~1~a", "0~nan~a", "0~x~a"])

@@ -73,6 +73,7 @@ def cli(traceback: bool) -> None:
       b2id://FILEID          one version of a file
       data://ROOT/path       a root that the workers' config file names
       https://host/path      a public host
+      s3://BUCKET/KEY        another store; also gs:// and azure://
       data:;base64,...       the bytes themselves
 
     \b

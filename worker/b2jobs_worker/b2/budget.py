@@ -55,6 +55,7 @@ class _Taken:
         self.owed = 0
         self.day_ends = 0.0
         self.asked_at = float("-inf")
+        self.refused_by: Budget | None = None
 
 
 class RedisBudgets:
@@ -88,12 +89,16 @@ class RedisBudgets:
             now = self._clock()
             if now >= taken.day_ends:
                 taken.left = 0
-            elif taken.left <= 0 and now - taken.asked_at < LOOK_AGAIN_SECONDS:
+            elif (
+                taken.left <= 0
+                and taken.refused_by == budget  # who is woken by a raised one asks at once
+                and now - taken.asked_at < LOOK_AGAIN_SECONDS
+            ):
                 raise _spent(account, call_class, budget, taken.day_ends - now)
             if taken.left <= 0:
                 self._ask(taken, account, call_class, budget, price)
             if taken.left <= 0:
-                taken.asked_at = now
+                taken.asked_at, taken.refused_by = now, budget
                 raise _spent(account, call_class, budget, taken.day_ends - now)
             taken.left -= 1
 
