@@ -52,39 +52,47 @@ class Delete(Job):
         return self
 
 
-class Hide(Job):
+class _OneName(Job):
+    """About the versions that one name has."""
+
+    target: str
+    account: AccountName = "default"
+
+    @field_validator("target")
+    @classmethod
+    def _target(cls, uri: str) -> str:
+        return single(uri, B2File)
+
+    target_location: ClassVar = Located[B2File]("target")
+
+
+class _OneVersion(Job):
+    """About a file's newest version, or the one of an id."""
+
+    target: str
+    account: AccountName = "default"
+
+    @field_validator("target")
+    @classmethod
+    def _target(cls, uri: str) -> str:
+        return one_file(uri, B2File, B2Version)
+
+    target_location: ClassVar = Located[B2File | B2Version]("target")
+
+
+class Hide(_OneName):
     """Hide a file: its versions stay, its name is gone from listings. Needs no `deleteFiles`."""
 
     kind = "hide"
 
-    target: str
-    account: AccountName = "default"
 
-    @field_validator("target")
-    @classmethod
-    def _target(cls, uri: str) -> str:
-        return single(uri, B2File)
-
-    target_location: ClassVar = Located[B2File]("target")
-
-
-class Unhide(Job):
+class Unhide(_OneName):
     """Show a hidden file again: its hide marker is removed."""
 
     kind = "unhide"
 
-    target: str
-    account: AccountName = "default"
 
-    @field_validator("target")
-    @classmethod
-    def _target(cls, uri: str) -> str:
-        return single(uri, B2File)
-
-    target_location: ClassVar = Located[B2File]("target")
-
-
-class Retention(Job):
+class Retention(_OneVersion):
     """Change until when nobody may delete a file, or one version of it.
 
     retention, retain_until, retain_for: see `Attributes`; `none` ends it.
@@ -93,19 +101,10 @@ class Retention(Job):
 
     kind = "retention"
 
-    target: str
     retention: RetentionMode
     retain_until: UntilTime | None = None
     retain_for: ForSeconds | None = None
     bypass_governance: bool = False
-    account: AccountName = "default"
-
-    @field_validator("target")
-    @classmethod
-    def _target(cls, uri: str) -> str:
-        return one_file(uri, B2File, B2Version)
-
-    target_location: ClassVar = Located[B2File | B2Version]("target")
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
@@ -113,21 +112,12 @@ class Retention(Job):
         return self
 
 
-class Hold(Job):
+class Hold(_OneVersion):
     """Put a file, or one version of it, under a legal hold, or lift it (*on* false)."""
 
     kind = "hold"
 
-    target: str
     on: bool = True
-    account: AccountName = "default"
-
-    @field_validator("target")
-    @classmethod
-    def _target(cls, uri: str) -> str:
-        return one_file(uri, B2File, B2Version)
-
-    target_location: ClassVar = Located[B2File | B2Version]("target")
 
 
 class Remove(Job):

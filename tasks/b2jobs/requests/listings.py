@@ -12,7 +12,21 @@ from b2jobs.requests.choosing import Choosing
 from b2jobs.requests.places import Located, one_of
 
 
-class List(Choosing):
+class _Look(Choosing):
+    """At a prefix, or at the file of a name."""
+
+    target: str
+    account: AccountName = "default"
+
+    @field_validator("target")
+    @classmethod
+    def _target(cls, uri: str) -> str:
+        return one_of(uri, B2File)
+
+    target_location: ClassVar = Located[B2File]("target")
+
+
+class List(_Look):
     """List a prefix, or the file of a name; the lines come in pages while it runs.
 
     recursive: all below; else what is further down stands together, a line a folder.
@@ -22,31 +36,12 @@ class List(Choosing):
 
     kind = "list"
 
-    target: str
     recursive: bool = False
     versions: bool = False
     limit: Annotated[int, Field(ge=1, le=1000)] | None = None
-    account: AccountName = "default"
-
-    @field_validator("target")
-    @classmethod
-    def _target(cls, uri: str) -> str:
-        return one_of(uri, B2File)
-
-    target_location: ClassVar = Located[B2File]("target")
 
 
-class DiskUsage(Choosing):
+class DiskUsage(_Look):
     """Add up what is below a prefix, old versions included. Ages and sizes are of each version."""
 
     kind = "du"
-
-    target: str
-    account: AccountName = "default"
-
-    @field_validator("target")
-    @classmethod
-    def _target(cls, uri: str) -> str:
-        return one_of(uri, B2File)
-
-    target_location: ClassVar = Located[B2File]("target")
