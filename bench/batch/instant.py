@@ -42,6 +42,7 @@ class InstantUpload(Work[Upload]):
             status="transferred",
             calls={"a": 1, "b": 0, "c": 0},
             dollars=0.0,
+            not_carried=[],  # its default would be looked up in ways that cost more than the item
         )
 
 
