@@ -76,11 +76,11 @@ class Calls:
         Raises:
             OperatorError: `capability_missing`, `name_not_allowed`.
         """
-        account = self.account()
-        missing = set(capabilities) - account.capabilities
-        if missing:
-            raise errors.capability_missing(missing)
-        prefix = account.name_prefix
+        account = self._account or self.account()
+        allows = account.session.info.allows
+        if not allows.capabilities.issuperset(capabilities):
+            raise errors.capability_missing(set(capabilities) - allows.capabilities)
+        prefix = allows.name_prefix
         if name is not None and prefix and not name.startswith(prefix):
             raise errors.name_not_allowed(name, prefix)
         return account
@@ -194,7 +194,10 @@ class Calls:
         commits: bool = False,
     ) -> T:
         """Make the call *name* once, for this job, and raise `JobError`s only."""
-        with self.attempt.trace.part(f"b2.{name}", account=account.name):
+        trace = self.attempt.trace
+        if not trace.records:
+            return self._once(account, name, act, needs, commits)
+        with trace.part(f"b2.{name}", account=account.name):
             return self._once(account, name, act, needs, commits)
 
     def _once(

@@ -12,7 +12,6 @@ from b2jobs_worker.b2 import errors, retry, versions
 from b2jobs_worker.b2.calling import Interruptible
 from b2jobs_worker.b2.calls import Calls
 from b2jobs_worker.b2.http import Carried, Response
-from b2jobs_worker.b2.protection import setting
 from b2jobs_worker.b2.versions import FileVersion
 
 _OPEN_END = 2**62
@@ -25,7 +24,7 @@ class Arriving:
     def __init__(
         self, response: Response, attempt: Interruptible, count: Callable[[int], None]
     ) -> None:
-        self.version: FileVersion = versions.from_headers(response.headers)
+        self.version: FileVersion = versions.from_headers(response.fields)
         self.is_partial = response.status_code == 206
         self.received = 0
         self._response = response
@@ -73,8 +72,11 @@ class DownloadCalls(Calls):
         range_ = None if first is None else (first, _OPEN_END if last is None else last)
 
         def request() -> Response:
+            if self.customer_key is None:
+                headers = {} if range_ is None else {"Range": "bytes={}-{}".format(*range_)}
+                return account.session.download_plain(url, headers)
             with account.session.download_file_from_url(
-                url, range_=range_, encryption=setting(self.customer_key)
+                url, range_=range_, encryption=self.customer_key.setting()
             ) as response:
                 found: Response = response
             return found
