@@ -223,7 +223,8 @@ class MemoryPieces:
         del most, all_  # the one of a job is checked before
         self._pieces.setdefault(staged, {})[number] = piece
 
-    def drop(self, staged: str) -> None:
+    def drop(self, staged: str, *, owner: str = "") -> None:
+        del owner
         self._pieces.pop(staged, None)
 
     def content(self, staged: str) -> bytes:
