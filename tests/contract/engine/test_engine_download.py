@@ -65,6 +65,7 @@ def test_a_far_b2_is_asked_for_more_ranges_at_once(
     for module, name in ((fetch, "FIRST_BYTES"), (spans, "_LEAST_BYTES"),
                          (fetch, "SAMPLE_BYTES"), (range_lanes, "SAMPLE_BYTES")):  # fmt: skip
         monkeypatch.setattr(module, name, 20_000)
+    monkeypatch.setattr(spans, "_SPANS_A_FILE", 150)
     at_once = most_at_once(monkeypatch)
     many.admin.fault("latency", seconds=0.08)
     assert down(many).verified
