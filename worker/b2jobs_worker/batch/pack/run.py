@@ -17,6 +17,7 @@ from b2jobs.requests import Pack
 from b2jobs_worker.attempt import Attempt, Interrupted, Settled
 from b2jobs_worker.batch.ledger.kept import drop_content, keep_content
 from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure
+from b2jobs_worker.batch.ledger.steering import Steering
 from b2jobs_worker.batch.ledger.store import Entry, OpenPack, Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt, PackJournal
 from b2jobs_worker.batch.pack.strays import Strays
@@ -56,6 +57,7 @@ class PackRun:
         self._store = store
         self._trying = Trying(movers, opened.orders)
         self._strays = Strays(attempt.job_id, opened, movers, store.records.ring)
+        self._steering = Steering(store.records, request.batch, attempt.permit.producer)
         self._outcomes = dict(opened.outcomes)
         self._actions = {
             entry.position: "none" if isinstance(entry.planned, Refusal) else entry.planned.action
@@ -249,7 +251,13 @@ class PackRun:
             if isinstance(found, Outcome):
                 self._outcomes[position] = found
         self._tell_progress()
-        return standing
+        return self._heeded(standing)
+
+    def _heeded(self, standing: str) -> str:
+        try:
+            return self._steering.heeded(standing)
+        except QueueUnavailable:
+            return "ok"  # it is looked at again soon
 
     def _tell_progress(self) -> None:
         with self._lock:
