@@ -109,7 +109,7 @@ class Account:
 
     @property
     def recommended_part_bytes(self) -> int:
-        return self.session.info.allows.recommended_part_bytes
+        return int(self.session.info._recommended_part_size)  # without a question whether it is
 
     @property
     def least_part_bytes(self) -> int:
@@ -160,7 +160,9 @@ class Accounts:
         """
         credential = self._secrets.account(name)
         account = self._accounts.get(name)
-        if account is not None and account.credential == credential:
+        if account is not None and (
+            account.credential is credential or account.credential == credential
+        ):
             return account
         with self._lock:
             if self._http is None:

@@ -47,10 +47,8 @@ class Calls:
         self._accounts = accounts
         self._name = account
         self.attempt = attempt
-        pace = partial(accounts.governor.moved, account, checkpoint=attempt.checkpoint)
-        spend = partial(accounts.budgets.take, account)
-        self._caller = Caller(attempt, meter, spend, pace)
-        self._committing = Caller(attempt, meter, spend, pace, commits=True)
+        self._pace = partial(accounts.governor.moved, account, checkpoint=attempt.checkpoint)
+        self._spend = partial(accounts.budgets.take, account)
         self.meter = meter
         self.customer_key: Encryption | None = None
         """What reads files that are encrypted with it (SSE-C): set before anything is read."""
@@ -209,7 +207,7 @@ class Calls:
         commits: bool,
     ) -> T:
         try:
-            with calling_as(self._committing if commits else self._caller):
+            with calling_as(Caller(self.attempt, self.meter, self._spend, self._pace, commits)):
                 return act()
         except Carried as carried:
             taken = carried.take()

@@ -84,7 +84,7 @@ class Meter:
 
     @property
     def dollars(self) -> float:
-        return round(self._prices.dollars(self.calls), 9)
+        return round(self._prices.dollars(self._calls), 9)
 
 
 class Meters:
@@ -95,10 +95,7 @@ class Meters:
 
     @property
     def calls(self) -> dict[str, int]:
-        counts = [each.calls for each in self._meters]
-        if len(counts) == 1:
-            return counts[0]
-        return {name: sum(each[name] for each in counts) for name in "abc"}
+        return {name: sum(each.calls[name] for each in self._meters) for name in "abc"}
 
     @property
     def dollars(self) -> float:

@@ -38,6 +38,7 @@ from b2sdk.v3.exception import (
 from b2jobs_worker.b2.http import Body, Response, Session
 
 Send = Callable[..., Any]
+_decode = json.JSONDecoder().decode
 
 REFUSED_SECONDS = 60.0
 """How long a key that B2 refused is not shown to it again; one that is replaced is new."""
@@ -99,7 +100,6 @@ class Allows:
     capabilities: frozenset[str]
     name_prefix: str | None
     buckets: list[dict[str, Any]] | None
-    recommended_part_bytes: int
     download_url: str
 
 
@@ -120,7 +120,6 @@ class AccountInfo(InMemoryAccountInfo):
             frozenset(allowed.get("capabilities") or ()),
             allowed.get("namePrefix"),
             allowed.get("buckets"),
-            int(self.get_recommended_part_size()),
             self.get_download_url(),
         )
 
@@ -256,7 +255,7 @@ class OneAuthorisation(B2Session):
 
 def _document(content: bytes) -> Any:
     try:
-        return json.loads(content.decode())
+        return _decode(content.decode())
     except ValueError as error:
         raise InvalidJsonResponse(content) from error
 

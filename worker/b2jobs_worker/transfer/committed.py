@@ -13,10 +13,8 @@ than what was there before the first try, and the same in info and content.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
-from urllib.parse import quote
 
 from b2jobs.errors import CallerError
 from b2jobs.metadata import LARGE_FILE_SHA1
@@ -24,7 +22,7 @@ from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2 import errors
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.versions import JOB_TAG, FileVersion
+from b2jobs_worker.b2.versions import JOB_TAG, FileVersion, quoted
 
 MOST_ENTRIES = 10
 """What B2 takes as file info."""
@@ -67,7 +65,7 @@ def mark(client: B2Client, attempt: Attempt, *place: str) -> str:
     """What tells that *attempt*'s job made what is at *place*: its id, and a code to prove it."""
     key = client.account().credential.application_key.get_secret_value()
     about = "\n".join((attempt.job_id, *place))
-    code = hmac.new(key.encode(), about.encode(), hashlib.sha256).hexdigest()[:24]
+    code = hmac.digest(key.encode(), about.encode(), "sha256").hex()[:24]
     return f"{attempt.job_id}.{code}"
 
 
@@ -215,8 +213,8 @@ class Committed:
 
 def header_bytes(name: str, info: Mapping[str, str]) -> int:
     """What the headers for *name* and *info* take, as B2 counts them."""
-    entries = sum(len("x-bz-info-") + len(key) + len(quote(text)) for key, text in info.items())
-    return len(quote(name)) + entries
+    entries = sum(len("x-bz-info-") + len(key) + len(quoted(text)) for key, text in info.items())
+    return len(quoted(name)) + entries
 
 
 def _without_own(info: Mapping[str, str]) -> dict[str, str]:
