@@ -130,6 +130,11 @@ class BatchResult(Result):
     compared: dict[str, int] = Field(default_factory=dict)
     planned: list[str] = Field(default_factory=list)
 
+    @property
+    def deleted(self) -> int:
+        """How many versions are gone, as `DeleteResult` says it of one file."""
+        return self.outcomes.get("deleted", 0)
+
 
 class SyncResult(BatchResult):
     """What a sync came to; see `BatchResult`.

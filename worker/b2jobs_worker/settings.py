@@ -202,8 +202,9 @@ class Settings(BaseSettings):
     keep_staged_seconds: float = Field(
         0.0,
         ge=0,
-        description="How long the handed-over bytes of a failed job are kept, so that it can be "
-        "tried again (`b2jobs job retry`). They count as long.",
+        description="How long the handed-over bytes of a failed job, and what failed lines of an "
+        "ended batch carry themselves (`data:`), are kept, so that they can be tried again "
+        "(`b2jobs job retry`, `b2jobs batch retry`). They count as long.",
     )
     log_format: Literal["text", "json"] = Field(
         "text",
