@@ -40,6 +40,8 @@ _TESTS = Path(__file__).resolve().parents[1]
 _READS_SETTINGS = {"b2jobs_worker.celery.app", "b2jobs_worker.handlers.tasks"}
 _READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "OTEL_")
 """Variables that a Python or its libraries read before there is a module to run."""
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What a terminal or a CI sends to all of us at once."""
 
 
 def can_be_warm(command: Sequence[str], env: Mapping[str, str]) -> bool:
@@ -173,7 +175,13 @@ class Parent:
             for child in self._children:
                 os.kill(child, signal.SIGKILL)
             return None
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
         pid = os.fork()
+        if not pid:
+            for number in _ENDS:
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if not pid:
             self._forget()
             return {**json.loads(said), "descriptors": descriptors}
@@ -231,7 +239,6 @@ def become(command: list[str], env: dict[str, str], cwd: str, descriptors: list[
     for number, descriptor in enumerate(standard):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(cwd)
     ours = os.environ["PYTHONPATH"].split(os.pathsep)
     os.environ.clear()
@@ -265,7 +272,8 @@ def _status_of(program: str) -> int:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_IGN)  # it ends with the one that started it
     load()
     wanted = Parent(socket.socket(fileno=int(sys.argv[1]))).serve()
     if wanted is not None:
