@@ -114,22 +114,32 @@ class Settings(BaseSettings):
         8,
         ge=1,
         le=256,
-        description="Jobs at a time in each process. Memory: large uploads share 128 MiB, but "
-        "each has two parts at the least.",
+        description="Jobs at a time in each process. Memory: large files share "
+        "`B2JOBS_PARTS_MEMORY_MIB`.",
     )
     part_size_bytes: int = Field(
         0,
         ge=0,
-        description="Size of a large upload's parts; 0 takes 16 MiB, and more where 10,000 of "
-        "these are too few. Parts wait in memory until they are sent; above 64 MiB they do "
-        "not, and are sent one after the other.",
+        description="Size of a large upload's parts; 0 takes 16 MiB, more where 10,000 of "
+        "these are too few, less (5 MB at the least) where the slots could not each have one in "
+        "memory. Parts wait there until B2 has them; above 64 MiB they do not, and are sent one "
+        "after the other.",
     )
     parallel_parts: int = Field(
-        4,
-        ge=1,
+        0,
+        ge=0,
         le=64,
-        description="Most parts or ranges of one large file under way at once. Memory: an upload "
+        description="Parts or ranges of one large file under way at once; 0 begins with 4 and "
+        "follows the line (docs/operations.md), another number is kept to. Memory: an upload "
         "holds as many parts and one more, a download 1 MiB each.",
+    )
+    parts_memory_mib: int = Field(
+        128,
+        ge=16,
+        le=1024 * 1024,
+        description="MiB in each process for the parts and ranges of all its large files "
+        "together. What finds none left waits. More lets a large upload have more parts under "
+        "way, which a long or lossy line needs.",
     )
     requests_per_second: float | None = Field(
         None,

@@ -20,6 +20,8 @@ State = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelle
 Listed = tuple[str, int, str | None, float]
 """What a listing has shown of a file in B2: its id, size and SHA-1, and when, in seconds since
 the epoch."""
+INNER = object()
+"""Marks a field that b2jobs sets by itself: nobody gives it, and nobody is told of it."""
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 DEFAULT_RETRY_SECONDS = 24 * 3600.0
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+=~-]{0,254}\Z")
@@ -64,3 +66,10 @@ class Job(Model):
     def arguments(self) -> dict[str, Any]:
         """The request as keyword arguments, without those left at their default."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+    @classmethod
+    def given(cls) -> tuple[str, ...]:
+        """The fields that whoever asks may give."""
+        return tuple(
+            name for name, field in cls.model_fields.items() if INNER not in field.metadata
+        )
