@@ -21,11 +21,10 @@ from b2jobs_worker.batch.ledger.steering import Steering
 from b2jobs_worker.batch.ledger.store import Entry, OpenPack, Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt, PackJournal
 from b2jobs_worker.batch.pack.strays import Strays
-from b2jobs_worker.batch.pack.threads import Threads
+from b2jobs_worker.batch.pack.threads import TICK_SECONDS, Threads
 from b2jobs_worker.batch.pack.trying import Tried, Trying
 from b2jobs_worker.work import Work
 
-TICK_SECONDS = 0.01
 FLUSH_SECONDS = 0.1
 FLUSH_ITEMS = 64
 LOOK_SECONDS = 0.5
