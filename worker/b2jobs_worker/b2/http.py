@@ -161,7 +161,7 @@ class Session:
             if origin.scheme != "https" and not self.allows_http:
                 raise _in_clear(origin)
             answer = exchange.run(method, netloc, headers, data, seconds)
-            body = exchange.body(answer[2], method == "HEAD" or answer[0] in (204, 304))
+            body = exchange.body(answer[2], empty=method == "HEAD" or answer[0] in (204, 304))
         except OSError as error:
             exchange.drop()
             raise _as_requests(error, url) from error
@@ -295,7 +295,7 @@ class _Exchange:
             self._patience.daemon = True
             self._patience.start()
 
-    def body(self, fields: dict[str, str], empty: bool) -> BodyReader:
+    def body(self, fields: dict[str, str], *, empty: bool) -> BodyReader:
         assert self._connection is not None
         return BodyReader(self._connection.incoming(), fields, empty=empty)
 

@@ -257,7 +257,7 @@ def _document(content: bytes) -> Any:
     try:
         return _decode(content.decode())
     except ValueError as error:
-        raise InvalidJsonResponse(content) from error
+        raise InvalidJsonResponse(str(error).encode()) from error
 
 
 def _refused() -> BadUploadUrl:

@@ -43,7 +43,7 @@ class UploadCalls(ListingCalls):
                 about = bucket.bucket_id, name, length, content_type, sha1, dict(info), body
                 document = session.upload_file(*about, **protection.arguments())
             else:
-                headers = _headers(name, length, content_type, sha1, info)
+                headers = file_headers(name, length, content_type, sha1, info)
                 document = session.upload_plain(bucket.bucket_id, headers, body)
             return versions.from_json(document)
 
@@ -196,7 +196,7 @@ class UploadCalls(ListingCalls):
         )
 
 
-def _headers(
+def file_headers(
     name: str, length: int, content_type: str, sha1: str, info: Mapping[str, str]
 ) -> dict[str, str]:
     """Of b2_upload_file, as b2sdk writes them."""

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
+_STATUS = re.compile(r"(HTTP/1\.[0-9]) +([0-9]{1,9})(?: +([^\r]*))?\r?$")
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 _HEADER_LIMIT = 200
 _HEADERS_LIMIT_BYTES = 262_144
@@ -56,13 +57,13 @@ class Incoming:
     def head(self) -> list[str]:
         """The lines up to an empty one, which is dropped."""
         seen = 0
+        if not self.ahead:
+            self._wait("before an answer came")
         while (end := _HEAD_END.search(self.ahead, seen)) is None:
             seen = max(0, len(self.ahead) - 3)
             if len(self.ahead) > _HEADERS_LIMIT_BYTES:
                 raise BadResponse(f"more than {_HEADERS_LIMIT_BYTES} bytes of headers")
-            self._wait(
-                "inside the headers of a response" if self.ahead else "before an answer came"
-            )
+            self._wait("inside the headers of a response")
         head, self.ahead = self.ahead[: end.start()], self.ahead[end.end() :]
         return head.decode("latin-1").split("\n")
 
@@ -323,10 +324,10 @@ class BodyReader:
 
 
 def _status(line: str) -> tuple[int, str, str]:
-    version, _, rest = line.rstrip().partition(" ")
-    status, _, reason = rest.partition(" ")
-    if not (version.startswith("HTTP/1.") and status.isascii() and status.isdigit()):
+    found = _STATUS.match(line)
+    if found is None:
         raise BadResponse(f"the answer is not HTTP/1.1: {line[:60]!r}")
+    version, status, reason = found.groups("")
     return int(status), reason, version
 
 

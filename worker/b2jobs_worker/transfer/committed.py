@@ -32,6 +32,9 @@ STRICT_BYTES = 2048
 others it takes 7,000."""
 
 _BEFORE = "before"
+_MOST_QUOTED = 12
+"""Bytes that one character takes where it is quoted, four bytes as `%F0` each."""
+_HEADERS_BYTES = MOST_ENTRIES * len("x-bz-info-") + len(JOB_TAG)
 
 
 class Content:
@@ -184,6 +187,9 @@ class Committed:
 
     def _is_crowded(self, info: Mapping[str, str], own: str) -> bool:
         """Whether *info* leaves no room for the mark, which is *own*."""
+        characters = len(self._name) + len(own) + sum(map(len, (*info, *info.values())))
+        if len(info) < MOST_ENTRIES and _MOST_QUOTED * characters < STRICT_BYTES - _HEADERS_BYTES:
+            return False  # as it is for most: nothing has to be counted exactly
         marked = {**info, JOB_TAG: own}
         return len(marked) > MOST_ENTRIES or (
             header_bytes(self._name, marked) > STRICT_BYTES
