@@ -14,7 +14,6 @@ from b2jobs_worker.delivery.deliver import deliver
 from b2jobs_worker.resources import resources
 from b2jobs_worker.work import Work
 
-
 _TOLD = (
     *(signals.task_received, signals.task_prerun, signals.task_postrun, signals.task_success),
     *(signals.task_failure, signals.task_retry, signals.task_revoked, signals.task_internal_error),

@@ -35,6 +35,7 @@ class Claim:
     """A job that is ours until its fencing number is outdated.
 
     trace: its place in its producer's trace. since, awaited: when it began to wait, for what.
+    asked_at: when Redis was asked for it, by this machine's monotonic clock.
     """
 
     job_id: str
@@ -53,6 +54,7 @@ class Claim:
     trace: str = ""
     since: float = 0.0
     awaited: str = ""
+    asked_at: float = float("-inf")
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
@@ -126,9 +128,10 @@ class Claims:
 
     def take(self, job_id: str) -> Claim | None:
         """Take the job, or None where there is nothing to do: held, ended, not due, unknown."""
-        return self._taken(job_id, self._ask_for(job_id))
+        asked_at = time.monotonic()
+        return self._taken(asked_at, job_id, self._ask_for(job_id))
 
-    def _taken(self, job_id: str, answer: list[Any]) -> Claim | None:
+    def _taken(self, asked_at: float, job_id: str, answer: list[Any]) -> Claim | None:
         if answer[0] == "expired":
             expired = Failure(
                 code="expired",
@@ -164,6 +167,7 @@ class Claims:
             trace=trace,
             since=_number(since),
             awaited=awaited,
+            asked_at=asked_at,
         )
 
     def _ask_for(self, job_id: str, **more: str | float) -> list[Any]:
@@ -317,6 +321,7 @@ class Claims:
     def _finish(
         self, claim: Claim, state: State, keep: float, line: Line | None, **said: str
     ) -> Ended | None:
+        asked_at = time.monotonic()
         following = line and {"queues": line.queues, "kinds": line.kinds, **self._owner()}
         answer, strays, *taken = self._call(
             "jobs/finish",
@@ -330,9 +335,8 @@ class Claims:
         if answer == "lost":
             return None
         self.used.add(claim.signature)
-        return Ended(
-            self._believed_strays(claim.job_id, strays), self._taken(*taken) if taken else None
-        )
+        following_claim = self._taken(asked_at, *taken) if taken else None
+        return Ended(self._believed_strays(claim.job_id, strays), following_claim)
 
     def _believed_strays(self, job_id: str, found: Iterable[object]) -> list[str]:
         ring = self.records.ring

@@ -115,7 +115,7 @@ def _offered(
     call = store.records.door.call
     said = store.patiently(attempt, lambda: call("batches/page", page, **own, **more))
     if said == "lost":
-        attempt.guard()  # says why, by raising
+        attempt.guard(anew=True)  # says why, by raising
         raise QueueUnavailable("The lease was lost and found again; the keeper rings again.")
     return None if said == "fed" else float(said)
 
