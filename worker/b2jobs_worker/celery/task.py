@@ -50,21 +50,28 @@ def _answer(task: Any) -> None:
         known = task.app.tasks.get(f"b2jobs.{kind}")
         return known.work if known is not None else None
 
-    def line() -> Line | None:
-        """The queues this worker serves now; None where Celery is to tell of each job."""
-        if task.has_events() or any(signal.receivers for signal in _TOLD):
-            return None
-        kinds = (name.removeprefix("b2jobs.") for name in task.app.tasks)
-        return Line(list(task.app.amqp.queues.consume_from), f",{','.join(kinds)},")
-
     try:
         own = resources()
         outcome = deliver(
-            task.request.id, work_of, own.claims, own.leases, module=task.app.main, line=line
+            task.request.id,
+            work_of,
+            own.claims,
+            own.leases,
+            module=task.app.main,
+            line=lambda: line(task),
         )
     except QueueUnavailable as error:
         raise Retry(str(error), exc=error) from error
     _say(outcome)
+
+
+def line(task: Any) -> Line | None:
+    """The queues that this worker serves now; None where Celery is to tell monitors of each job,
+    and each comes to it by its doorbell."""
+    if task.has_events() or any(signal.receivers for signal in _TOLD):
+        return None
+    kinds = (name.removeprefix("b2jobs.") for name in task.app.tasks)
+    return Line(list(task.app.amqp.queues.consume_from), f",{','.join(kinds)},")
 
 
 def _say(outcome: Outcome | None) -> None:

@@ -58,10 +58,10 @@ local function claim_next(queues, kinds, owner)
   for _ = 1, MOST_BELLS do
     local message, queue
     for _, name in ipairs(queues) do
-      message, queue = redis.call('LINDEX', ROOT .. name, -1), name
+      message, queue = redis.pcall('LINDEX', ROOT .. name, -1), name
       if message then break end
     end
-    local headers = message and #message < 8192 and headers_of(message)
+    local headers = type(message) == 'string' and #message < 8192 and headers_of(message)
     if not headers or type(headers.rung) ~= 'string' or type(headers.id) ~= 'string' then return end
     local kind = type(headers.task) == 'string' and string.match(headers.task, '^b2jobs%.([%a_]+)$')
     if not kind or not string.find(kinds, ',' .. kind .. ',', 1, true) then return end
