@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from b2jobs import fleet
 from b2jobs.async_client import AsyncClient
+from b2jobs.commands import wants_signatures
 from b2jobs.errors import B2JobsError, InvalidJob, JobNotFound, QueueUnavailable, WordNotFound
 from b2jobs.printable import printable
 from b2jobs.records import Records
@@ -128,7 +128,7 @@ def can_sign(records: Records) -> bool:
     """Whether what this process submits is done: it has keys, or no worker asks for them."""
     if records.ring.name:
         return True
-    return not any(worker.wants_signatures for worker in fleet.workers(records))
+    return not wants_signatures(records)
 
 
 @web.middleware

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from contextlib import suppress
 from typing import Any, Literal, Unpack
 
-from b2jobs.batches import AsyncBatchHandle
+from b2jobs.batches import AsyncBatchHandle, BatchHandle
 from b2jobs.client import Client
 from b2jobs.errors import B2JobsError
 from b2jobs.event_stream import FIRST, Event, EventReader, pages
@@ -176,8 +176,11 @@ class AsyncClient:
 
     async def delete(
         self, target: str, **options: Unpack[DeleteOptions]
-    ) -> AsyncHandle[DeleteResult]:
-        return await self.ask("delete", target=target, **options)
+    ) -> AsyncHandle[DeleteResult] | AsyncBatchHandle:
+        handle = await self.threads.run(self.client.delete, target, **options)
+        if isinstance(handle, BatchHandle):
+            return AsyncBatchHandle(self.threads, handle)
+        return AsyncHandle(self.threads, handle)
 
     async def bucket(
         self, action: str, name: str | None = None, **options: Unpack[BucketOptions]

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from typing_extensions import TypeVar
 
+from b2jobs.commands import command
 from b2jobs.errors import Failure, InvalidJob, JobNotFound
 from b2jobs.feed import taken
 from b2jobs.handle import AsyncHandle, Handle, ask
@@ -101,8 +102,12 @@ class BatchHandle(Handle[B]):
 
     def pause(self) -> State:
         """Stop beginning items; those under way end, or stop within seconds where they can
-        go on later. Returns the state before. A batch that has ended stays as it is."""
-        return self._run("batches/pause")
+        go on later. Returns the state before. A batch that has ended stays as it is.
+
+        Raises:
+            InvalidJob: `keys_missing`, as for `cancel`.
+        """
+        return self._run("batches/pause", by=command(self.records, self.id, "pause"))
 
     def resume(self, *, max_cost: float | None = None) -> State:
         """Go on with a paused batch; one that is not paused is left alone, but for *max_cost*.
@@ -110,9 +115,11 @@ class BatchHandle(Handle[B]):
         max_cost: dollars it may use from now on, with what it has used.
 
         Raises:
-            InvalidJob: it is paused because of its cost, and *max_cost* is not higher.
+            InvalidJob: it is paused because of its cost, and *max_cost* is not higher; or
+                `keys_missing`, as for `cancel`.
         """
         check_cost(self.status(), max_cost)
+        command(self.records, self.id, "resume")
         return self._run("batches/resume", max_cost=None if max_cost is None else f"{max_cost:.9g}")
 
     def retry(self, *, only_failed: bool = False, codes: Iterable[str] = ()) -> State:

@@ -8,12 +8,11 @@ from b2jobs.handle import Handle
 from b2jobs.requests.options import (
     AccountOptions,
     CopyOptions,
-    DeleteOptions,
     DownloadOptions,
     MoveOptions,
     RetentionOptions,
 )
-from b2jobs.results import DeleteResult, HideResult, LockResult, ShareResult, TransferResult
+from b2jobs.results import HideResult, LockResult, ShareResult, TransferResult
 
 
 class FileJobs:
@@ -79,14 +78,6 @@ class FileJobs:
     ) -> Handle[LockResult]:
         """Put *target*, a file or one version of it, under a legal hold, or lift it."""
         return self.ask("hold", target=target, on=on, **options)
-
-    def delete(self, target: str, **options: Unpack[DeleteOptions]) -> Handle[DeleteResult]:
-        """Remove a file, one version of it, or everything below a prefix that ends in `/`.
-
-        Options: versions (latest, all or an id), bypass_governance, account and those of every
-        job.
-        """
-        return self.ask("delete", target=target, **options)
 
     def share(
         self, source: str, seconds: int = 3600, **options: Unpack[AccountOptions]

@@ -10,6 +10,7 @@ from typing import Any, Generic, cast
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from typing_extensions import TypeVar
 
+from b2jobs import commands
 from b2jobs.connection import within
 from b2jobs.ends import LOOK_SECONDS, AsyncWait, Wait
 from b2jobs.errors import (
@@ -95,8 +96,12 @@ class Handle(Generic[R]):
         A job that has not started never will. A running one stops within two seconds and
         removes what it has begun; until then the state is `running`. One that has ended
         stays as it is.
+
+        Raises:
+            InvalidJob: `keys_missing`: where workers require signatures, they heed its producer
+                and who has their keys.
         """
-        return self.records.cancel(self.id)
+        return commands.cancel(self.records, self.id)
 
     def retry(self) -> State:
         """Queue a failed or cancelled job again, with its budget anew; returns its state after

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from b2jobs import locations
 from b2jobs.batches import BatchHandle
+from b2jobs.errors import InvalidJob
 from b2jobs.handle import Handle
 from b2jobs.listings import Listing
+from b2jobs.locations import B2File, InvalidLocation
 from b2jobs.records import Records
-from b2jobs.requests.options import ChoosingOptions, ListOptions, RemovalOptions
-from b2jobs.results import DiskUsageResult
+from b2jobs.requests.files import Delete
+from b2jobs.requests.options import ChoosingOptions, DeleteOptions, ListOptions, RemovalOptions
+from b2jobs.results import DeleteResult, DiskUsageResult
+
+_OF_PREFIXES = DeleteOptions.__optional_keys__ - Delete.model_fields.keys()
 
 
 class PrefixJobs:
@@ -44,6 +50,29 @@ class PrefixJobs:
         """
         return self.ask("du", target=target, **options)
 
+    def delete(
+        self, target: str, **options: Unpack[DeleteOptions]
+    ) -> Handle[DeleteResult] | BatchHandle:
+        """Remove a file, one version of it, or everything below a prefix that ends in `/`.
+
+        A prefix is a batch, and so is its handle: see `batch_delete`, whose options it takes. Its
+        result says how many were `deleted`, as that of one file does. Deleting what is not there
+        succeeds.
+
+        Options: versions (latest, all or, of one file, an id), bypass_governance, account and
+        those of every job; of a prefix also include, exclude, min_age, max_age, min_size,
+        max_size, dry_run, ledger.
+        """
+        if is_prefix(target):
+            return self.batch_delete(target, **options)  # type: ignore[arg-type]  # `Batch` refuses an id
+        for name in sorted(options.keys() & _OF_PREFIXES):
+            raise InvalidJob(
+                f"`{name}` goes with a prefix, and the target names one file.",
+                hint="End it with '/' for all that is below it.",
+                field=name,
+            )
+        return self.ask("delete", target=target, **options)
+
     def batch_delete(
         self,
         target: str,
@@ -56,3 +85,12 @@ class PrefixJobs:
         (since the upload), min_size, max_size, dry_run, ledger, account and those of every job.
         """
         return self.batch_job(self.ask("batch", target=target, versions=versions, **options).id)
+
+
+def is_prefix(target: str) -> bool:
+    """Whether *target* is everything below a name in B2; what is no location is not."""
+    try:
+        location = locations.parse(target)
+    except InvalidLocation:
+        return False  # whoever validates the request says what is wrong
+    return isinstance(location, B2File) and location.is_prefix

@@ -95,7 +95,8 @@ class MemoryRecords:
             raise JobNotFound(f"There is no job {job_id!r}.")
         return found
 
-    def cancel(self, job_id: str) -> State:
+    def cancel(self, job_id: str, *, by: str | None = None) -> State:
+        del by
         with self._lock:
             if not self.get(job_id).has_ended:
                 self.change(job_id, state="cancelled", ended=datetime.now(UTC))
@@ -223,7 +224,8 @@ class MemoryPieces:
         del most, all_  # the one of a job is checked before
         self._pieces.setdefault(staged, {})[number] = piece
 
-    def drop(self, staged: str) -> None:
+    def drop(self, staged: str, *, owner: str = "") -> None:
+        del owner
         self._pieces.pop(staged, None)
 
     def content(self, staged: str) -> bytes:
@@ -245,6 +247,9 @@ class RecordedHandle(Handle[Any]):
                 "or fail() on the recorded job, or answer() on the client before."
             )
         return super().wait(timeout)
+
+    def cancel(self) -> State:
+        return self.records.cancel(self.id)
 
 
 class RecordedBatchHandle(RecordedHandle, BatchHandle[Any]):

@@ -265,8 +265,10 @@ class Records:
             raise JobNotFound(f"There is no job {job_id!r}.")
         return record_of(values)
 
-    def cancel(self, job_id: str) -> State:
+    def cancel(self, job_id: str, *, by: str | None = None) -> State:
         """Keep a job that has not started from ever starting; ask a running one to stop.
+
+        *by*: the command, for workers that require signatures: see `commands.cancel`.
 
         Returns the state after the call. Where an attempt has begun, that is `running` or
         `queued`: a worker has been asked to stop, or to remove what the attempt left.
@@ -276,7 +278,7 @@ class Records:
         """
         failure = Failure(code="cancelled", message="The job was cancelled.", act="caller")
         state = self.door.call(
-            "jobs/cancel", id=job_id, failure=failure.model_dump_json(), meta=revoked_meta()
+            "jobs/cancel", id=job_id, failure=failure.model_dump_json(), meta=revoked_meta(), by=by
         )
         if not state:
             raise JobNotFound(f"There is no job {job_id!r}.")

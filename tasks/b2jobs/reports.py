@@ -51,12 +51,25 @@ class Expectation:
 
 
 def csv_lines(lines: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """The report as CSV with a header, without line ends. It has no summary."""
+    """The report as CSV with a header, without line ends. It has no summary.
+
+    Text that a spreadsheet would take for a formula has an apostrophe before it, and so has text
+    that begins with one: without its first apostrophe each cell is what it was.
+    """
     yield ",".join(COLUMNS)
     for line in lines:
         buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="").writerow([line.get(name, "") for name in COLUMNS])
-        yield buffer.getvalue()
+        cells = [_cell(line.get(name, "")) for name in COLUMNS]
+        csv.writer(buffer).writerow(cells)  # quotes what its own line end is made of
+        yield buffer.getvalue().removesuffix("\r\n")
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+# Full-width ones count too where Excel speaks Japanese or Chinese (OWASP, "CSV Injection").
+_FORMULA = (*"'=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
 class ReportReader:

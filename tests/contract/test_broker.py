@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from kombu import Connection
+from kombu import Connection, Queue
 from kombu.transport import redis as kombu_redis
 
 from b2jobs_worker.celery import broker
@@ -63,3 +64,48 @@ def test_a_message_that_is_not_acknowledged_is_given_back(
     message.requeue()
 
     assert queue.get(timeout=5).payload == {"some": "thing"}
+
+
+# A worker that was told to stop sat out its last BRPOP, up to a second, before it closed.
+def test_closing_does_not_wait_for_a_message(connection: Connection) -> None:
+    channel = waiting(connection)
+
+    channel.close()  # an hour before Redis would end the wait
+
+    assert channel.closed
+
+
+def test_what_redis_took_for_a_channel_that_closes_is_given_back(
+    installation: Installation, connection: Connection
+) -> None:
+    channel = waiting(connection)
+    handle = installation.client.upload("data:,x", "b2://some-bucket/x")
+    queue = f"{installation.key_prefix}b2jobs"
+    assert installation.redis.llen(queue) == 0  # it is on its way
+    installation.client.upload("data:,x", "b2://some-bucket/y")
+
+    channel.close()
+
+    first = installation.redis.lindex(queue, -1)
+    assert json.loads(first)["headers"]["id"] == handle.id  # before what came later
+    assert installation.redis.llen(queue) == 2
+
+
+def test_closing_while_redis_is_away_is_closing(connection: Connection) -> None:
+    channel = waiting(connection)
+    channel.client.connection._sock.close()
+
+    channel.close()
+
+    assert channel.closed
+
+
+def waiting(connection: Connection) -> Any:
+    """A channel that has asked for a message of a consumer that was just cancelled."""
+    connection.transport_options["polling_interval"] = 3600
+    channel = connection.channel()
+    consumer = connection.Consumer(Queue("b2jobs"), channel=channel)
+    consumer.consume()
+    channel.connection.cycle._register_BRPOP(channel)
+    consumer.cancel()
+    return channel

@@ -107,6 +107,36 @@ def test_bad_items_stand_in_the_ledger_with_their_number(played: Installation) -
     assert lines == {**{at + 2: "failed" for at in range(len(bad))}, **good}
 
 
+CONTENT = [
+    {"source": f"data:text/plain,{name}/bad", "destination": f"b2://some-bucket/{name}"}
+    for name in ("a", "b")
+]
+
+
+def test_what_failed_lines_carry_is_kept_for_a_retry(installation: Installation) -> None:
+    installation.settings["B2JOBS_KEEP_STAGED_SECONDS"] = "600"
+    installation.start_celery("w", app="support.batch_app")
+    batch = installation.client.batch_items(CONTENT)
+    with pytest.raises(JobFailed):
+        batch.wait(timeout=60)
+    assert {line["source"] for line in batch.lines()} == {"bytes (handed over, 5 B)"}
+    assert installation.client.records.pieces.total() == 10
+
+    # What is run again is named otherwise, and so is accepted by the played upload.
+    assert batch.retry() == "queued"
+
+    assert batch.wait(timeout=60).outcomes == {"transferred": 2}
+    assert installation.client.records.pieces.total() == 0
+
+
+def test_what_failed_lines_carry_is_gone_where_nothing_is_to_be_kept(played: Installation) -> None:
+    batch = played.client.batch_items(CONTENT)
+    with pytest.raises(JobFailed):
+        batch.wait(timeout=60)
+    assert [line["action"] for line in batch.lines()] == ["refused"] * 2
+    assert played.client.records.pieces.total() == 0
+
+
 def test_a_dry_run_of_more_than_lies_in_redis_ends(played: Installation) -> None:
     batch = played.client.batch_items(paced((20_000, 1.2), (1, 0)), dry_run=True)
     assert batch.wait(timeout=60).plan["upload"]["items"] == 20_001

@@ -51,7 +51,7 @@ class PlayedUpload(Work[Upload]):
 
 
 def plan_feed(request: Job, attempt: Attempt) -> FeedPlan:
-    return FeedPlan(Feed(store().records, attempt.job_id))
+    return FeedPlan(Feed(store().records, attempt.job_id, attempt.permit.producer))
 
 
 app = make_app(current())

@@ -56,6 +56,42 @@ def test_failure_and_cancellation_are_raised(b2jobs_client: RecordingClient) -> 
         unwanted.wait()
 
 
+def test_deleting_a_prefix_is_a_batch_as_on_the_command_line(
+    b2jobs_client: RecordingClient,
+) -> None:
+    one = b2jobs.delete("b2://some-bucket/a", versions="all")
+    below = b2jobs.delete("b2://some-bucket/a/", versions="all", exclude=["*.keep"])
+    awaited = asyncio.run(b2jobs.aio.delete("b2://some-bucket/b/"))
+
+    assert not isinstance(one, b2jobs.BatchHandle)
+    assert isinstance(below, b2jobs.BatchHandle)
+    assert isinstance(awaited, b2jobs.AsyncBatchHandle)
+    assert [job.kind for job in b2jobs_client.jobs] == ["delete", "batch", "batch"]
+    b2jobs_client.asked("batch")[0].succeed(outcomes={"deleted": 3})
+    assert below.wait().deleted == 3
+    assert list(below.report())
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "field"),
+    [
+        ("b2://some-bucket/a", {"min_age": 90}, "min_age"),
+        ("b2://some-bucket/a", {"dry_run": True}, "dry_run"),
+        ("b2://some-bucket/a", {"include": ["*"]}, "include"),
+        ("b2id://4_z", {"ledger": "data://.my/x/"}, "ledger"),
+        ("b2://some-bucket/a/", {"versions": "4_z1"}, "versions"),
+        ("some-bucket/a/", {}, "target"),
+    ],
+)
+def test_what_one_file_or_a_prefix_cannot_take_is_refused_by_name(
+    b2jobs_client: RecordingClient, target: str, given: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(b2jobs.InvalidJob) as caught:
+        b2jobs.delete(target, **given)
+    assert caught.value.field == field
+    assert b2jobs_client.jobs == []
+
+
 def test_outcomes_can_be_said_beforehand(b2jobs_client: RecordingClient) -> None:
     def created(job: Job) -> Result:
         assert isinstance(job, Bucket)

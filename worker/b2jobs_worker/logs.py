@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TextIO
 
 from b2jobs.printable import printable
 
@@ -36,7 +37,25 @@ def set_up(log_format: str, log_level: str, process: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(log_level.upper())
-    logging.captureWarnings(True)  # they would be lines of another form
+    warnings.showwarning = _note_warning
+
+
+def _note_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """What a library warns of, as one line at debug: it is for whoever writes programs.
+
+    b2sdk warns of every 400 whose code it does not know, with all that the answer said; what that
+    means for a job is the job's failure, which is told once and escaped.
+    """
+    del file, line
+    where = f"{filename}:{lineno}"
+    logging.getLogger("py.warnings").debug("%s: %s (%s)", category.__name__, message, where)
 
 
 class _Text(logging.Formatter):

@@ -43,7 +43,11 @@ class Resources:
         self.records.ring.told = used.refused
         self.claims = Claims(self.records, settings)
         self.leases = Leases(self.claims)
-        self.store = Store(self.records, settings.keep_failures_seconds)
+        self.store = Store(
+            self.records,
+            settings.keep_failures_seconds,
+            keeps_content=settings.keep_staged_seconds > 0,
+        )
         self._context: transfer.Context | None = None
         self._digests: DigestCache | None = None
 

@@ -10,6 +10,7 @@ import logging
 import uuid
 from typing import Any, Literal
 
+from b2jobs.commands import cancel
 from b2jobs.errors import InvalidJob, JobNotFound, QueueUnavailable
 from b2jobs.record import Record
 from b2jobs.records import Records
@@ -79,7 +80,7 @@ class ScheduleChore:
         schedule = listed.schedule
         running = status.running
         if running is not None and schedule.overlap == "replace":
-            self.records.cancel(running.job)
+            cancel(self.records, running.job)
         key = schedule.key(slot)
         name = str(uuid.uuid5(_NAMESPACE, f"{self.records.prefix}{key}"))
         # The slot's own time and token: a state that is put back does not run it twice.

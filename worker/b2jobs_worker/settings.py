@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +22,7 @@ from pydantic_settings import (
 from b2jobs import redis_url, schedules
 from b2jobs.config_file import CONFIG_VARIABLE
 from b2jobs.errors import OperatorError
+from b2jobs.model import Model
 from b2jobs.signing import Ring, ring
 from b2jobs_worker import config_file, variables
 from b2jobs_worker.budgets import ANY_ACCOUNT, Budget
@@ -29,10 +30,8 @@ from b2jobs_worker.policy import Policy
 from b2jobs_worker.timetable import Rates, Timetable, timetable
 
 
-class Root(BaseModel):
+class Root(Model):
     """A named place, reached as `data://NAME/path`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str
     access: Literal["read", "read-write"] = "read"
@@ -115,22 +114,32 @@ class Settings(BaseSettings):
         8,
         ge=1,
         le=256,
-        description="Jobs at a time in each process. Memory: large uploads share 128 MiB, but "
-        "each has two parts at the least.",
+        description="Jobs at a time in each process. Memory: large files share "
+        "`B2JOBS_PARTS_MEMORY_MIB`.",
     )
     part_size_bytes: int = Field(
         0,
         ge=0,
-        description="Size of a large upload's parts; 0 takes 16 MiB, and more where 10,000 of "
-        "these are too few. Parts wait in memory until they are sent; above 64 MiB they do "
-        "not, and are sent one after the other.",
+        description="Size of a large upload's parts; 0 takes 16 MiB, more where 10,000 of "
+        "these are too few, less (5 MB at the least) where the slots could not each have one in "
+        "memory. Parts wait there until B2 has them; above 64 MiB they do not, and are sent one "
+        "after the other.",
     )
     parallel_parts: int = Field(
-        4,
-        ge=1,
+        0,
+        ge=0,
         le=64,
-        description="Most parts or ranges of one large file under way at once. Memory: an upload "
+        description="Parts or ranges of one large file under way at once; 0 begins with 4 and "
+        "follows the line (docs/operations.md), another number is kept to. Memory: an upload "
         "holds as many parts and one more, a download 1 MiB each.",
+    )
+    parts_memory_mib: int = Field(
+        128,
+        ge=16,
+        le=1024 * 1024,
+        description="MiB in each process for the parts and ranges of all its large files "
+        "together. What finds none left waits. More lets a large upload have more parts under "
+        "way, which a long or lossy line needs.",
     )
     requests_per_second: float | None = Field(
         None,
@@ -202,8 +211,9 @@ class Settings(BaseSettings):
     keep_staged_seconds: float = Field(
         0.0,
         ge=0,
-        description="How long the handed-over bytes of a failed job are kept, so that it can be "
-        "tried again (`b2jobs job retry`). They count as long.",
+        description="How long the handed-over bytes of a failed job, and what failed lines of an "
+        "ended batch carry themselves (`data:`), are kept, so that they can be tried again "
+        "(`b2jobs job retry`, `b2jobs batch retry`). They count as long.",
     )
     log_format: Literal["text", "json"] = Field(
         "text",

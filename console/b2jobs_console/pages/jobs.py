@@ -100,7 +100,7 @@ async def shown(request: web.Request) -> web.Response:
 async def cancel(request: web.Request) -> web.Response:
     site = request.app[SITE]
     job_id = request.match_info["id"]
-    await site.client.threads.run(site.client.client.records.cancel, job_id)
+    await site.client.job(job_id).cancel()
     raise back(f"/jobs/{job_id}", "cancelled")
 
 

@@ -7,17 +7,19 @@ from typing import Any
 
 import click
 
-from b2jobs import locations
 from b2jobs.batches import BatchHandle
 from b2jobs.cli import batch_follow, follow, show
 from b2jobs.cli.change import bypass_option
 from b2jobs.cli.choosing import choosing_options, said
 from b2jobs.cli.session import Session, pass_session, submit_options
-from b2jobs.errors import InvalidJob, JobCancelled, JobFailed
-from b2jobs.locations import B2File, InvalidLocation
+from b2jobs.errors import JobCancelled, JobFailed
+from b2jobs.prefix_jobs import is_prefix
 from b2jobs.printable import printable
+from b2jobs.requests.choosing import Choosing
+from b2jobs.requests.job import Job
 
 _WHAT = {"latest": "The newest version of each file", "all": "Every version of every file"}
+_CHOOSING = Choosing.model_fields.keys() - Job.model_fields.keys()
 
 
 @click.command()
@@ -56,47 +58,28 @@ def delete(
       b2jobs delete b2://some-bucket/logs/ --min-age 90d --exclude '*.keep' --yes --wait
     """
     options = said(arguments)
-    if not _is_prefix(target):
-        _refuse_choosing(options, dry_run)
-        follow.submit(session, "delete", target=target, wait=wait, timeout=timeout, **options)
-        return
-    versions = options.pop("versions", "latest")
-    if not yes and not dry_run and sys.stdin.isatty():
-        what = _WHAT.get(versions, "The version of that id")
-        chosen = " that is chosen" if len(options) > len(options.keys() & _OF_EVERY_JOB) else ""
-        name = printable(target)
-        click.confirm(f"{what} below {name}{chosen} will be removed. Go on?", abort=True, err=True)
-    handle = session.client.batch_delete(target, versions, dry_run=dry_run, **options)
+    if dry_run:
+        options["dry_run"] = True
+    elif is_prefix(target) and not yes and sys.stdin.isatty():
+        _ask(target, options)
+    handle = session.client.delete(target, **options)
     if dry_run:
         _tell_plan(session, handle.wait(timeout))
     elif not wait and timeout is None:
         show.queued(session, handle.id)
+    elif not isinstance(handle, BatchHandle):
+        follow.finish(session, handle, timeout)
     elif session.json:
         _tell_end(handle, target, timeout)
     else:
         batch_follow.finish(session, handle, timeout)
 
 
-_OF_EVERY_JOB = {"account", "key", "priority", "retry", "expires", "on_done"}
-
-
-def _is_prefix(target: str) -> bool:
-    try:
-        location = locations.parse(target)
-    except InvalidLocation:
-        return False  # whoever validates the request says what is wrong
-    return isinstance(location, B2File) and location.is_prefix
-
-
-def _refuse_choosing(options: dict[str, Any], dry_run: bool) -> None:
-    for name in ("include", "exclude", "min_age", "max_age", "min_size", "max_size"):
-        if name in options or dry_run:
-            option = "dry-run" if dry_run else name.replace("_", "-")
-            raise InvalidJob(
-                f"--{option} goes with a prefix, and the target names one file.",
-                hint="End it with '/' for all that is below it.",
-                field="dry_run" if dry_run else name,
-            )
+def _ask(target: str, options: dict[str, Any]) -> None:
+    what = _WHAT.get(options.get("versions", "latest"), "The version of that id")
+    chosen = " that is chosen" if options.keys() & _CHOOSING else ""
+    name = printable(target)
+    click.confirm(f"{what} below {name}{chosen} will be removed. Go on?", abort=True, err=True)
 
 
 def _tell_end(handle: BatchHandle, target: str, timeout: float | None) -> None:
@@ -106,9 +89,8 @@ def _tell_end(handle: BatchHandle, target: str, timeout: float | None) -> None:
     except (JobFailed, JobCancelled):
         show.ended(handle.record())
         raise
-    deleted = result.outcomes.get("deleted", 0)
-    own = {"uri": target, "deleted": deleted, "status": "deleted" if deleted else "unchanged"}
-    show.line({**result.as_json(), **own})
+    status = "deleted" if result.deleted else "unchanged"
+    show.line({**result.as_json(), "uri": target, "deleted": result.deleted, "status": status})
 
 
 def _tell_plan(session: Session, result: Any) -> None:

@@ -189,7 +189,7 @@ def cancel(session: Session, job_ids: tuple[str, ...]) -> None:
     what it has begun. One that has ended stays as it is.
     """
     for job_id in job_ids:
-        state = session.client.records.cancel(job_id)
+        state = session.client.job(job_id).cancel()
         if session.json or state in ENDED:
             _say(session, job_id, state)
         else:

@@ -50,9 +50,13 @@ class Pieces:
         if word == "gone":
             raise gone()
 
-    def drop(self, staged: str) -> None:
-        """Remove what no job has."""
-        self._door.call("staged/drop", id=staged)
+    def keep(self, staged: str, owner: str) -> None:
+        """Make what was staged *owner*'s, a batch that may be run again."""
+        self._door.call("staged/keep", id=staged, owner=owner)
+
+    def drop(self, staged: str, *, owner: str = "") -> None:
+        """Remove what *owner* has, or no job yet."""
+        self._door.call("staged/drop", id=staged, owner=owner)
 
     def total(self) -> int:
         """How many bytes of all producers are in Redis."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -11,7 +11,7 @@ from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests import on_done
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
-from b2jobs.requests.job import IfExists, Job, MostDollars, Priority
+from b2jobs.requests.job import INNER, IfExists, Job, MostDollars, Priority
 from b2jobs.requests.places import (
     Located,
     check_names,
@@ -53,7 +53,7 @@ class Batch(Choosing, AllAttributes):
     manifest: str | None = None
     source: str | None = None
     destination: str | None = None
-    stream: bool = False
+    stream: Annotated[bool, INNER] = False
     target: str | None = None
     versions: Literal["latest", "all"] | None = None
     bypass_governance: bool = False

@@ -66,11 +66,6 @@ class MoveOptions(CopyOptions, total=False):
     bypass_governance: bool
 
 
-class DeleteOptions(AccountOptions, total=False):
-    versions: str
-    bypass_governance: bool
-
-
 class RetentionOptions(AccountOptions, total=False):
     retain_until: str | datetime | None
     retain_for: str | float | None
@@ -115,6 +110,12 @@ class RemovalOptions(ChoosingOptions, total=False):
     bypass_governance: bool
     dry_run: bool
     ledger: str | None
+
+
+class DeleteOptions(RemovalOptions, total=False):
+    """Those of a prefix, and of one file, which has no use for what chooses among many."""
+
+    versions: str
 
 
 class ListOptions(ChoosingOptions, total=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import unquote
 
 from pydantic import Field, field_validator, model_validator
@@ -24,7 +24,7 @@ from b2jobs.locations import (
 )
 from b2jobs.requests.attributes import AllAttributes, Attributes
 from b2jobs.requests.info import ContentType, check_info
-from b2jobs.requests.job import IfExists, Job, Listed
+from b2jobs.requests.job import INNER, IfExists, Job, Listed
 from b2jobs.requests.places import Located, Uri, one_file, one_of
 from b2jobs.requests.protection import KeyName
 
@@ -50,8 +50,8 @@ class Upload(Attributes):
     content_type: ContentType = "b2/x-auto"
     info: dict[str, str] = Field(default_factory=dict)
     hash_first: bool = False
-    encoded: bool = False
-    listed: Listed | None = None
+    encoded: Annotated[bool, INNER] = False
+    listed: Annotated[Listed | None, INNER] = None
     account: AccountName = "default"
 
     @field_validator("source")
@@ -128,9 +128,9 @@ class Download(Job):
     range: str | None = None
     verify: bool = True
     customer_key: KeyName | None = None
-    replaces: str | None = None
-    encoded: bool = False
-    listed: Listed | None = None
+    replaces: Annotated[str | None, INNER] = None
+    encoded: Annotated[bool, INNER] = False
+    listed: Annotated[Listed | None, INNER] = None
     account: AccountName = "default"
 
     @field_validator("source")
@@ -184,7 +184,7 @@ class Copy(AllAttributes):
     destination: str
     if_exists: IfExists = "version"
     customer_key: KeyName | None = None
-    listed: Listed | None = None
+    listed: Annotated[Listed | None, INNER] = None
     account: AccountName = "default"
     source_account: AccountName | None = None
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from b2emulator.admin import Admin
 from b2jobs.requests import kinds
 from b2jobs_worker import transfer
 from b2jobs_worker.attempt import DetachedAttempt
+from b2jobs_worker.transfer.in_flight import InFlight
 
 BUCKET = "engine-bucket"
 PART_BYTES = 200_000
@@ -93,3 +97,17 @@ def key_with(bench: Bench, *capabilities: str) -> Bench:
     narrow.write_text(json.dumps(secrets))
     settings = bench.context.settings.model_copy(update={"secrets_file": narrow})
     return replace(bench, context=transfer.build_context(settings), secrets=narrow)
+
+
+def most_at_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """The most parts or ranges that were moving at the same time, from now on."""
+    seen = [0]
+    before = InFlight.began
+
+    def began(self: InFlight) -> float:
+        at = before(self)
+        seen[0] = max(seen[0], self._moving)
+        return at
+
+    monkeypatch.setattr(InFlight, "began", began)
+    return lambda: seen[0]

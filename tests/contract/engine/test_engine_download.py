@@ -11,9 +11,11 @@ import pytest
 
 from b2jobs.errors import CallerError, JobError, PassingError
 from b2jobs_worker.attempt import Interrupted, MemoryJournal
-from contract.engine.corner import Bench
+from b2jobs_worker.transfer.in_flight import START
+from contract.engine.corner import Bench, most_at_once
 
 fetch = importlib.import_module("b2jobs_worker.transfer.download_large")
+range_lanes = importlib.import_module("b2jobs_worker.transfer.range_lanes")
 spans = importlib.import_module("b2jobs_worker.transfer.spans")
 
 CONTENT = os.urandom(3_000_011)
@@ -54,6 +56,21 @@ def test_many_spans_arrive_verified(many: Bench) -> None:
     assert (result.sha1, result.verified, result.resumed_bytes) == (SHA1, True, 0)
     assert result.calls["b"] == 16
     assert many.admin.repeated_bytes() == 0
+    check_arrived(many)
+
+
+def test_a_far_b2_is_asked_for_more_ranges_at_once(
+    many: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name in ((fetch, "FIRST_BYTES"), (spans, "_LEAST_BYTES"),
+                         (fetch, "SAMPLE_BYTES"), (range_lanes, "SAMPLE_BYTES")):  # fmt: skip
+        monkeypatch.setattr(module, name, 20_000)
+    monkeypatch.setattr(spans, "_SPANS_A_FILE", 150)
+    at_once = most_at_once(monkeypatch)
+    many.admin.fault("latency", seconds=0.08)
+    assert down(many).verified
+    assert at_once() > 2 * START
+    assert many.context.buffers.used_bytes == 0
     check_arrived(many)
 
 

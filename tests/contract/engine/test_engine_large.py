@@ -17,7 +17,8 @@ from b2jobs_worker.attempt import DetachedAttempt, Interrupted, MemoryJournal
 from b2jobs_worker.sources.port import Source
 from b2jobs_worker.transfer import digest, parts
 from b2jobs_worker.transfer.buffers import Buffers
-from contract.engine.corner import PART_BYTES, Bench
+from b2jobs_worker.transfer.in_flight import START, InFlights
+from contract.engine.corner import PART_BYTES, Bench, most_at_once
 
 PARTS = 10
 CONTENT = os.urandom(PARTS * PART_BYTES - 77)
@@ -319,9 +320,58 @@ def test_parts_too_large_for_memory_are_streamed(
     check_one_version(bench)
 
 
-def test_two_large_uploads_share_the_memory(bench: Bench) -> None:
+def test_other_settings_do_not_change_a_file_that_was_begun(bench: Bench) -> None:
+    journal = stop_after(bench, 3)
+    done = journal.parts()
+    other = bench.with_settings(part_size_bytes=3 * PART_BYTES)
+    context = replace(other.context, in_flight=InFlights(1), buffers=Buffers(PART_BYTES))
+    bench.admin.clear_journal()
+    result = go_on(replace(other, context=context), journal)
+    assert result.sha1 == SHA1
+    assert bench.admin.counters().calls["b2_upload_part"] == PARTS - done
+    check_one_version(bench)
+
+
+def test_a_far_b2_is_sent_more_parts_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = most_at_once(monkeypatch)
+    far = bench.with_settings(part_size_bytes=50_000)
+    source, destination = bench.put("big", CONTENT + CONTENT[:500_000]), bench.b2("big")
+    bench.admin.fault("latency", seconds=0.15)
+    far.run("upload", source=source, destination=destination)
+    bench.admin.clear_faults()
+    assert at_once() > 2 * START
+    check_one_version(bench, CONTENT + CONTENT[:500_000])
+
+
+def test_a_far_b2_is_sent_no_more_than_there_is_memory_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = most_at_once(monkeypatch)
+    far = bench.with_settings(part_size_bytes=50_000)
+    far = replace(far, context=replace(far.context, buffers=Buffers(6 * 50_000)))
+    source, destination = bench.put("big", CONTENT), bench.b2("big")
+    bench.admin.fault("latency", seconds=0.1)
+    far.run("upload", source=source, destination=destination)
+    bench.admin.clear_faults()
+    assert START < at_once() <= 6
+    assert far.context.buffers.used_bytes == 0
+
+
+def test_refusals_for_load_bring_it_down(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = most_at_once(monkeypatch)
+    bench.admin.fault("service_unavailable", calls="b2_upload_part", part=5, next=1)
+    far = bench.with_settings(part_size_bytes=50_000)
+    source, destination = bench.put("big", CONTENT), bench.b2("big")
+    bench.admin.fault("latency", seconds=0.1)
+    far.run("upload", source=source, destination=destination)
+    bench.admin.clear_faults()
+    assert at_once() <= 2 * START
+    check_one_version(bench)
+
+
+def test_large_uploads_share_memory_that_is_less_than_a_part_for_each(bench: Bench) -> None:
     bench.put("big", CONTENT)
-    context = replace(bench.context, buffers=Buffers(5 * PART_BYTES))
+    context = replace(bench.context, buffers=Buffers(2 * PART_BYTES))
     small = replace(bench, context=context)
     small.context.threads.each(
         lambda job: small.run(
@@ -331,6 +381,7 @@ def test_two_large_uploads_share_the_memory(bench: Bench) -> None:
         width=4,
     )
     assert [bench.versions(job)[0].size for job in "abcd"] == 4 * [len(CONTENT)]
+    assert context.buffers.used_bytes == 0
 
 
 @pytest.mark.parametrize("known", [True, False])

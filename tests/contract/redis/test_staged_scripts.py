@@ -219,6 +219,42 @@ def test_those_of_a_failed_job_are_kept_for_a_retry_where_the_workers_say_so(
     assert scripts.state() == "failed"
 
 
+def test_what_a_line_of_a_batch_keeps_is_there_until_so_long_after_the_batchs_end(
+    scripts: Scripts,
+) -> None:
+    lead = {"lead": 60, "results": 1, "failures": 1, "token": "t", "worker": "w"}
+    scripts.call("keeper/lead", **lead, staged=60, staged_most=1000, staged_all=1000)
+    fence = scripts.job("running", "j", kind="batch")
+    stage(scripts)
+    scripts.call("staged/keep", id="s", owner="j")
+    scripts.call("staged/keep", id="s", owner="another")
+    scripts.call("staged/drop", id="s", owner="another")
+    scripts.call("staged/drop", id="s")
+    make_due(scripts)
+    sweep(scripts)
+    assert held(scripts) == SIZE, "its batch goes on"
+
+    scripts.finish("j", fence, "failed")
+    make_due(scripts)
+    sweep(scripts)
+    assert held(scripts) == SIZE, "its batch may be run again"
+
+    scripts.redis.hincrbyfloat(scripts.key("job:j"), "ended", -61)
+    make_due(scripts)
+    sweep(scripts)
+    assert held(scripts) == 0
+
+
+def test_what_a_line_keeps_goes_when_it_is_done(scripts: Scripts) -> None:
+    stage(scripts)
+    scripts.call("staged/keep", id="s", owner="j")
+    assert scripts.redis.ttl(scripts.key("staged:s")) == -1
+
+    scripts.call("staged/drop", id="s", owner="j")
+
+    assert held(scripts) == 0
+
+
 def test_a_full_redis_ends_jobs_and_frees_their_bytes(own_scripts: Scripts) -> None:
     stage(own_scripts)
     fence = own_scripts.job("running", **MINE)

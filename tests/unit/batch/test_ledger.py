@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import random
 from collections import Counter
 from types import SimpleNamespace
@@ -206,6 +209,22 @@ def test_csv_has_a_column_for_everything_but_options() -> None:
     assert header.split(",")[:5] == ["item", "line", "action", "source", "destination"]
     assert set(FIELDS) - set(header.split(",")) == {"millis", "options"}
     assert "b2://some-bucket/a" in row
+
+
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "'quoted", "''=1")
+
+
+@given(st.sampled_from(FORMULAS) | st.text(max_size=20))
+def test_no_cell_of_a_csv_report_is_a_formula_and_each_can_be_read_back(text: str) -> None:
+    line = {**LINE, "source": text, "message": text}
+    header, row = csv_lines([line])
+    [cells] = csv.reader(io.StringIO(row, newline=""))
+    found = dict(zip(header.split(","), cells, strict=True))
+    for name in ("source", "message"):
+        assert not found[name].startswith(tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"))
+        assert found[name].removeprefix("'") == text
+    assert found["size"] == str(LINE["size"])
+    assert json.loads(report_text(line))["source"] == text
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "refused", "cancelled"])

@@ -1,9 +1,7 @@
 """How many requests of one account a process has under way at once. There is no knob.
 
-A hill is climbed: while more requests at once bring more throughput, more are let in
-(doubling at first); a step that brings nothing is taken back and tried again later. What
-B2 refuses for load (503, 429, a timeout) takes the number down at once, and so does a
-throughput that falls while latency rises.
+The number climbs (climb.py) with the throughput of all requests together. What B2 refuses for
+load (503, 429, a timeout) takes it down at once.
 """
 
 from __future__ import annotations
@@ -12,14 +10,12 @@ import threading
 import time
 from collections.abc import Callable
 
+from b2jobs_worker.b2.climb import Climb
+
 FEWEST = 2
 MOST = 64
 START = 16
 _BYTES_PER_UNIT = 262_144
-_GROWTH_THAT_COUNTS = 1.08
-_DROP_THAT_COUNTS = 0.6
-_HOLD_SECONDS = 3.0
-_CUT_SECONDS = 1.0
 _WINDOW_SECONDS = 0.02
 
 
@@ -27,21 +23,18 @@ class Concurrency:
     """The requests under way of one account, for all threads of a process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.cuts = 0
+        """How often B2's refusals have taken the number down."""
         self._clock = clock
-        self._limit = START
+        self._climb = Climb(start=START, fewest=FEWEST, most=MOST)
         self._under_way = 0
         self._free = threading.Condition()
-        self._doubling = True
-        self._before_step: int | None = None
-        self._reference = 0.0
-        self._hold_until = 0.0
-        self._cut_at = float("-inf")
         self._begin_window()
 
     @property
     def limit(self) -> int:
         """How many may be under way now."""
-        return self._limit
+        return self._climb.limit
 
     def enter(self, checkpoint: Callable[[], None]) -> None:
         """Wait for a place and take it.
@@ -49,9 +42,9 @@ class Concurrency:
         *checkpoint* is called while waiting, and what it raises ends the waiting.
         """
         with self._free:
-            if self._under_way >= self._limit:
+            if self._under_way >= self._climb.limit:
                 self._saturated = True
-            while self._under_way >= self._limit:
+            while self._under_way >= self._climb.limit:
                 checkpoint()
                 self._free.wait(0.25)
             self._under_way += 1
@@ -63,11 +56,13 @@ class Concurrency:
             self._under_way -= 1
             self._free.notify()
             if overloaded:
-                self._cut(now)
+                if self._climb.cut(now):
+                    self.cuts += 1
+                    self._begin_window(now)
                 return
             self._count += 1
             self._units += 1 + bytes_count / _BYTES_PER_UNIT
-            enough = self._count >= 2 * self._limit or now - self._since >= 1.0
+            enough = self._count >= 2 * self._climb.limit or now - self._since >= 1.0
             if enough and now - self._since >= _WINDOW_SECONDS:
                 self._judge(self._units / (now - self._since), now)
                 self._begin_window(now)
@@ -78,44 +73,10 @@ class Concurrency:
         self._count = 0
         self._saturated = False
 
-    def _cut(self, now: float) -> None:
-        if now - self._cut_at < _CUT_SECONDS:
-            return
-        self._cut_at = now
-        self._doubling = False
-        self._before_step = None
-        self._reference = 0.0
-        self._hold_until = now + _HOLD_SECONDS
-        self._set(self._limit // 2)
-        self._begin_window(now)
-
     def _judge(self, rate: float, now: float) -> None:
         if not self._saturated:
             return  # nobody waited: the number was not what limited
-        if self._before_step is not None:
-            if rate >= self._reference * _GROWTH_THAT_COUNTS:
-                self._step_up(rate)
-            else:
-                self._set(self._before_step)
-                self._before_step = None
-                self._doubling = False
-                self._hold_until = now + _HOLD_SECONDS
-        elif self._reference and rate < self._reference * _DROP_THAT_COUNTS:
-            self._reference = rate
-            self._set(self._limit * 3 // 4)
-            self._hold_until = now + _HOLD_SECONDS
-        elif now >= self._hold_until:
-            self._step_up(rate)
-
-    def _step_up(self, rate: float) -> None:
-        self._reference = rate
-        self._before_step = None
-        if self._limit < MOST:
-            self._before_step = self._limit
-            self._set(self._limit * 2 if self._doubling else self._limit * 5 // 4 + 1)
-
-    def _set(self, limit: int) -> None:
-        grown = limit > self._limit
-        self._limit = max(FEWEST, min(MOST, limit))
-        if grown:
+        before = self._climb.limit
+        self._climb.judge(rate, now)
+        if self._climb.limit > before:
             self._free.notify_all()

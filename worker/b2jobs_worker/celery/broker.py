@@ -20,19 +20,24 @@ import bz2
 import json
 import logging
 import lzma
+import socket
+import ssl
 import threading
 import uuid
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty
 from time import time
 from typing import Any, cast
 
 from kombu import compression
 from kombu.transport import redis, virtual
+from kombu.utils.encoding import bytes_to_str
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, OutOfMemoryError, RedisError
 
+from b2jobs.errors import QueueUnavailable
 from b2jobs.redis import Door
 from b2jobs_worker.celery.message import MOST_MESSAGE_BYTES, check_size, is_doorbell
 
@@ -123,6 +128,8 @@ class _Guarded:
     conn_or_acquire: Any
     _get_message_priority: Any
     _q_for_pri: Any
+    _in_poll: Any
+    client: Any
     refuse: Callable[[object, Exception], None]
 
     def basic_consume(self, queue: str, *arguments: Any, **options: Any) -> Any:
@@ -159,6 +166,35 @@ class _Guarded:
         except (ValueError, TypeError, RecursionError, MemoryError) as error:
             logger.error("dropped: what is not JSON in a queue (%.500r)", error)
             return True
+
+    def close(self) -> None:
+        """Close without waiting for a message any more.
+
+        kombu waits for the answer of its last BRPOP, for up to a second, since a message may be
+        in it.
+        """
+        if self._in_poll:
+            try:
+                self._end_waiting()
+            except (RedisError, OSError, QueueUnavailable) as error:
+                logger.warning("closing: whether a message was taken is not known: %s", error)
+        super().close()  # type: ignore[misc]
+
+    def _end_waiting(self) -> None:
+        """Redis ends the wait of a connection whose sending end is closed, after it has sent what
+        it took from a queue for it. Over TLS it might not send that: there we wait, as kombu does.
+
+        Raises:
+            RedisError, OSError, QueueUnavailable
+        """
+        waiting, self._in_poll = self._in_poll, None
+        if not isinstance(waiting._sock, ssl.SSLSocket):
+            waiting._sock.shutdown(socket.SHUT_WR)
+        with suppress(RedisConnectionError):  # it was closed, with nothing before
+            if taken := self.client.parse_response(waiting, "BRPOP"):
+                with self.conn_or_acquire() as client:
+                    where = bytes_to_str(taken[0])
+                    _door(self, client).call("celery/give_back", taken[1], list=where)
 
     def _receive_one(self, client: Any) -> Any:
         try:

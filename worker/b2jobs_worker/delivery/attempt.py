@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from b2jobs.errors import QueueUnavailable
+from b2jobs.signed import Signed
 from b2jobs_worker.attempt import InterruptibleAttempt
 from b2jobs_worker.delivery import shutdown
 from b2jobs_worker.delivery.claims import Claim, Claims, until_redis_answers
@@ -29,6 +31,8 @@ class JobAttempt(InterruptibleAttempt):
         self.job_id = claim.job_id
         self.number = claim.attempt
         self.journal = _FencedJournal(self)
+        self.signed: Signed | None = None
+        """Who has asked for the job, once that is known."""
         self._claims = claims
         self._heeds_cancel = heeds_cancel
         self._progress: tuple[str, int, int | None] | None = None
@@ -56,13 +60,21 @@ class JobAttempt(InterruptibleAttempt):
         match answer:
             case "ok":
                 self._sure_at = asked_at
-            case "cancel" if self._heeds_cancel:
+            case "cancel" if self._heeds_cancel and self.is_told_to_stop():
                 self.interrupt("cancelled", keep=False)
             case "lost":
                 self.interrupt("lease_lost", keep=True)
             case "gone":
                 # Redis lost the job: nobody will go on with what is unfinished.
                 self.interrupt("record_lost", keep=False)
+
+    def is_told_to_stop(self) -> bool:
+        """Whether who has cancelled the job may; asked again with the next beat where it is not
+        known yet."""
+        try:
+            return self._claims.may_cancel(self.claim, self.signed)
+        except QueueUnavailable:
+            return False
 
     def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
         self.permit.size(total_bytes or done_bytes)

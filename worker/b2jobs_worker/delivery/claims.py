@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, TypeVar, cast
 
 from b2jobs.celery_meta import failed_meta, revoked_meta, succeeded_meta
+from b2jobs.commands import is_heeded
 from b2jobs.errors import Failure, InvalidJob, QueueUnavailable
 from b2jobs.records import MOST_REQUEST_BYTES, Records
 from b2jobs.redis import unavailable
@@ -181,6 +182,23 @@ class Claims:
             "random": secrets.token_hex(4),
             "longest": MOST_REQUEST_BYTES,
         }
+
+    def may_cancel(self, claim: Claim, signed: Signed | None) -> bool:
+        """Whether somebody has cancelled the job whom this worker heeds; *signed* is who asked
+        for it, None while that is not known.
+
+        Raises:
+            QueueUnavailable
+        """
+        records = self.records
+        if not records.ring.required:
+            return True
+        if signed is None:
+            return False
+        with unavailable(records.url):
+            said = records.redis.hget(f"{records.prefix}job:{claim.job_id}", "cancel_by")
+        by, signature = str(said or ""), claim.signature
+        return is_heeded(records.ring, by, "cancel", claim.job_id, signature, signed.producer)
 
     def check(self, claim: Claim) -> Signed:
         """Who signed the job; before this is known, nothing of it is touched.

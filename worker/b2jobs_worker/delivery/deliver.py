@@ -167,7 +167,7 @@ class Delivery:
                 self._give_up(request, forbidden)
             elif self.claim.is_poison:
                 self._give_up(request, _worker_lost(self.claim))
-            elif self.claim.is_cancelled:
+            elif self.claim.is_cancelled and self.attempt.is_told_to_stop():
                 self._cancelled(request)
             else:
                 self._try(request)
@@ -187,7 +187,7 @@ class Delivery:
         Raises:
             SignatureRefused
         """
-        self.signed = self.claims.check(self.claim)
+        self.signed = self.attempt.signed = self.claims.check(self.claim)
         if self.signed.token:
             self.claim = replace(self.claim, retry_seconds=self.signed.retry)
         self.attempt.permit = self.claims.permit(self.signed.producer, self.claim)

@@ -1,113 +1,138 @@
-"""The memory that parts of large uploads wait in, bounded for the whole process."""
+"""The memory that parts of large files wait in, bounded for the whole process."""
 
 from __future__ import annotations
 
 import mmap
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PROCESS_LIMIT_BYTES = 128 * 1024 * 1024
-"""All large uploads of a process together; each has at least two parts, whatever this says."""
-
-LEAST_BUFFERS = 2
 
 
 class Buffers:
-    """Hands out buffers of one part each."""
+    """Hands out memory, to all transfers of a process together no more than the limit.
+
+    Who finds none left waits in line: so each transfer that waits gets its part in turn, and
+    one that holds one buffer can go on. A single piece larger than the limit is let through
+    when nothing else is in use.
+    """
 
     def __init__(self, limit_bytes: int = PROCESS_LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
         self._used_bytes = 0
-        self._lock = threading.Lock()
-        self._freed = threading.Condition(self._lock)
+        self._free: list[mmap.mmap] = []
+        self._waiting: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    @property
+    def used_bytes(self) -> int:
+        """What is handed out, or kept to be used again while transfers last."""
+        return self._used_bytes
 
     @contextmanager
     def hold(self, length: int, checkpoint: Callable[[], None]) -> Iterator[memoryview]:
-        """*length* bytes for a small file; waits, calling *checkpoint*, until there is room."""
-        with self._freed:
-            while self._used_bytes and self._used_bytes + length > self._limit_bytes:
-                self._freed.wait(0.25)
-                checkpoint()
-            self._used_bytes += length
+        """*length* bytes; waits, calling *checkpoint*, until there is room."""
+        self._acquire(length, checkpoint, reuse=False)
         try:
             yield memoryview(bytearray(length))
         finally:
-            with self._freed:
-                self._used_bytes -= length
-                self._freed.notify_all()
+            self._release(length)
 
     @contextmanager
-    def reserve(self, size_bytes: int, wanted: int) -> Iterator[BufferSet]:
-        """Up to *wanted* buffers of *size_bytes*, fewer when the process is short of memory."""
-        with self._lock:
-            left = (self._limit_bytes - self._used_bytes) // size_bytes
-            count = max(LEAST_BUFFERS, min(wanted, left))
-            self._used_bytes += count * size_bytes
-        buffers = BufferSet(size_bytes, count)
+    def of_one(self) -> Iterator[BufferSet]:
+        """The buffers of one transfer; whatever it still has in the end is given back."""
+        buffers = BufferSet(self)
         try:
             yield buffers
         finally:
             buffers.release()
-            with self._freed:
-                self._used_bytes -= count * size_bytes
-                self._freed.notify_all()
 
+    def take(self, length: int, checkpoint: Callable[[], None]) -> mmap.mmap:
+        """A buffer of *length* or more, used before or new."""
+        return self._acquire(length, checkpoint, reuse=True) or mmap.mmap(-1, length)
 
-class BufferSet:
-    """The buffers of one transfer: *count* of *size_bytes*, or fewer and larger ones."""
+    def give(self, made: mmap.mmap) -> None:
+        """Any thread may give. It is kept for the next who takes one of this length, or less."""
+        with self._changed:
+            self._free.append(made)
+            self._changed.notify_all()
 
-    def __init__(self, size_bytes: int, count: int) -> None:
-        self.count = count
-        self._limit_bytes = count * size_bytes
-        self._made_bytes = 0
-        self._made: list[mmap.mmap] = []
-        self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
-
-    def take(self, length: int, checkpoint: Callable[[], None]) -> memoryview:
-        """A free buffer of at least *length*; waits, calling *checkpoint*. One thread may take.
-
-        A stream of unknown length has parts that grow. Smaller buffers make room for them,
-        so the memory stays what was reserved as long as one buffer fits into it.
-        """
-        while True:
-            try:
-                buffer = self._free.get(timeout=0 if self._has_room(length) else 0.25)
-            except queue.Empty:
-                if self._has_room(length):
-                    self._made_bytes += length
-                    made = mmap.mmap(-1, length)
-                    self._made.append(made)
-                    return memoryview(made)
-                checkpoint()
-                continue
-            if len(buffer) >= length:
-                return buffer
-            self._made_bytes -= len(buffer)
-            _give_back(self._made.pop(self._at(buffer)))
-
-    def give(self, buffer: memoryview) -> None:
-        """Any thread may give."""
-        self._free.put(buffer)
-
-    def release(self) -> None:
-        """Give all of it back to the system, whoever still refers to it: nothing reads it now.
+    def discard(self, *more: mmap.mmap) -> None:
+        """Give *more*, and what is kept, back to the system, whoever still refers to it.
 
         What a failed transfer leaves (exceptions, their frames) may refer to a buffer until
         the collector comes by. The memory does not wait for that.
         """
-        for made in self._made:
-            _give_back(made)
-        self._made.clear()
+        with self._changed:
+            free, self._free = [*self._free, *more], []
+            for made in free:
+                self._drop(made)
+            self._changed.notify_all()
 
-    def _at(self, buffer: memoryview) -> int:
-        return next(at for at, made in enumerate(self._made) if made is buffer.obj)
+    def _acquire(
+        self, length: int, checkpoint: Callable[[], None], *, reuse: bool
+    ) -> mmap.mmap | None:
+        ticket = object()
+        with self._changed:
+            self._waiting.append(ticket)
+            try:
+                while True:
+                    if self._waiting[0] is ticket:
+                        found = self._reused(length) if reuse else None
+                        if found is not None:
+                            return found
+                        if self._has_room(length):
+                            self._used_bytes += length
+                            return None
+                    self._changed.wait(0.25)
+                    checkpoint()
+            finally:
+                self._waiting.remove(ticket)
+                self._changed.notify_all()
+
+    def _reused(self, length: int) -> mmap.mmap | None:
+        for at, made in enumerate(self._free):
+            if len(made) >= length:
+                return self._free.pop(at)
+        return None
 
     def _has_room(self, length: int) -> bool:
-        return self._made_bytes == 0 or self._made_bytes + length <= self._limit_bytes
+        """Smaller ones make room."""
+        while self._free and self._used_bytes + length > self._limit_bytes:
+            self._drop(self._free.pop())
+        return not self._used_bytes or self._used_bytes + length <= self._limit_bytes
+
+    def _drop(self, made: mmap.mmap) -> None:
+        self._used_bytes -= len(made)
+        if hasattr(mmap, "MADV_DONTNEED"):
+            made.madvise(mmap.MADV_DONTNEED)
+
+    def _release(self, length: int) -> None:
+        with self._changed:
+            self._used_bytes -= length
+            self._changed.notify_all()
 
 
-def _give_back(made: mmap.mmap) -> None:
-    if hasattr(mmap, "MADV_DONTNEED"):
-        made.madvise(mmap.MADV_DONTNEED)
+class BufferSet:
+    """The buffers of one transfer."""
+
+    def __init__(self, buffers: Buffers) -> None:
+        self._buffers = buffers
+        self._out: dict[int, mmap.mmap] = {}
+
+    def take(self, length: int, checkpoint: Callable[[], None]) -> memoryview:
+        """A buffer of *length* or more; waits, calling *checkpoint*, until there is one."""
+        made = self._buffers.take(length, checkpoint)
+        self._out[id(made)] = made
+        return memoryview(made)
+
+    def give(self, buffer: memoryview) -> None:
+        """Any thread may give."""
+        self._buffers.give(self._out.pop(id(buffer.obj)))
+
+    def release(self) -> None:
+        """Nobody of this transfer reads or writes any more."""
+        out, self._out = self._out, {}
+        self._buffers.discard(*out.values())

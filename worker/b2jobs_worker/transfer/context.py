@@ -18,6 +18,7 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import Accounts
 from b2jobs_worker.b2.budget import Budgets
 from b2jobs_worker.b2.client import B2Client
+from b2jobs_worker.b2.concurrency import MOST
 from b2jobs_worker.b2.governor import Governor
 from b2jobs_worker.b2.meter import Meter, Meters
 from b2jobs_worker.b2.prices import Prices
@@ -28,6 +29,7 @@ from b2jobs_worker.sources.port import Sink, Source
 from b2jobs_worker.sources.target import ObjectTarget
 from b2jobs_worker.sources.web_connection import Opening
 from b2jobs_worker.transfer.buffers import Buffers
+from b2jobs_worker.transfer.in_flight import FEWEST, InFlights
 from b2jobs_worker.transfer.threads import Threads
 
 
@@ -53,6 +55,12 @@ class Context:
     prices: Prices = field(default_factory=Prices)
     threads: Threads = field(default_factory=Threads)
     buffers: Buffers = field(default_factory=Buffers)
+    in_flight: InFlights = field(default_factory=InFlights)
+
+    @property
+    def fair_bytes(self) -> int:
+        """What each slot has of the memory for parts, were it shared equally."""
+        return self.settings.parts_memory_mib * 1024 * 1024 // self.settings.slots
 
     @contextmanager
     def source(
@@ -110,6 +118,10 @@ def build(
             location, settings, job_id, durable=durable, replaces=replaces
         ),
         open_target=lambda location, checkpoint: open_target(location, settings, checkpoint),
+        # Each large file holds some while it lasts, and small ones must not wait for that.
+        threads=Threads(MOST + FEWEST * settings.slots),
+        buffers=Buffers(settings.parts_memory_mib * 1024 * 1024),
+        in_flight=InFlights(settings.parallel_parts),
     )
 
 

@@ -13,27 +13,27 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from b2jobs.errors import CallerError, JobError, PassingError
+from b2jobs.errors import CallerError, PassingError
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.b2 import retry
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.downloads import Arriving
 from b2jobs_worker.b2.errors import file_not_found
 from b2jobs_worker.b2.versions import FileVersion
-from b2jobs_worker.sources.failures import destination_error
 from b2jobs_worker.sources.port import Sink
 from b2jobs_worker.transfer.context import Context
+from b2jobs_worker.transfer.range_lanes import SAMPLE_BYTES, Fetched, RangeLanes
 from b2jobs_worker.transfer.ranges import (
     Window,
     cut_short,
     mismatch,
     opened,
     thread_buffer,
+    write_at,
 )
-from b2jobs_worker.transfer.spans import Span, Spans
-from b2jobs_worker.transfer.threads import Lanes
+from b2jobs_worker.transfer.spans import Spans
 
 FIRST_BYTES = 16 * 1024 * 1024
 """What the first request asks for: a file up to this size comes in one."""
@@ -43,7 +43,6 @@ _NOTE_BYTES = 64 * 1024 * 1024
 _NOTE_SECONDS = 5.0
 _HASH_BYTES = 1024 * 1024
 _BITE_BYTES = 4 * 1024 * 1024
-_LANE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ class LargeDownload:
             count = arriving.readinto(buffer)
             if not count:
                 raise cut_short()
-            _write(descriptor, buffer[:count], span.position, self._sink.uri)
+            write_at(descriptor, buffer[:count], span.position, self._sink.uri)
             self._sha1.update(buffer[:count])
             spans.wrote(span, count)
             self._attempt.progress("receiving", span.position, length)
@@ -172,88 +171,54 @@ class LargeDownload:
         length: int,
     ) -> None:
         """The rest by several requests at once; this thread follows with the digest."""
-        url = self._by_id(version.file_id)
-        with self._context.threads.lanes(self._context.settings.parallel_parts) as lanes:
-            with connection.pop_all() as held:
-                first = spans.take()
-                assert first is not None
-                lanes.submit(
-                    self._first_lane, arriving, held.pop_all(), first, descriptor, spans, url
-                )
-            for _ in range(self._context.settings.parallel_parts - 1):
-                lanes.submit(self._lane, descriptor, spans, url)
+        account = self._client.account()
+        with (
+            connection,
+            self._context.in_flight.of_one(
+                f"from {account.name}",
+                sample_bytes=SAMPLE_BYTES,
+                refusals=lambda: account.concurrency.cuts,
+            ) as in_flight,
+            self._context.threads.lanes(lambda: in_flight.limit) as lanes,
+        ):
+            fetched = Fetched(
+                *(self._client, self._attempt, spans, in_flight, self._by_id(version.file_id)),
+                *(self._window.first, descriptor, self._sink.uri),
+            )
+            ranges = RangeLanes(fetched, self._context.buffers)
+            first = spans.take()
+            assert first is not None
+            lanes.submit(ranges.fill_from, arriving, connection, first)
+
+            def keep_filled() -> None:
+                lanes.check()
+                while lanes.is_free and spans.are_left:
+                    lanes.submit(ranges.fill)
+
             try:
-                self._follow(version, descriptor, spans, lanes, length)
+                self._follow(version, descriptor, spans, keep_filled, length)
+                lanes.join()
             finally:
                 spans.stop()
 
-    def _first_lane(
+    def _follow(
         self,
-        arriving: Arriving,
-        connection: contextlib.ExitStack,
-        span: Span,
+        version: FileVersion,
         descriptor: int,
         spans: Spans,
-        url: str,
+        keep_filled: Callable[[], None],
+        length: int,
     ) -> None:
-        try:
-            try:
-                with connection:
-                    self._fill(arriving, span, descriptor, spans)
-            except JobError as error:
-                if retry.pause_before_next(error, 1) is None:
-                    raise
-            self._fill_rest(span, descriptor, spans, url)
-            self._lane(descriptor, spans, url)
-        finally:
-            spans.wake()
+        """Take the digest of what has arrived without a gap, until that is everything.
 
-    def _lane(self, descriptor: int, spans: Spans, url: str) -> None:
-        try:
-            while span := spans.take():
-                self._fill_rest(span, descriptor, spans, url)
-        finally:
-            spans.wake()
-
-    def _fill_rest(self, span: Span, descriptor: int, spans: Spans, url: str) -> None:
-        """Receive what is missing of *span*; a connection that breaks is opened again there."""
-        tries = 0
-        while span.position < span.end and not spans.is_stopped:
-            before = span.position
-            first = self._window.first
-            try:
-                with self._client.download(
-                    url, first + span.position, first + span.end - 1
-                ) as arriving:
-                    self._fill(arriving, span, descriptor, spans)
-            except JobError as error:
-                tries = 1 if span.position > before else tries + 1
-                pause = retry.pause_before_next(error, tries)
-                if pause is None:
-                    raise
-                self._client.sleep(pause)
-
-    def _fill(self, arriving: Arriving, span: Span, descriptor: int, spans: Spans) -> None:
-        # Larger than a thread's own: threads that fetch small files are many, lanes are few.
-        buffer = memoryview(bytearray(_LANE_BYTES))
-        while span.position < span.end and not spans.is_stopped:
-            self._attempt.checkpoint()
-            count = arriving.readinto(buffer[: span.end - span.position])
-            if not count:
-                raise cut_short()
-            _write(descriptor, buffer[:count], span.position, self._sink.uri)
-            spans.wrote(span, count)
-
-    def _follow(
-        self, version: FileVersion, descriptor: int, spans: Spans, lanes: Lanes, length: int
-    ) -> None:
-        """Take the digest of what has arrived without a gap, until that is everything."""
+        *keep_filled* sees to the lanes, and raises what one of them has raised.
+        """
         hashed = self._noted[0]
         resumed = hashed
         buffer = memoryview(bytearray(_HASH_BYTES))
         while hashed < length:
             self._attempt.checkpoint()
-            lanes.check()
+            keep_filled()
             # In large bites: waking for each chunk costs more than it hurries.
             frontier = spans.wait_beyond(min(hashed + _BITE_BYTES, length) - 1, 0.25)
             while hashed < frontier:
@@ -265,7 +230,6 @@ class LargeDownload:
             noted, since = self._noted
             if hashed - noted >= _NOTE_BYTES or time.monotonic() - since >= _NOTE_SECONDS:
                 self._note(version, hashed, length)
-        lanes.join()
 
     def _checked(self, version: FileVersion, length: int, skip: int) -> Received:
         """Compare; what is wrong is dropped, to be fetched anew by the next attempt."""
@@ -313,12 +277,3 @@ class LargeDownload:
 
     def _by_id(self, file_id: str) -> str:
         return str(self._client.account().session.get_download_url_by_id(file_id))
-
-
-def _write(descriptor: int, data: memoryview, offset: int, uri: str) -> None:
-    try:
-        while data:
-            count = os.pwrite(descriptor, data, offset)
-            data, offset = data[count:], offset + count
-    except OSError as error:
-        raise destination_error(error, uri) from error

@@ -58,14 +58,21 @@ class LargeUpload:
             # B2 makes no large file of one part.
             self.unfinished.discard()
             return small.send(self._client, self._attempt, self._source, plan.size, new)
-        wanted = self._context.settings.parallel_parts + 1
-        buffer_bytes = 1 if plan.is_streamed else plan.part_bytes
-        with self._context.buffers.reserve(buffer_bytes, wanted) as buffers:
+        account = self._client.account()
+        with (
+            self._context.buffers.of_one() as buffers,
+            self._context.in_flight.of_one(
+                f"to {account.name}",
+                sample_bytes=plan.part_bytes,
+                refusals=lambda: account.concurrency.cuts,
+            ) as in_flight,
+        ):
             pump = Pump(
-                *(self._client, self._attempt, self._source, plan, buffers, left),
+                *(self._client, self._attempt, self._source, plan, buffers, in_flight, left),
                 encryption=new.protection.customers,
             )
-            with self._context.threads.lanes(buffers.count - 1) as lanes, pump.reading() as reading:
+            lanes_ = self._context.threads.lanes(lambda: in_flight.limit)
+            with lanes_ as lanes, pump.reading() as reading:
                 if left is None:
                     whole = reading.short_content() if plan.size is None else None
                     if whole is not None:
@@ -110,6 +117,7 @@ class LargeUpload:
         return parts.plan(
             self._source.size,
             chosen_bytes=self._context.settings.part_size_bytes,
+            fair_bytes=self._context.fair_bytes,
             least_bytes=self._client.account().least_part_bytes,
         )
 

@@ -58,13 +58,21 @@ class PartPlan:
         return (end if self.size is None else min(end, self.size)) - self.offset(number)
 
 
-def plan(size: int | None, *, chosen_bytes: int, least_bytes: int) -> PartPlan:
+def plan(
+    size: int | None, *, chosen_bytes: int, least_bytes: int, fair_bytes: int = PART_BYTES
+) -> PartPlan:
     """The parts of a file of *size*; *chosen_bytes* is the operator's part size, 0 for ours.
+
+    *fair_bytes*: what each slot has of the memory for parts. Where it is less than a part,
+    parts are smaller, as long as it is known that there will be enough of them.
 
     Raises:
         CallerError: `source_too_large`, above B2's 10 TB.
     """
-    part_bytes = max(chosen_bytes or PART_BYTES, least_bytes)
+    ours = PART_BYTES
+    if size is not None and fair_bytes < ours:
+        ours = fair_bytes // _ROUND_BYTES * _ROUND_BYTES
+    part_bytes = max(chosen_bytes or ours, least_bytes)
     if size is not None:
         if size > MOST_BYTES:
             raise too_large(size)

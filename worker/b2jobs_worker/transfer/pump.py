@@ -22,6 +22,7 @@ from b2jobs_worker.transfer.body import (
 )
 from b2jobs_worker.transfer.buffers import BufferSet
 from b2jobs_worker.transfer.checkpoint import Checkpoint
+from b2jobs_worker.transfer.in_flight import InFlight
 from b2jobs_worker.transfer.parts import MOST_PARTS, PartPlan, too_large
 from b2jobs_worker.transfer.threads import Lanes
 
@@ -38,6 +39,7 @@ class Pump:
         source: Source,
         plan: PartPlan,
         buffers: BufferSet,
+        in_flight: InFlight,
         left: Checkpoint | None,
         *,
         encryption: Encryption | None = None,
@@ -51,6 +53,7 @@ class Pump:
         self.sha1 = ""
         self.parts = {number: sha1 for number, sha1 in (left.parts if left else {}).items() if sha1}
         self.resumed_bytes = sum(plan.length(number) for number in self.parts)
+        self._in_flight = in_flight
         self._left = left
         self._encryption = encryption
         self._snapshot: dict[str, str] = {}
@@ -81,22 +84,35 @@ class Pump:
 
     def send_part(self, file_id: str, number: int, view: memoryview, buffer: memoryview) -> None:
         """Send one part, note it in the journal, give the buffer back. Runs in a lane."""
+        begun: list[float] = []
+
+        def tell(sent: int) -> None:
+            if not sent:
+                self._end(begun, 0)  # an earlier try
+                begun.append(self._in_flight.began())
+            self._sent(number, sent)
+
         try:
             sha1 = hashlib.sha1(view, usedforsecurity=False).hexdigest()
-            body = BufferBody(view, self.attempt, lambda sent: self._sent(number, sent))
             self.client.upload_part(
-                *(file_id, number, body),
+                *(file_id, number, BufferBody(view, self.attempt, tell)),
                 length=len(view),
                 sha1=sha1,
                 encryption=self._encryption,
             )
+            self._end(begun, len(view))
             with self._lock:
                 self.parts[number] = sha1
                 self._done += len(view)
                 self._under_way.pop(number, None)
             self.attempt.journal.record(checkpoint.part_done(number, sha1) | self._snapshot)
         finally:
+            self._end(begun, 0)
             self.buffers.give(buffer)
+
+    def _end(self, begun: list[float], count: int) -> None:
+        if begun:
+            self._in_flight.ended(begun.pop(), count)
 
     def send_section(self, file_id: str, number: int, body: SectionBody, length: int) -> None:
         """Send one part while it is read, or only read it when B2 has it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from b2jobs_worker.b2 import retry
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.downloads import Arriving
 from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.sources.failures import destination_error
 
 BUFFER_BYTES = 256 * 1024
 _MISMATCH = "mismatch"
@@ -102,3 +104,13 @@ def mismatch(attempt: Attempt, version: FileVersion, said: str, sha1: str) -> Jo
 
 def cut_short() -> PassingError:
     return PassingError("connection_broken", "B2 sent fewer bytes than it had announced.")
+
+
+def write_at(descriptor: int, data: memoryview, offset: int, uri: str) -> None:
+    """All of *data* into the part file of *uri*."""
+    try:
+        while data:
+            count = os.pwrite(descriptor, data, offset)
+            data, offset = data[count:], offset + count
+    except OSError as error:
+        raise destination_error(error, uri) from error

@@ -70,6 +70,11 @@ class Spans:
         return self._received
 
     @property
+    def are_left(self) -> bool:
+        """Whether `take` has more to give."""
+        return not self._stopped and self._next < self._end
+
+    @property
     def is_stopped(self) -> bool:
         return self._stopped
 

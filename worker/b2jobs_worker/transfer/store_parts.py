@@ -19,6 +19,7 @@ from b2jobs_worker.sources.target import ObjectTarget
 from b2jobs_worker.transfer import checkpoint, digest
 from b2jobs_worker.transfer.checkpoint import LargeFile
 from b2jobs_worker.transfer.context import Context
+from b2jobs_worker.transfer.in_flight import InFlight
 from b2jobs_worker.transfer.parts import PartPlan
 from b2jobs_worker.transfer.ranges import cut_short
 
@@ -88,12 +89,18 @@ class StoreParts:
 
     def send(self, arriving: Arriving, connection: ExitStack) -> None:
         """Fetch and send; *arriving*, on *connection*, begins with the first of the parts."""
-        most = self._context.settings.parallel_parts + 1
+        account = self._client.account()
         opening: Arriving | None = arriving
         with (
             connection,
-            self._context.buffers.reserve(self._plan.part_bytes, most) as buffers,
-            self._context.threads.lanes(buffers.count) as lanes,
+            self._context.buffers.of_one() as buffers,
+            self._context.in_flight.of_one(
+                f"from {account.name} to a store",
+                sample_bytes=self._plan.part_bytes,
+                refusals=lambda: account.concurrency.cuts,
+            ) as in_flight,
+            # One more: while parts are sent, the next one arrives.
+            self._context.threads.lanes(lambda: in_flight.limit + 1) as lanes,
         ):
 
             def look() -> None:
@@ -103,12 +110,16 @@ class StoreParts:
             try:
                 for number in range(self._hashed + 1, (self._plan.count or 0) + 1):
                     look()
+                    lanes.wait_until_free()
                     buffer = buffers.take(self._plan.part_bytes, look)
                     view = buffer[: self._plan.length(number)]
                     if opening is not None:
                         self._receive(number, view, opening)
                         connection.close()
-                    lanes.submit(self._lane, number, view, opening is None, buffers.give, buffer)
+                    lanes.submit(
+                        *(self._lane, number, view, opening is None, in_flight),
+                        *(buffers.give, buffer),
+                    )
                     opening = None
                 lanes.join()
             finally:
@@ -119,21 +130,31 @@ class StoreParts:
         number: int,
         view: memoryview,
         is_missing: bool,
+        in_flight: InFlight,
         give: Callable[[memoryview], None],
         buffer: memoryview,
     ) -> None:
+        def put() -> str:
+            try:
+                return self._target.put_part(self._file.file_id, number, view)
+            except JobError as error:
+                if error.code == "destination_busy":
+                    in_flight.refused()
+                raise
+
+        moved = 0
+        began = in_flight.began()
         try:
             if is_missing:
                 self._receive(number, view, None)
             if self._take_in(number, view):
-                token = tried_again(
-                    lambda: self._target.put_part(self._file.file_id, number, view), self._client
-                )
-                self._note(number, token)
+                self._note(number, tried_again(put, self._client))
+                moved = len(view)
         except BaseException:
             self._stop()
             raise
         finally:
+            in_flight.ended(began, moved)
             give(buffer)
 
     def _receive(self, number: int, view: memoryview, opening: Arriving | None) -> None:

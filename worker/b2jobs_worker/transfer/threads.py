@@ -15,15 +15,15 @@ T = TypeVar("T")
 
 
 class Threads:
-    """Up to 64 threads, started when they are needed, in the process that needs them."""
+    """Up to *most* threads, started when they are needed, in the process that needs them."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
 
-    def lanes(self, width: int) -> Lanes:
-        """Up to *width* things at once, for one transfer."""
+    def lanes(self, width: int | Callable[[], int]) -> Lanes:
+        """Up to *width* things at once, for one transfer; asked for each where it may change."""
         return Lanes(self._threads(), width)
 
     def each(self, act: Callable[[T], None], items: Iterable[T], *, width: int) -> None:
@@ -46,10 +46,16 @@ class Threads:
 class Lanes:
     """Some of the threads, for one transfer. Leaving the context waits for all of them."""
 
-    def __init__(self, threads: ThreadPoolExecutor, width: int) -> None:
+    def __init__(self, threads: ThreadPoolExecutor, width: int | Callable[[], int]) -> None:
         self._threads = threads
         self._width = width
         self._under_way: set[Future[Any]] = set()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether something more can begin at once. For the thread that submits."""
+        width = self._width if isinstance(self._width, int) else self._width()
+        return len(self._under_way) < width
 
     def submit(self, act: Callable[..., object], *arguments: object) -> None:
         """Begin *act* in a lane as soon as one is free.
@@ -57,11 +63,15 @@ class Lanes:
         Raises whatever something begun earlier has raised.
         """
         self.check()
-        if len(self._under_way) >= self._width:
-            self.wait_for_one()
+        self.wait_until_free()
         # What the attempt's thread is about, logs and traces are told in these too.
         run = contextvars.copy_context().run
         self._under_way.add(self._threads.submit(run, act, *arguments))
+
+    def wait_until_free(self) -> None:
+        """Until something more can begin; raises what something begun earlier has raised."""
+        while not self.is_free:
+            self.wait_for_one()
 
     def check(self) -> None:
         """Raise what something begun earlier has raised; does not wait."""

@@ -36,10 +36,20 @@ local function claim_staged(id, staged, size)
   return true
 end
 
+local function keep_for(owner, staged)
+  redis.call('HSET', staged_key(staged), 'job', owner)
+  redis.call('PERSIST', staged_key(staged))
+  look_later(staged, LOOK_SECONDS)
+end
+
+local function kept_staged_seconds()
+  return tonumber(redis.call('HGET', P .. 'retention', 'staged') or 0)
+end
+
 -- A job that ended needs them no more, but for one that failed where the workers' settings say so.
 local function end_staged(staged, state)
   if staged == '' then return end
-  local keep = tonumber(redis.call('HGET', P .. 'retention', 'staged') or 0)
+  local keep = kept_staged_seconds()
   if state == 'failed' and keep > 0 then look_later(staged, keep) else drop_staged(staged) end
 end
 
@@ -58,8 +68,14 @@ local function sweep_staged(most)
   local due = redis.call('ZRANGEBYSCORE', P .. 'staging', '-inf', seconds(NOW), 'LIMIT', 0, most)
   for _, staged in ipairs(due) do
     local id = redis.call('HGET', staged_key(staged), 'job') or ''
+    local rest = 0
+    if id ~= '' and field(id, 'kind') ~= 'upload' then  -- lines fail before their batch ends
+      rest = (tonumber(field(id, 'ended')) or 0) + kept_staged_seconds() - NOW
+    end
     if id ~= '' and is_open(field(id, 'state')) then
       look_later(staged, LOOK_SECONDS)
+    elseif rest > 0 then
+      look_later(staged, rest)
     else
       drop_staged(staged)
     end

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Drop what a producer staged and has not submitted; a job's bytes stay.
--- Arguments: id.
+-- Drop what is staged and has *owner*, or no job yet; what is another's stays.
+-- Arguments: id; owner.
 -- Full Redis: allows it, since it frees memory.
 -- include shared/job
-drop_unclaimed(given.id)
+if redis.call('HGET', staged_key(given.id), 'job') == (given.owner or '') then drop_staged(given.id) end

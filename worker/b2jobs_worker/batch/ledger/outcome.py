@@ -75,8 +75,8 @@ def ledger_line(position: int, planned: Planned, outcome: Outcome) -> str:
 
     What is not done keeps all it needs to be planned again from the ledger; the action of a
     line that never can be is `refused`. The content of a `data:` location is gone with its item's
-    end, as bytes that were handed over are with their job's: such a line can not be, either. What
-    is done does not keep what opens a URL.
+    end, unless `kept` has put it elsewhere, as bytes that were handed over are with their job's:
+    such a line can not be, either. What is done does not keep what opens a URL.
     """
     item = planned if isinstance(planned, Item) else planned.item
     if item is not None and not outcome.is_done and has_content(item.source):

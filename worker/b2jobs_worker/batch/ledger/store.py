@@ -82,11 +82,18 @@ class OpenPack:
 
 
 class Store:
-    """Thread-safe; one for a process. With an *attempt*, waits while Redis is away."""
+    """Thread-safe; one for a process. With an *attempt*, waits while Redis is away.
 
-    def __init__(self, records: Records, keep_seconds: float) -> None:
+    keep_seconds: for how long a batch is known after its end.
+    keeps_content: whether what failed lines carry themselves is kept for a retry.
+    """
+
+    def __init__(
+        self, records: Records, keep_seconds: float, *, keeps_content: bool = False
+    ) -> None:
         self.records = records
         self.keep_seconds = keep_seconds
+        self.keeps_content = keeps_content
 
     def key(self, kind: str, name: str) -> str:
         return f"{self.records.prefix}{kind}:{name}"

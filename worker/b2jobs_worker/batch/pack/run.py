@@ -15,15 +15,16 @@ from b2jobs.items import Refusal
 from b2jobs.ledger import segment
 from b2jobs.requests import Pack
 from b2jobs_worker.attempt import Attempt, Interrupted, Settled
+from b2jobs_worker.batch.ledger.kept import drop_content, keep_content
 from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure
+from b2jobs_worker.batch.ledger.steering import Steering
 from b2jobs_worker.batch.ledger.store import Entry, OpenPack, Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt, PackJournal
 from b2jobs_worker.batch.pack.strays import Strays
-from b2jobs_worker.batch.pack.threads import Threads
+from b2jobs_worker.batch.pack.threads import TICK_SECONDS, Threads
 from b2jobs_worker.batch.pack.trying import Tried, Trying
 from b2jobs_worker.work import Work
 
-TICK_SECONDS = 0.01
 FLUSH_SECONDS = 0.1
 FLUSH_ITEMS = 64
 LOOK_SECONDS = 0.5
@@ -54,6 +55,7 @@ class PackRun:
         self._store = store
         self._trying = Trying(movers, opened.orders)
         self._strays = Strays(attempt.job_id, opened, movers, store.records.ring)
+        self._steering = Steering(store.records, request.batch, attempt.permit.producer)
         self._outcomes = dict(opened.outcomes)
         self._actions = {
             entry.position: "none" if isinstance(entry.planned, Refusal) else entry.planned.action
@@ -243,7 +245,13 @@ class PackRun:
             if isinstance(found, Outcome):
                 self._outcomes[position] = found
         self._tell_progress()
-        return standing
+        return self._heeded(standing)
+
+    def _heeded(self, standing: str) -> str:
+        try:
+            return self._steering.heeded(standing)
+        except QueueUnavailable:
+            return "ok"  # it is looked at again soon
 
     def _tell_progress(self) -> None:
         with self._lock:
@@ -278,15 +286,19 @@ class PackRun:
                 self._outcomes.setdefault(position, tried.found)
 
     def _seal(self) -> NoReturn:
-        lines = [
-            ledger_line(entry.position, entry.planned, self._outcomes[entry.position])
-            for entry in self.opened.entries
-        ]
+        lines = []
+        for entry in self.opened.entries:
+            outcome = self._outcomes[entry.position]
+            said = keep_content(self._store, self.attempt, self._batch, entry.planned, outcome)
+            lines.append(ledger_line(entry.position, said, outcome))
         strays = self._store.seal(self.attempt, self._batch, self._number, segment(lines))
         if strays is None:
             self._leave()
             raise Interrupted("lease_lost", keep=True)
         self._strays.remove(strays, self._outcomes)
+        for entry in self.opened.entries:
+            if self._outcomes[entry.position].is_done:
+                drop_content(self._store, self._batch, entry.planned)
         raise Settled
 
 

@@ -15,6 +15,7 @@ from collections import Counter
 from b2jobs.errors import CallerError, Failure, OperatorError
 from b2jobs.ledger import segment
 from b2jobs.signed import SealRefused
+from b2jobs_worker.batch.ledger.kept import keep_content
 from b2jobs_worker.batch.ledger.outcome import ledger_line, of_failure
 from b2jobs_worker.batch.ledger.store import MOST_NEW_PACKS, Change, Entry, NewPack
 from b2jobs_worker.batch.planner.desk import Desk
@@ -61,16 +62,17 @@ def _mend(desk: Desk, state: dict[str, str], pack: str, failure: Failure) -> Non
         else:
             counts: Counter[str] = Counter()
             for entry in rest:
-                outcome = of_failure(entry.planned, failure)
-                outcomes[entry.position] = outcome
-                counts[f"n:{outcome.status}"] += 1
-                counts[f"code:{outcome.code}"] += 1
+                failed = of_failure(entry.planned, failure)
+                outcomes[entry.position] = failed
+                counts[f"n:{failed.status}"] += 1
+                counts[f"code:{failed.code}"] += 1
             change.counts.update(counts)
-        lines = [
-            ledger_line(entry.position, entry.planned, outcomes[entry.position])
-            for entry in opened.entries
-            if entry.position in outcomes
-        ]
+        lines = []
+        for entry in opened.entries:
+            outcome = outcomes.get(entry.position)
+            if outcome is not None:
+                said = keep_content(desk.store, desk.attempt, desk.batch, entry.planned, outcome)
+                lines.append(ledger_line(entry.position, said, outcome))
         if lines:
             number = int(pack.rpartition(".p")[2])
             change.segments[number] = segment(lines)

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from b2jobs.errors import Failure, InternalError, JobError
 from b2jobs_worker.attempt import Interrupted, Settled
+from b2jobs_worker.batch.ledger.steering import Steering
 from b2jobs_worker.batch.ledger.store import Change, Entry, NewPack
 from b2jobs_worker.batch.plan.packing import Group
 from b2jobs_worker.batch.plan.source import MakePlan, NotYet, PlanSource
@@ -46,7 +47,7 @@ class Step:
         """
         self._desk.attempt.checkpoint()
         state = self._desk.state()
-        if state.get("paused") and not self._is_over_and_done(state):
+        if self._is_paused(state) and not self._is_over_and_done(state):
             self._rest("paused", PAUSED_SECONDS, low=-1, failure=cost.over(self._desk, state))
         if state.get("resumed"):
             self._desk.store.wake_packs(self._desk.attempt, "paused", after=state["resumed"])
@@ -103,6 +104,13 @@ class Step:
             source = source or self._make_plan(self._desk.request, self._desk.attempt)
             stream = PlanStream(source, cursor, int(state.get("planned", 0)))
         return self._plan(stream, state, window)
+
+    def _is_paused(self, state: dict[str, str]) -> bool:
+        if not state.get("paused"):
+            return False
+        desk = self._desk
+        steering = Steering(desk.store.records, desk.batch, desk.attempt.permit.producer)
+        return desk.store.patiently(desk.attempt, lambda: steering.heeded("paused")) == "paused"
 
     def _is_over_and_done(self, state: dict[str, str]) -> bool:
         """Whether what was too much for its cap was the last of the batch."""
