@@ -71,6 +71,10 @@ class Leased:
         self.asked += 1
         return self.answer
 
+    def may_cancel(self, claim: Claim, signed: object) -> bool:
+        del claim, signed
+        return True
+
 
 def attempt(claims: Leased, seconds_ago: float) -> JobAttempt:
     claim = Claim(

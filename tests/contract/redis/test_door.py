@@ -86,7 +86,6 @@ CALLS: dict[str, dict[str, Any]] = {
     "batches/rest": {**OWNED, "reason": "window", "delay": 1, "low": -1},
     "batches/wake_packs": {"id": "b", "after": -1},
     "batches/spool": {**OWNED, "keep": 60},
-    "batches/hand_over": {"id": "b", "number": 0, "most": 9},
     "batches/page": {**OWNED, "number": 0, "most": 9, "keep": 60, "notes": {"at": "1"}},
     "batches/finish": {**OWNED, "state": "failed", **ENDING, "result": "{}", "keep": 60},
     "packs/record": {
