@@ -108,7 +108,11 @@ def attempt(kind: str, place: str, since: float, awaited: str, /, **about: Any) 
 
 
 def _api() -> Any:
-    return sys.modules.get("opentelemetry.trace")
+    """OpenTelemetry, where somebody has set it up; redis-py imports it wherever it is installed."""
+    api = sys.modules.get("opentelemetry.trace")
+    if api is None or isinstance(api.get_tracer_provider(), api.ProxyTracerProvider):
+        return None
+    return api
 
 
 @contextmanager

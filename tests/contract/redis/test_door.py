@@ -45,7 +45,13 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "jobs/beat": {"lease": 60, "held": [{"id": "b", "fence": "1:r", "progress": "{}"}]},
     "jobs/journal": {**OWNED, "fields": {"part": "1"}},
-    "jobs/finish": {**OWNED, "state": "failed", **ENDING, "keep": 60},
+    "jobs/finish": {
+        **{**OWNED, "state": "failed", **ENDING, "keep": 60},
+        "next": {
+            **{"queues": ["b2jobs"], "kinds": ",upload,"},
+            **{"worker": "w", "lease": 60, "random": "s", "longest": 99},
+        },
+    },
     "jobs/disown": {"id": "b", "made": "v1"},
     "jobs/park": {**OWNED, "reason": "b2", "delay": 1, "failure": FAILURE},
     "jobs/hand_back": OWNED,
