@@ -89,6 +89,6 @@ class Pages:
             self._attempt, lambda: call("batches/page", page, **own, **more)
         )
         if said == "lost":
-            self._attempt.guard()  # says why, by raising
+            self._attempt.guard(anew=True)  # says why, by raising
             raise QueueUnavailable("The lease was lost and found again; the keeper rings again.")
         return None if said == "fed" else float(said)

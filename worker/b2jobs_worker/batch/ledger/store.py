@@ -358,7 +358,7 @@ class Store:
     def _fenced(self, attempt: Attempt, script: str, *raw: bytes, **arguments: Any) -> None:
         own = {"id": attempt.job_id, "fence": attempt.fence}
         if not self._call(attempt, script, *raw, **own, **arguments):
-            attempt.guard()  # says why, by raising
+            attempt.guard(anew=True)  # says why, by raising
             raise QueueUnavailable("The lease was lost and found again; the keeper rings again.")
 
     def patiently(self, attempt: Attempt, act: Callable[[], T]) -> T:
