@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 from b2jobs.printable import printable
@@ -63,13 +64,18 @@ class _Text(logging.Formatter):
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        when = f"{datetime.fromtimestamp(record.created).astimezone():%Y-%m-%dT%H:%M:%S%z}"
-        own = (when, record.levelname, self._process, record.name)
+        own = (_second(int(record.created)), record.levelname, self._process, record.name)
         line = f"{' '.join(own)}: {printable(record.getMessage())}"
         if record.exc_info:
             trace = self.formatException(record.exc_info)
             line += "".join(f"\n  {printable(each)}" for each in trace.split("\n"))
         return line
+
+
+@lru_cache(maxsize=2)
+def _second(when: int) -> str:
+    # Lines come by the thousand a second, and the zone is looked up for each time.
+    return f"{datetime.fromtimestamp(when).astimezone():%Y-%m-%dT%H:%M:%S%z}"
 
 
 class _Json(logging.Formatter):

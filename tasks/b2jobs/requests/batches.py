@@ -17,8 +17,8 @@ from b2jobs.requests.places import (
     check_names,
     check_source_account,
     lie_in_each_other,
+    one_file,
     prefix,
-    single,
 )
 from b2jobs.requests.protection import KeyName
 
@@ -78,7 +78,7 @@ class Batch(Choosing, AllAttributes):
     @field_validator("manifest")
     @classmethod
     def _manifest(cls, uri: str | None) -> str | None:
-        return uri if uri is None else single(uri, B2File, RootPath, LocalPath, StoreObject)
+        return uri if uri is None else one_file(uri, B2File, RootPath, LocalPath, StoreObject)
 
     @field_validator("source")
     @classmethod

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, B2Version
 from b2jobs.requests.job import INNER, Job
-from b2jobs.requests.places import Located, one_file, one_of, single
+from b2jobs.requests.places import Located, one_file, one_of
 from b2jobs.requests.protection import (
     ForSeconds,
     RetentionMode,
@@ -61,7 +61,7 @@ class _OneName(Job):
     @field_validator("target")
     @classmethod
     def _target(cls, uri: str) -> str:
-        return single(uri, B2File)
+        return one_file(uri, B2File)
 
     target_location: ClassVar = Located[B2File]("target")
 

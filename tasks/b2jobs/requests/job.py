@@ -7,9 +7,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from b2jobs.errors import InvalidJob
+from b2jobs.model import Model
 from b2jobs.requests.on_done import OnDone
 
 Priority = Literal["high", "normal", "low"]
@@ -45,7 +46,7 @@ def check_job_id(job_id: str) -> None:
         )
 
 
-class Job(BaseModel):
+class Job(Model):
     """One request. Subclasses name their `kind`; the options here are common to all.
 
     key: the same key gives the same job, however often it is submitted.
@@ -54,7 +55,6 @@ class Job(BaseModel):
     on_done: who is told when it ends: a Celery task, a webhook, or several of them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     kind: ClassVar[str] = ""
 
     key: Annotated[str, Field(min_length=1, max_length=512)] | None = None
