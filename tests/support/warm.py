@@ -40,7 +40,7 @@ _TESTS = Path(__file__).resolve().parents[1]
 _READS_SETTINGS = {"b2jobs_worker.celery.app", "b2jobs_worker.handlers.tasks"}
 _READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "OTEL_")
 """Variables that a Python or its libraries read before there is a module to run."""
-_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 """What a terminal or a CI sends to all of us at once."""
 
 
