@@ -19,7 +19,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from b2jobs import redis_url, schedules
+from b2jobs import redis_url, schedule
 from b2jobs.config_file import CONFIG_VARIABLE
 from b2jobs.errors import OperatorError
 from b2jobs.model import Model
@@ -358,7 +358,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _scheduled(self) -> Self:
         for name, values in self.schedules.items():
-            schedules.define(name, values)
+            schedule.define(name, values)
         return self
 
     @model_validator(mode="after")
