@@ -138,7 +138,8 @@ class InFlights:
     def __init__(self, fixed: int = 0) -> None:
         self._fixed = fixed
         self._files = 0
-        self._known: dict[str, int] = {}
+        self.came_to: dict[str, int] = {}
+        """Where the last file on each line ended."""
         self._lock = threading.Lock()
 
     @contextmanager
@@ -152,7 +153,7 @@ class InFlights:
         if self._fixed:
             climb = Climb(start=self._fixed, fewest=self._fixed, most=self._fixed)
         else:
-            start = max(START, self._known.get(line, 0) // 2)
+            start = max(START, self.came_to.get(line, 0) // 2)
             climb = Climb(start=start, fewest=FEWEST, most=MOST)
         with self._lock:
             self._files += 1
@@ -161,7 +162,7 @@ class InFlights:
         finally:
             with self._lock:
                 self._files -= 1
-                self._known[line] = climb.limit
+                self.came_to[line] = climb.limit
 
     def _share(self) -> int:
         return self._fixed or max(FEWEST, MOST // max(self._files, 1))
