@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator
 
+from b2jobs.model import Model
 from b2jobs.printable import printable
 
 Act = Literal["caller", "operator", "nobody", "us"]
 _Said = Annotated[str, AfterValidator(printable)]
 
 
-class Failure(BaseModel):
+class Failure(Model):
     """Why a job failed, as it stands in the record and in the Celery result.
 
     Names that others chose stand in it: what is not seen of them is written as escapes.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: _Said
     message: _Said

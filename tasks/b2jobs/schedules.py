@@ -25,11 +25,12 @@ from typing import Annotated, Any, Literal, Self, cast
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from b2jobs.errors import InvalidJob
 from b2jobs.for_people import masked_all
 from b2jobs.keyfile import WORKERS
+from b2jobs.model import Model
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
 from b2jobs.redis.values import json_object
@@ -43,7 +44,7 @@ _NEVER = math.inf
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
-class Schedule(BaseModel):
+class Schedule(Model):
     """When a job is submitted, and what happens when it could not be in time.
 
     cron: five fields as Debian's cron has them, or six with seconds in front, in `timezone`.
@@ -52,8 +53,6 @@ class Schedule(BaseModel):
     missed: after a time without workers, `skip` what was missed or `run` it once.
     overlap: while the last run goes on, `skip` the slot, `wait` for its end, or `replace` it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=_NAME)]
     job: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from support import processes
 from support.installation import Installation
 
 COMMAND = [sys.executable, "-m", "b2jobs"]
@@ -39,16 +39,8 @@ class Ran:
 Run = Callable[..., Ran]
 
 
-def run(arguments: tuple[str, ...], env: Mapping[str, str], timeout: float = 60) -> Ran:
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        env=dict(env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+def run(arguments: tuple[str, ...], env: Mapping[str, str], **options: Any) -> Ran:
+    done = processes.run(*COMMAND, *arguments, env=env, **options)
     assert "Traceback" not in done.stderr, done.stderr
     return Ran(done.returncode, done.stdout, done.stderr)
 

@@ -72,7 +72,8 @@ class Host:
     def start(self, service: str, command: list[str], **env: str) -> Process:
         words = [self.here(word) for word in command]
         log = self.folder / f"{service}.log"
-        process = Process(words, log=log, env={**self.env(service), **env}, cwd=self.folder)
+        variables = {**self.env(service), **env}
+        process = Process(words, log=log, env=variables, cwd=self.folder, cold=True)
         self.started.append(process)
         return process
 

@@ -66,12 +66,14 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 def demo(place: Place, *arguments: str, **env: str) -> Ran:
-    return run(("demo", *arguments), {**place.env, **env}, timeout=110)
+    return run(("demo", *arguments), {**place.env, **env}, timeout=110, cold=True)
 
 
 def start_up(place: Place, folder: Path, *arguments: str) -> tuple[Process, dict[str, str]]:
     """A running `b2jobs up` and what it says of itself."""
-    up = Process([*COMMAND, "up", "--json", *arguments], log=folder / "up.log", env=place.env)
+    up = Process(
+        [*COMMAND, "up", "--json", *arguments], log=folder / "up.log", env=place.env, cold=True
+    )
 
     def announced() -> dict[str, str] | None:
         assert up.status is None, up.output()
@@ -133,7 +135,7 @@ def test_the_demo_of_a_job_that_fails_is_1(place: Place, tmp_path: Path) -> None
 def test_the_demo_interrupted_leaves_nothing(
     place: Place, tmp_path: Path, number: signal.Signals
 ) -> None:
-    process = Process([*COMMAND, "demo"], log=tmp_path / "demo.log", env=place.env)
+    process = Process([*COMMAND, "demo"], log=tmp_path / "demo.log", env=place.env, cold=True)
     eventually(lambda: any("b2emulator" in line for line in place.processes()))
     process.signal(number)
 
@@ -201,7 +203,7 @@ def test_what_up_is_told_to_keep_is_there_the_next_time(place: Place, tmp_path: 
 
 
 def test_the_lines_up_prints_for_a_second_shell_work(place: Place, tmp_path: Path) -> None:
-    up = Process([*COMMAND, "up"], log=tmp_path / "up.log", env=place.env)
+    up = Process([*COMMAND, "up"], log=tmp_path / "up.log", env=place.env, cold=True)
     eventually(lambda: up.status is not None or "job list" in up.output(), timeout=90)
     said = [line.strip() for line in up.output().splitlines() if line.startswith("  ")]
     commands = [line for line in said if line.startswith(("export ", "cp ", "b2jobs "))]

@@ -37,19 +37,16 @@ def test_a_file_of_this_machine(cli: Run, bucket: str, file: Path) -> None:
 def test_standard_input_takes_its_name_from_the_destination(
     stack: Installation, bucket: str, file: Path
 ) -> None:
-    def piped(destination: str) -> subprocess.CompletedProcess[bytes]:
-        command = [*COMMAND, "upload", "-", destination, "--wait"]
+    def piped(destination: str) -> subprocess.CompletedProcess[str]:
         with file.open("rb") as given:
-            return subprocess.run(
-                command, env=stack.env(), stdin=given, capture_output=True, timeout=60, check=False
-            )
+            return stack.run("upload", "-", destination, "--wait", stdin=given)
 
     done = piped(f"b2://{bucket}/dump")
     assert done.returncode == 0, done.stderr
-    assert SHA1.encode() in done.stdout
+    assert SHA1 in done.stdout
     nameless = piped(f"b2://{bucket}/folder/")
     assert nameless.returncode == 2
-    assert b"needs a file name" in nameless.stderr
+    assert "needs a file name" in nameless.stderr
 
 
 def test_what_cannot_be_read_or_is_too_large_says_the_way_out(idle: Run, file: Path) -> None:

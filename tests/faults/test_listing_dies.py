@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
 import pytest
 
 from b2jobs.errors import JobFailed
+from b2jobs.feed import taken
 from support.emulator import LocalB2
 from support.filled import fill
 from support.installation import Installation
@@ -21,9 +23,7 @@ NAMES = sorted(f"d{n % 7}/{n:04}" for n in range(20 * PAGE - 5))
 
 @pytest.fixture
 def pair(local_b2: LocalB2, make_installation: Callable[..., Installation]) -> Pair:
-    pair = Pair(make_installation(account=local_b2.account), local_b2)
-    fill(pair.bucket, NAMES)
-    return pair
+    return Pair(make_installation(account=local_b2.account), local_b2)
 
 
 def start(pair: Pair, name: str) -> Process:
@@ -31,6 +31,7 @@ def start(pair: Pair, name: str) -> Process:
 
 
 def test_killed_twice_and_read_slowly_every_line_comes_once(pair: Pair) -> None:
+    fill(pair.bucket, NAMES)
     worker = start(pair, "first")
     listing = pair.installation.client.ls(pair.remote, recursive=True)
     found: list[str] = []
@@ -54,6 +55,7 @@ def test_killed_twice_and_read_slowly_every_line_comes_once(pair: Pair) -> None:
 
 
 def test_what_nobody_reads_ends_and_leaves_nothing(pair: Pair) -> None:
+    fill(pair.bucket, NAMES)
     start(pair, "w")
     listing = pair.installation.client.ls(pair.remote, recursive=True)
     with pytest.raises(JobFailed) as failed:
@@ -68,6 +70,27 @@ def test_what_nobody_reads_ends_and_leaves_nothing(pair: Pair) -> None:
     eventually(lambda: abandoned.record().has_ended, timeout=30)
     time.sleep(0.2)  # a page that was on its way
     assert not pair.installation.redis.exists(feed(pair, abandoned.id))
+
+
+def test_a_ledger_that_nobody_reads_holds_no_slot(pair: Pair) -> None:
+    # It held one for up to ten minutes: its reader may be a terminal that somebody scrolls.
+    installation = pair.installation
+    redis, records = installation.redis, installation.client.records
+    files = {f"{n}.gz": f"segment {n}".encode() for n in range(7)}
+    for name, content in files.items():
+        pair.write(name, content)
+    kept = {f"spill:{n}": json.dumps({"uri": f"{pair.local}{n}.gz"}) for n in range(7)}
+    redis.hset(f"{records.prefix}batch:b", mapping=kept)
+    installation.start_celery("w", app="support.list_app", slots=1)
+    job = installation.client.ask("ledger", batch="b")
+
+    eventually(lambda: job.state() == "waiting", timeout=20, what=lambda: str(job.record()))
+    assert job.reason() == "window"
+    assert redis.hlen(feed(pair, job.id)) == 4
+    other = installation.client.ls(pair.remote, limit=1)
+    assert other.wait(60).count == 0, "the one slot is free"
+
+    assert list(taken(records, job, 60)) == list(files.values())
 
 
 def feed(pair: Pair, job_id: str) -> str:

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -66,9 +65,7 @@ def test_killed_twice_every_deletion_is_reported_and_nothing_else_is_touched(pai
 
 
 def b2jobs(pair: Pair, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "b2jobs", *words]
-    env = pair.installation.env()
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return pair.installation.run(*words)
 
 
 @pytest.mark.timeout(240)
@@ -96,16 +93,8 @@ def asked(pair: Pair, answer: str, *words: str) -> tuple[int, bool]:
     """Run a command on a terminal and type *answer*: its exit code, and whether it asked."""
     terminal, own = pty.openpty()
     os.write(terminal, f"{answer}\n".encode())
-    done = subprocess.run(
-        [sys.executable, "-m", "b2jobs", *words],
-        env=pair.installation.env(),
-        stdin=own,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    os.close(own)
+    with os.fdopen(own, "r+b", buffering=0) as screen:
+        done = pair.installation.run(*words, stdin=screen)
     os.close(terminal)
     return done.returncode, "will be removed. Go on?" in done.stderr
 

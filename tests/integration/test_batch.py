@@ -7,8 +7,6 @@ import hashlib
 import json
 import random
 import re
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 
@@ -248,16 +246,7 @@ def test_the_command_line_goes_from_a_local_manifest_to_a_verified_report(
     manifest = stack.folder / f"{folder.name}.csv"
     manifest.write_text("\n".join(["source,destination", *rows, "broken", rows[0]]))
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "b2jobs", *words],
-            env=stack.env(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
+    run = stack.run
     refused = run("batch", "submit", str(manifest), "--strict")
     assert refused.returncode == 2, refused.stderr
     assert "line 22" in refused.stderr

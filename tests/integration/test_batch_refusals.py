@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import subprocess
-import sys
 import threading
 import uuid
 from pathlib import Path
@@ -144,17 +142,6 @@ def test_a_manifest_that_changes_under_a_batch_ends_it(
     assert failed.value.code == "manifest_changed"
 
 
-def run(stack: Installation, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "b2jobs", *words],
-        env=stack.env(),
-        input=stdin,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def test_a_manifest_from_a_pipe_is_read_whole(
     stack: Installation, bucket: str, folder: Path
 ) -> None:
@@ -167,26 +154,26 @@ def test_a_manifest_from_a_pipe_is_read_whole(
     writer = threading.Thread(target=fifo.write_bytes, args=(text,), daemon=True)
     writer.start()
     for name, stdin in (("-", text), ("/dev/stdin", text), (str(fifo), b"")):
-        done = run(stack, "batch", "submit", name, "--wait", "--json", stdin=stdin)
+        done = stack.run("batch", "submit", name, "--wait", "--json", stdin=stdin)
         assert done.returncode == 1, done.stderr
         last = json.loads(done.stdout.splitlines()[-1])
         assert last["outcomes"] == {"transferred": 3, "failed": 1}
         assert last["codes"] == {"duplicate_destination": 1}
-        assert b"line 4" in done.stderr
+        assert "line 4" in done.stderr
 
 
 def test_a_local_manifest_that_cannot_be_read_says_so(stack: Installation, folder: Path) -> None:
     broken = folder / "list.csv.xz"
     broken.write_bytes(b"source,destination\n")
     for path in (broken, folder, folder / "gone.csv"):
-        done = run(stack, "batch", "submit", str(path))
+        done = stack.run("batch", "submit", str(path))
         assert done.returncode == 2, done.stderr
-        assert b"manifest_unreadable" in done.stderr
+        assert "manifest_unreadable" in done.stderr
     endless = folder / "report.jsonl"
     endless.write_bytes(b"x" * 2_000_000)
-    done = run(stack, "batch", "verify", str(endless))
+    done = stack.run("batch", "verify", str(endless))
     assert done.returncode == 2, done.stderr
-    assert b"report_invalid" in done.stderr
+    assert "report_invalid" in done.stderr
 
 
 def test_retry_looks_again_at_what_was_refused_for_now(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -80,8 +78,7 @@ def test_the_command_line_says_what_it_changed(stack: Installation, local_b2: Lo
     target = f"b2://{locked.name}/a"
 
     def run(*words: str) -> dict[str, object]:
-        command = [sys.executable, "-m", "b2jobs", *words, "--wait", "--json"]
-        done = subprocess.run(command, env=stack.env(), capture_output=True, text=True, check=False)
+        done = stack.run(*words, "--wait", "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         found: dict[str, object] = json.loads(done.stdout)
         return found

@@ -122,9 +122,7 @@ def command(pair: Pair, *words: str) -> list[str]:
 def test_the_command_line_prints_lines_as_they_come_and_head_ends_it(pair: Pair) -> None:
     fill(pair.bucket, [f"d/{n:05}" for n in range(2100)])
     pair.put("with\N{SNOWMAN}", b"12345")
-    env = pair.installation.env()
-    run = {"env": env, "capture_output": True, "text": True, "timeout": 60}
-    level = subprocess.run(command(pair, "ls", pair.remote), check=True, **run)  # type: ignore[call-overload]  # options
+    level = pair.installation.run("ls", pair.remote)
     assert [line.split() for line in level.stdout.splitlines()] == [
         ["DIR", "d/"],
         ["5", "2023-11-14", "22:13:20", "with\N{SNOWMAN}"],
@@ -133,11 +131,14 @@ def test_the_command_line_prints_lines_as_they_come_and_head_ends_it(pair: Pair)
         f"{' '.join(command(pair, 'ls', pair.remote, '-r', '--json'))} | head -n 2",
         shell=True,
         check=True,
-        **run,  # type: ignore[call-overload]  # options
+        env=pair.installation.env(),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert [json.loads(line)["name"] for line in head.stdout.splitlines()] == ["d/00000", "d/00001"]
     assert head.stderr == ""
-    added = subprocess.run(command(pair, "du", pair.remote, "--json"), check=True, **run)  # type: ignore[call-overload]  # options
+    added = pair.installation.run("du", pair.remote, "--json")
     assert json.loads(added.stdout)["files"] == 2101
     lately = pair.installation.client.jobs(kind="list", limit=3)
     eventually(

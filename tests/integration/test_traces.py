@@ -13,10 +13,13 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, use_span
 
 import b2jobs
 from b2jobs.errors import JobFailed
 from b2jobs.signed import SignatureRefused, Submission
+from b2jobs.tracing import accepted, placed, trace_id, traceparent
+from b2jobs_worker import tracing
 from support.emulator import LocalB2
 from support.installation import Installation
 from support.processes import Process
@@ -145,6 +148,39 @@ def test_the_place_in_a_trace_is_signed_along(installation: Installation, tracer
     for other in ("", values["trace"][:-2] + "00", "x" * 4000):
         with pytest.raises(SignatureRefused):
             ring.check(Submission(*said, trace=other), values["signature"])
+
+
+PARENT = f"00-{'ab' * 16}-{'cd' * 8}-01"
+
+
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [
+        ("", ""),
+        ("vendor=a:b;c, other=1", " vendor=a:b;c, other=1"),
+        ("v=" + "x" * 510, " v=" + "x" * 510),
+        ("v=" + "x" * 511, ""),
+        ("v=\x1b[2J", ""),
+        ("v=\n", ""),
+        (7, ""),
+    ],
+)
+def test_a_tracestate_goes_along_or_is_left_out_as_a_whole(state: object, kept: str) -> None:
+    place = placed(PARENT, state)
+    assert place == PARENT + kept
+    assert accepted(place) == place
+    assert trace_id(place) == "ab" * 16
+    assert not placed("no", "v=1")
+
+
+def test_what_vendors_add_reaches_what_hangs_under_a_job(tracer: Any) -> None:
+    above = SpanContext(1, 2, True, TraceFlags(1), TraceState([("vendor", "a"), ("o", "1")]))
+    with use_span(NonRecordingSpan(above)):
+        place = traceparent()
+    assert place.partition(" ")[2] == "vendor=a,o=1"
+    with tracing.attempt("upload", place, 0.0, "") as trace:
+        assert trace.place.partition(" ")[2] == "vendor=a,o=1"
+        assert trace_id(trace.place) == trace_id(place)
 
 
 WITHOUT = """

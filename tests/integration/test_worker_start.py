@@ -20,6 +20,7 @@ from redis import Redis
 
 from b2jobs.errors import JobFailed
 from b2jobs_worker.start.redis_use import of_kind
+from support import processes
 from support.emulator import LocalB2
 from support.installation import Installation
 from support.processes import children
@@ -31,14 +32,7 @@ MakeRedis = Callable[..., RedisServer]
 
 
 def run(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "b2jobs", *words],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    return processes.run(sys.executable, "-m", "b2jobs", *words, env=env)
 
 
 def check(installation: Installation, **env: str) -> tuple[int, dict[str, str]]:

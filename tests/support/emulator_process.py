@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from typing import Any
 from b2sdk.v3 import B2Api, Bucket, InMemoryAccountInfo
 
 from b2emulator.admin import Admin
+from support import processes
+from support.warm import WarmProcess
 
 PART_BYTES = 100_000
 """Minimum part size of the tests' emulators: large files need not be large."""
@@ -23,7 +26,7 @@ PART_BYTES = 100_000
 class Running:
     """A ready emulator and how to reach it."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes] | WarmProcess
     ready: dict[str, Any]
 
     @property
@@ -60,14 +63,13 @@ class Running:
 
 def start(*options: str) -> Running:
     """Start one; returns when it is ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "b2emulator", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as said, Path(os.devnull).open("r+b") as nothing:
+        with os.fdopen(writing, "wb") as out:
+            process = processes.start(
+                (sys.executable, "-m", "b2emulator", *options), (nothing, out, nothing)
+            )
+        line = said.readline()
     assert line, f"the emulator did not start: exit {process.wait()}"
     return Running(process, json.loads(line))
 

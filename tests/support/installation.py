@@ -10,7 +10,7 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from redis import Redis
 
@@ -18,7 +18,7 @@ import b2jobs
 from b2jobs import keyfile
 from b2jobs.keyfile import WORKERS
 from b2jobs.redis import QUEUES
-from support.processes import Process, kill_tree
+from support.processes import Process, kill_tree, run
 
 TESTS = Path(__file__).resolve().parents[1]
 QUICK = {"B2JOBS_LEASE_SECONDS": "3", "B2JOBS_GRACE_SECONDS": "0.5"}
@@ -100,19 +100,12 @@ class Installation:
         self.workers.append(process)
         return process
 
-    def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, stdin: bytes | IO[bytes] = b"", **env: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run `b2jobs WORDS...` and wait for it."""
-        command = [sys.executable, "-m", "b2jobs", *words]
-        said = self.env(**env)
-        return subprocess.run(
-            command,
-            env=said,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        command = (sys.executable, "-m", "b2jobs", *words)
+        return run(*command, env=self.env(**env), cwd=self.folder, stdin=stdin)
 
     def start_worker(self, name: str = "worker", **env: str) -> Process:
         """`python -m b2jobs_worker`: the parent with its processes."""

@@ -1,7 +1,9 @@
-"""A Celery app whose listings have small pages, few of which may wait: for tests of them alone."""
+"""A Celery app whose listings have small pages, few of which may wait: for tests of what readers
+take from workers."""
 
 from __future__ import annotations
 
+from b2jobs_worker.batch.proof.read_ledger import ReadLedgerWork
 from b2jobs_worker.celery.app import make_app
 from b2jobs_worker.celery.task import register
 from b2jobs_worker.looking.listing import ListWork
@@ -16,4 +18,4 @@ app = make_app(current())
 app.main = __name__
 app.conf.include = []
 work = ListWork(context, store, page=PAGE, most_pages=MOST_PAGES, silence_seconds=SILENCE_SECONDS)
-register(app, {"list": work})
+register(app, {"list": work, "ledger": ReadLedgerWork(context, store)})

@@ -8,6 +8,10 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+from support.warm import WarmProcess, can_be_warm
 
 
 class Process:
@@ -20,18 +24,13 @@ class Process:
         log: Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        cold: bool = False,
     ) -> None:
+        """*cold*: not even a program that could start warm does (see `support.warm`)."""
         self.log = log
         self.ended = False
-        with log.open("ab") as out:
-            self._process = subprocess.Popen(
-                [os.fspath(word) for word in command],
-                env=None if env is None else dict(env),
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
+        with log.open("ab") as out, Path(os.devnull).open("rb") as nothing:
+            self._process = start(command, (nothing, out, out), env=env, cwd=cwd, cold=cold)
 
     @property
     def pid(self) -> int:
@@ -46,8 +45,7 @@ class Process:
         return self.log.read_text(errors="replace")
 
     def signal(self, number: int) -> None:
-        if self.status is None:
-            os.kill(self.pid, number)
+        self._process.send_signal(number)
 
     def freeze(self) -> None:
         self.signal(signal.SIGSTOP)
@@ -57,7 +55,7 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
-        self.signal(signal.SIGKILL)
+        self._process.kill()
         self._process.wait(10)
 
     def stop(self, timeout: float = 60.0) -> int:
@@ -72,6 +70,52 @@ class Process:
 
     def wait(self, timeout: float = 60.0) -> int:
         return self._process.wait(timeout)
+
+
+def run(
+    *command: str | os.PathLike[str],
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: bytes | IO[bytes] = b"",
+    timeout: float = 60.0,
+    cold: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; killed when it takes longer than *timeout*.
+
+    Raises:
+        subprocess.TimeoutExpired: it did.
+    """
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        if isinstance(stdin, bytes):
+            given.write(stdin)
+            given.seek(0)
+        said_to = given if isinstance(stdin, bytes) else stdin
+        process = start(command, (said_to, out, err), env=env, cwd=cwd, cold=cold)
+        try:
+            status = process.wait(timeout)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        said = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
+    return subprocess.CompletedProcess(process.args, status, *said)
+
+
+def start(
+    command: Sequence[str | os.PathLike[str]],
+    standard: tuple[IO[bytes], IO[bytes], IO[bytes]],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    cold: bool = False,
+) -> subprocess.Popen[bytes] | WarmProcess:
+    """Start a program whose standard input, output and error are *standard*."""
+    words = [os.fspath(word) for word in command]
+    variables = dict(os.environ if env is None else env)
+    given, out, err = standard
+    if not cold and can_be_warm(words, variables):
+        return WarmProcess(words, variables, cwd, [file.fileno() for file in standard])
+    return subprocess.Popen(words, env=variables, cwd=cwd, stdin=given, stdout=out, stderr=err)
 
 
 def children(pid: int) -> list[int]:

@@ -92,23 +92,15 @@ def test_every_field_of_a_request_is_an_argument_or_an_option(kind: str) -> None
     typed = getattr(options, given.removeprefix("Unpack[").removesuffix("]"))
     named = set(inspect.signature(method).parameters) - {"self", "options", "report"}
     of_removals = set(options.RemovalOptions.__optional_keys__)
-    inner = {  # not for applications
-        "batch": {
-            "manifest",
-            "stream",
-            "target",
-            "versions",
-            "bypass_governance",
-        },  # `batch_delete`
-        "delete": {"shown"},
-        "upload": {"encoded", "listed"},
-        "copy": {"listed"},
-        "download": {"encoded", "listed", "replaces"},
-    }
-    known = set(typed.__required_keys__ | typed.__optional_keys__) | named | inner.get(kind, set())
+    elsewhere = (
+        {"manifest", "target", "versions", "bypass_governance"} if kind == "batch" else set()
+    )
+    known = (
+        set(typed.__required_keys__ | typed.__optional_keys__) | named | elsewhere
+    )  # of `batch_delete`, or its first argument
     if kind == "delete":  # takes prefixes too, as a batch
-        known -= of_removals - set(KINDS["delete"].model_fields)
-    assert known == set(KINDS[kind].model_fields)
+        known -= of_removals - set(KINDS["delete"].given())
+    assert known == set(KINDS[kind].given())
 
 
 def public(kind: Any) -> dict[str, Any]:

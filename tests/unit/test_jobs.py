@@ -169,3 +169,26 @@ def test_a_location_is_parsed_once_and_stays_text(
     assert sorted(parsed) == sorted(arguments.values())
     assert json.loads(json.dumps(request.arguments())) == arguments
     assert pickle.loads(pickle.dumps(request)) == request
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "field", "way_out"),
+    [
+        ("move", {"source": "data://.my/x"}, "source", "Upload"),
+        ("move", {"destination": "s3://other/x"}, "destination", "download"),
+        ("move", {"source_account": "other"}, "source_account", "Copy with it, and delete"),
+        ("move", {"source": "b2://some-bucket/x/"}, "source", "Name the file"),
+        ("sync", {"source": "s3://other/x/", "names": "encode"}, "names", "manifest"),
+        ("batch", {"source": "b2://other-bucket/x/", "names": "encode"}, "names", "manifest"),
+    ],
+)
+def test_what_goes_another_way_is_refused_with_that_way(
+    kind: str, given: dict[str, str], field: str, way_out: str
+) -> None:
+    slash = "" if kind == "move" else "/"
+    sides = {"source": f"b2://some-bucket/a{slash}", "destination": f"b2://some-bucket/b{slash}"}
+    with pytest.raises(InvalidJob) as caught:
+        build(kind, {**sides, **given})
+    assert caught.value.field == field
+    assert str(next(iter(given.values()))) in str(caught.value) or "encode" in str(caught.value)
+    assert way_out in caught.value.hint

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 
 import pytest
+from b2sdk._internal.exception import interpret_b2_error
 
 from b2jobs.errors import Failure
 from b2jobs_worker import logs
@@ -48,6 +50,25 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 RESULT = {"size": 1234, "calls": {"a": 2, "b": 0, "c": 1}}
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_libraries_warn_of_is_one_line_at_debug(
+    capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    # b2sdk warns of a 400 without a code: two lines of Python in the middle of a worker's log.
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logs.set_up(log_format, "info", "w1")
+        interpret_b2_error(400, None, "no\n\x1b[2Jcode", {})
+        assert said(capsys) == ""
+
+        logs.set_up(log_format, "debug", "w1")
+        interpret_b2_error(400, None, "no\n\x1b[2Jcode", {})
+
+    [line] = [each for each in said(capsys).splitlines() if "py.warnings" in each]
+    assert "UserWarning: bad request exception" in line
+    assert "\x1b" not in line
 
 
 def test_an_end_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

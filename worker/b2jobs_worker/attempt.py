@@ -131,8 +131,11 @@ class Attempt(Protocol):
     def checkpoint(self) -> None:
         """Raise `Interrupted` when the attempt must end. No I/O: call it for every chunk."""
 
-    def guard(self) -> None:
-        """Ask Redis whether the lease still holds; call it right before what commits.
+    def guard(self, *, anew: bool = False) -> None:
+        """Make sure that the lease still holds; call it right before what commits.
+
+        Redis is asked unless it has said so within the last second, or at once where *anew*:
+        a script has just said otherwise, and this says why.
 
         Raises:
             Interrupted: the job is cancelled or belongs to somebody else by now.
@@ -236,7 +239,7 @@ class Uninterrupted:
     def checkpoint(self) -> None:
         """Goes on."""
 
-    def guard(self) -> None:
+    def guard(self, *, anew: bool = False) -> None:
         """Goes on: only what this job made is ever cleaned up."""
 
     def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:
@@ -276,7 +279,8 @@ class DetachedAttempt(InterruptibleAttempt):
         self.journal: Journal = journal if journal is not None else MemoryJournal()
         self.published: list[dict[str, Any]] = []
 
-    def guard(self) -> None:
+    def guard(self, *, anew: bool = False) -> None:
+        del anew
         self.checkpoint()
 
     def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from b2jobs.model import Model
 
 ANY_ACCOUNT = "*"
 
 
-class Budget(BaseModel):
+class Budget(Model):
     """Most of one account in one day (UTC). What is not named is not limited.
 
     dollars: at the table of prices, without B2's free allowance, as results say them.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     class_b_calls: Annotated[int, Field(ge=0)] | None = None
     class_c_calls: Annotated[int, Field(ge=0)] | None = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, TextIO
 
 from b2jobs.printable import printable
 
@@ -35,7 +37,25 @@ def set_up(log_format: str, log_level: str, process: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(log_level.upper())
-    logging.captureWarnings(True)  # they would be lines of another form
+    warnings.showwarning = _note_warning
+
+
+def _note_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """What a library warns of, as one line at debug: it is for whoever writes programs.
+
+    b2sdk warns of every 400 whose code it does not know, with all that the answer said; what that
+    means for a job is the job's failure, which is told once and escaped.
+    """
+    del file, line
+    where = f"{filename}:{lineno}"
+    logging.getLogger("py.warnings").debug("%s: %s (%s)", category.__name__, message, where)
 
 
 class _Text(logging.Formatter):
@@ -44,13 +64,18 @@ class _Text(logging.Formatter):
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        when = f"{datetime.fromtimestamp(record.created).astimezone():%Y-%m-%dT%H:%M:%S%z}"
-        own = (when, record.levelname, self._process, record.name)
+        own = (_second(int(record.created)), record.levelname, self._process, record.name)
         line = f"{' '.join(own)}: {printable(record.getMessage())}"
         if record.exc_info:
             trace = self.formatException(record.exc_info)
             line += "".join(f"\n  {printable(each)}" for each in trace.split("\n"))
         return line
+
+
+@lru_cache(maxsize=2)
+def _second(when: int) -> str:
+    # Lines come by the thousand a second, and the zone is looked up for each time.
+    return f"{datetime.fromtimestamp(when).astimezone():%Y-%m-%dT%H:%M:%S%z}"
 
 
 class _Json(logging.Formatter):

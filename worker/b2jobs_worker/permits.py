@@ -26,6 +26,7 @@ _EMPTIES_ITS_SOURCE = ("move",)
 _INTERNAL = {"pack": "batch", "remove": "sync"}
 _OF_SYNCS = {"hide": "sync"}
 """Kinds that workers make, by the kind that makes them; the latter as items of a plan only."""
+_NO_RULES = Rules()
 _NOTHING = Rules(kinds=(), accounts=(), read=(), write=(), on_done=())
 
 
@@ -42,7 +43,7 @@ def permit(settings: Settings, producer: str, priority: str) -> Permit:
     for queue, rules in tables.queues.items():
         if queue == priority:
             found.append((f"policy.queues.{queue}", rules))
-    if all(rules == Rules() for _, rules in found):
+    if all(rules == _NO_RULES for _, rules in found):
         made = Anything()
         made.producer = producer
         return made

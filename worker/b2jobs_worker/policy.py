@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from b2jobs import locations
+from b2jobs.model import Model
 from b2jobs.requests import KINDS
 
 
-class Rules(BaseModel):
+class Rules(Model):
     """One table of the policy. What a table does not name, it does not limit.
 
     kinds: items of a batch or sync count as their own kind, what a sync hides as `sync`.
@@ -35,8 +36,6 @@ class Rules(BaseModel):
     max_bytes: of one file. max_items, max_batch_bytes: of one batch.
     max_waiting: jobs that have not ended; above it submitting is refused at once.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kinds: tuple[str, ...] | None = None
     accounts: tuple[str, ...] | None = None
@@ -63,10 +62,8 @@ class Rules(BaseModel):
         return None if uris is None else tuple(map(_canonical, uris))
 
 
-class Policy(BaseModel):
+class Policy(Model):
     """All tables."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     producers: dict[str, Rules] = Field(default_factory=dict)
     queues: dict[Literal["high", "normal", "low"], Rules] = Field(default_factory=dict)

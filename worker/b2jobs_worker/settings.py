@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +22,7 @@ from pydantic_settings import (
 from b2jobs import redis_url, schedules
 from b2jobs.config_file import CONFIG_VARIABLE
 from b2jobs.errors import OperatorError
+from b2jobs.model import Model
 from b2jobs.signing import Ring, ring
 from b2jobs_worker import config_file, variables
 from b2jobs_worker.budgets import ANY_ACCOUNT, Budget
@@ -29,10 +30,8 @@ from b2jobs_worker.policy import Policy
 from b2jobs_worker.timetable import Rates, Timetable, timetable
 
 
-class Root(BaseModel):
+class Root(Model):
     """A named place, reached as `data://NAME/path`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str
     access: Literal["read", "read-write"] = "read"

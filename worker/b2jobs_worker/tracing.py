@@ -15,7 +15,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from b2jobs.errors import JobError
-from b2jobs.tracing import accepted, trace_id
+from b2jobs.tracing import accepted, place_of, trace_id
 
 _FLUSH_MILLIS = 2000
 LEAST_WAIT_SECONDS = 0.005
@@ -44,7 +44,8 @@ class Trace:
     """A place in a trace, under which more can hang.
 
     span: OpenTelemetry's, where this process records it; None where it does not.
-    place: its `traceparent`, else that of the producer: it goes on to the parts of a batch.
+    place: its `traceparent` and `tracestate`, else those of the producer: they go on to the parts
+        of a batch.
     """
 
     def __init__(self, span: Any = None, place: str = "") -> None:
@@ -107,7 +108,11 @@ def attempt(kind: str, place: str, since: float, awaited: str, /, **about: Any) 
 
 
 def _api() -> Any:
-    return sys.modules.get("opentelemetry.trace")
+    """OpenTelemetry, where somebody has set it up; redis-py imports it wherever it is installed."""
+    api = sys.modules.get("opentelemetry.trace")
+    if api is None or isinstance(api.get_tracer_provider(), api.ProxyTracerProvider):
+        return None
+    return api
 
 
 @contextmanager
@@ -115,10 +120,7 @@ def _span(api: Any, name: str, above: Any, kind: Any, about: Mapping[str, Any]) 
     """A span that is this thread's current one too, so that other libraries' hang under it."""
     named = {f"b2jobs.{key}": value for key, value in about.items() if value not in (None, "")}
     span = api.get_tracer("b2jobs").start_span(name, above, kind, named)
-    found = span.get_span_context()
-    place = ""
-    if found.is_valid:
-        place = f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
+    place = place_of(span.get_span_context())
     with api.use_span(
         span, end_on_exit=True, record_exception=False, set_status_on_exception=False
     ):
@@ -148,8 +150,13 @@ def _remote(api: Any, place: str) -> Any:
     """The producer's span, as a context to hang spans under; None for none."""
     if not place:
         return None
-    _, trace, span, flags = place.split("-")
+    parent, _, state = place.partition(" ")
+    _, trace, span, flags = parent.split("-")
     context = api.SpanContext(
-        int(trace, 16), int(span, 16), is_remote=True, trace_flags=api.TraceFlags(int(flags, 16))
+        int(trace, 16),
+        int(span, 16),
+        is_remote=True,
+        trace_flags=api.TraceFlags(int(flags, 16)),
+        trace_state=api.TraceState.from_header([state]) if state else None,
     )
     return api.set_span_in_context(api.NonRecordingSpan(context))

@@ -12,10 +12,10 @@ from b2jobs.requests.kinds import KINDS, PUBLIC_KINDS
 
 WITHOUT_OPTION = {
     *("source", "destination", "target", "manifest", "name", "action", "on"),
-    *("hash_first", "encoded", "ledger", "listed", "replaces", "shown", "stream"),
+    *("hash_first", "ledger"),
 }
 """Fields of requests that are arguments of a command, or that no command offers."""
-OPTIONS = {field for kind in PUBLIC_KINDS for field in KINDS[kind].model_fields} - WITHOUT_OPTION
+OPTIONS = {field for kind in PUBLIC_KINDS for field in KINDS[kind].given()} - WITHOUT_OPTION
 _PHRASES = (
     ("handed over as pathlib.Path(...)", "written as ./FILE"),
     ("the bytes themselves, a pathlib.Path or a file object as the source", "./FILE, or - (stdin)"),

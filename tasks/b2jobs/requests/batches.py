@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -11,14 +11,14 @@ from b2jobs.locations import B2File, LocalPath, RootPath, StoreObject
 from b2jobs.requests import on_done
 from b2jobs.requests.attributes import AllAttributes, refuse_attributes
 from b2jobs.requests.choosing import Choosing
-from b2jobs.requests.job import IfExists, Job, MostDollars, Priority
+from b2jobs.requests.job import INNER, IfExists, Job, MostDollars, Priority
 from b2jobs.requests.places import (
     Located,
     check_names,
     check_source_account,
     lie_in_each_other,
+    one_file,
     prefix,
-    single,
 )
 from b2jobs.requests.protection import KeyName
 
@@ -53,7 +53,7 @@ class Batch(Choosing, AllAttributes):
     manifest: str | None = None
     source: str | None = None
     destination: str | None = None
-    stream: bool = False
+    stream: Annotated[bool, INNER] = False
     target: str | None = None
     versions: Literal["latest", "all"] | None = None
     bypass_governance: bool = False
@@ -78,7 +78,7 @@ class Batch(Choosing, AllAttributes):
     @field_validator("manifest")
     @classmethod
     def _manifest(cls, uri: str | None) -> str | None:
-        return uri if uri is None else single(uri, B2File, RootPath, LocalPath, StoreObject)
+        return uri if uri is None else one_file(uri, B2File, RootPath, LocalPath, StoreObject)
 
     @field_validator("source")
     @classmethod

@@ -12,11 +12,12 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from b2jobs.account_names import could_be_a_key
 from b2jobs.errors import InvalidJob
+from b2jobs.model import Model
 
 MOST_DAYS = 3000
 """B2 locks a file for so long at the most."""
@@ -48,14 +49,11 @@ _Operation = Literal[
 ]
 
 
-class _Rule(BaseModel):
+class _Rule(Model):
     model_config = ConfigDict(
         alias_generator=to_camel,
-        extra="forbid",
-        frozen=True,
         strict=True,
         regex_engine="python-re",
-        defer_build=True,
     )
 
 

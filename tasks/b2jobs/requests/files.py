@@ -8,8 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from b2jobs.account_names import AccountName
 from b2jobs.locations import B2File, B2Version
-from b2jobs.requests.job import Job
-from b2jobs.requests.places import Located, one_file, one_of, single
+from b2jobs.requests.job import INNER, Job
+from b2jobs.requests.places import Located, one_file, one_of
 from b2jobs.requests.protection import (
     ForSeconds,
     RetentionMode,
@@ -31,7 +31,7 @@ class Delete(Job):
     target: str
     versions: Annotated[str, Field(min_length=1)] = "latest"
     bypass_governance: bool = False
-    shown: Literal["file", "unfinished"] | None = None
+    shown: Annotated[Literal["file", "unfinished"] | None, INNER] = None
     account: AccountName = "default"
 
     @field_validator("target")
@@ -61,7 +61,7 @@ class _OneName(Job):
     @field_validator("target")
     @classmethod
     def _target(cls, uri: str) -> str:
-        return single(uri, B2File)
+        return one_file(uri, B2File)
 
     target_location: ClassVar = Located[B2File]("target")
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from b2jobs.errors import InvalidJob
+from b2jobs.model import Model
 from b2jobs.requests.on_done import OnDone
 
 Priority = Literal["high", "normal", "low"]
@@ -19,6 +20,8 @@ State = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelle
 Listed = tuple[str, int, str | None, float]
 """What a listing has shown of a file in B2: its id, size and SHA-1, and when, in seconds since
 the epoch."""
+INNER = object()
+"""Marks a field that b2jobs sets by itself: nobody gives it, and nobody is told of it."""
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 DEFAULT_RETRY_SECONDS = 24 * 3600.0
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+=~-]{0,254}\Z")
@@ -43,7 +46,7 @@ def check_job_id(job_id: str) -> None:
         )
 
 
-class Job(BaseModel):
+class Job(Model):
     """One request. Subclasses name their `kind`; the options here are common to all.
 
     key: the same key gives the same job, however often it is submitted.
@@ -52,7 +55,6 @@ class Job(BaseModel):
     on_done: who is told when it ends: a Celery task, a webhook, or several of them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     kind: ClassVar[str] = ""
 
     key: Annotated[str, Field(min_length=1, max_length=512)] | None = None
@@ -64,3 +66,10 @@ class Job(BaseModel):
     def arguments(self) -> dict[str, Any]:
         """The request as keyword arguments, without those left at their default."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+    @classmethod
+    def given(cls) -> tuple[str, ...]:
+        """The fields that whoever asks may give."""
+        return tuple(
+            name for name, field in cls.model_fields.items() if INNER not in field.metadata
+        )

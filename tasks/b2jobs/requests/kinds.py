@@ -96,7 +96,7 @@ def _invalid(kind: str, error: ValidationError) -> InvalidJob:
         return cause
     match first["type"]:
         case "extra_forbidden":
-            known = ", ".join(KINDS[kind].model_fields)
+            known = ", ".join(KINDS[kind].given())
             return InvalidJob(
                 f"{kind} has no argument {field!r}.", hint=f"It takes {known}.", field=field
             )

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 from zlib import crc32
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
     field_validator,
 )
+
+from b2jobs.model import Model
 
 MOST = 16
 CELERY_LANES = 4
@@ -30,7 +30,7 @@ _TASK = re.compile(r"[^\W\d][\w.-]*\Z")
 _WEB = ("https://", "http://")
 
 
-class TaskCall(BaseModel):
+class TaskCall(Model):
     """A Celery task of the application, called with `job`, `kind`, `state`, `result`, `failure`.
 
     queue: without one it goes where the workers' settings `callback_routes` and
@@ -39,8 +39,6 @@ class TaskCall(BaseModel):
     gives: `batch` calls it with `batch`, `state` and `summary` instead, as `on_done` of batches
         did when nothing else had it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Annotated[str, Field(max_length=255)]
     queue: Annotated[str, Field(min_length=1, max_length=255)] | None = None
@@ -69,13 +67,11 @@ class TaskCall(BaseModel):
         return kwargs
 
 
-class Webhook(BaseModel):
+class Webhook(Model):
     """A URL that gets one POST, signed as Standard Webhooks say.
 
     http:// only works for hosts that the workers' setting `webhook_private_hosts` names.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: Annotated[str, Field(max_length=2048)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic, Protocol, Self, TypeVar, cast
 
 from b2jobs import locations
+from b2jobs.errors import InvalidJob
 from b2jobs.for_people import masked
 from b2jobs.locations import (
     B2File,
@@ -70,16 +71,6 @@ def one_file(text: str, *allowed: type[Location]) -> Uri:
     return uri
 
 
-def single(text: str, *allowed: type[Location]) -> Uri:
-    uri = Uri.of(text)
-    if not isinstance(uri.location, allowed) or _is_prefix(uri):
-        raise InvalidLocation(
-            f"{masked(text)[:120]!r} cannot stand here.",
-            hint="Name one file: data://ROOT/file.csv or b2://BUCKET/file.jsonl.gz.",
-        )
-    return uri
-
-
 def prefix(text: str, *allowed: type[Location]) -> Uri:
     uri = Uri.of(text)
     if not isinstance(uri.location, allowed) or not _is_prefix(uri):
@@ -109,7 +100,11 @@ def _is_prefix(uri: Uri) -> bool:
 def check_names(names: str, *sides: Location) -> None:
     """Refuse to encode names where no side is a local folder."""
     if names == "encode" and not any(isinstance(side, RootPath | LocalPath) for side in sides):
-        raise ValueError("names='encode' is for local folders: one side must be data:// or file://")
+        raise InvalidJob(
+            "names is 'encode', and no side is a local folder (data:// or file://).",
+            hint="Leave it out: what B2 refuses is reported, and a manifest gives it another name.",
+            field="names",
+        )
 
 
 def lie_in_each_other(source: str, destination: str) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import unquote
 
 from pydantic import Field, field_validator, model_validator
 
 from b2jobs import locations
 from b2jobs.account_names import AccountName
+from b2jobs.errors import InvalidJob
+from b2jobs.for_people import masked
 from b2jobs.locations import (
     B2File,
     B2Version,
@@ -24,7 +26,7 @@ from b2jobs.locations import (
 )
 from b2jobs.requests.attributes import AllAttributes, Attributes
 from b2jobs.requests.info import ContentType, check_info
-from b2jobs.requests.job import IfExists, Job, Listed
+from b2jobs.requests.job import INNER, IfExists, Job, Listed
 from b2jobs.requests.places import Located, Uri, one_file, one_of
 from b2jobs.requests.protection import KeyName
 
@@ -50,8 +52,8 @@ class Upload(Attributes):
     content_type: ContentType = "b2/x-auto"
     info: dict[str, str] = Field(default_factory=dict)
     hash_first: bool = False
-    encoded: bool = False
-    listed: Listed | None = None
+    encoded: Annotated[bool, INNER] = False
+    listed: Annotated[Listed | None, INNER] = None
     account: AccountName = "default"
 
     @field_validator("source")
@@ -128,9 +130,9 @@ class Download(Job):
     range: str | None = None
     verify: bool = True
     customer_key: KeyName | None = None
-    replaces: str | None = None
-    encoded: bool = False
-    listed: Listed | None = None
+    replaces: Annotated[str | None, INNER] = None
+    encoded: Annotated[bool, INNER] = False
+    listed: Annotated[Listed | None, INNER] = None
     account: AccountName = "default"
 
     @field_validator("source")
@@ -184,7 +186,7 @@ class Copy(AllAttributes):
     destination: str
     if_exists: IfExists = "version"
     customer_key: KeyName | None = None
-    listed: Listed | None = None
+    listed: Annotated[Listed | None, INNER] = None
     account: AccountName = "default"
     source_account: AccountName | None = None
 
@@ -218,14 +220,33 @@ class Move(Copy):
 
     bypass_governance: bool = False
 
+    @field_validator("source", "destination", mode="before")
+    @classmethod
+    def _in_b2(cls, uri: Any) -> Any:
+        if isinstance(uri, str) and uri.partition("://")[0] in (
+            "data",
+            "file",
+            "s3",
+            "gs",
+            "azure",
+            "https",
+        ):
+            raise InvalidLocation(
+                f"{masked(uri)[:120]!r} is not in B2, and a move stays there.",
+                hint="Upload or download it, and delete the source when that has succeeded.",
+            )
+        return uri
+
     @model_validator(mode="after")
     def _elsewhere(self) -> Self:
         if self.source == self.destination:
             raise ValueError("source and destination are the same file")
         if self.source_account not in (None, self.account):
-            raise ValueError(
-                "source_account is another account, and a move stays in one: copy from it, and "
-                "delete there when that has succeeded"
+            raise InvalidJob(
+                f"source_account is {self.source_account!r}, and a move stays in one account.",
+                hint="Copy with it, and delete the source with its own account when that has "
+                "succeeded.",
+                field="source_account",
             )
         return self
 

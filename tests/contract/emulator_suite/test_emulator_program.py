@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
 import sys
 from pathlib import Path
 from urllib.request import urlopen
@@ -14,6 +13,7 @@ import pytest
 from b2emulator import cli
 from b2emulator.settings import Settings
 from support.emulator_process import emulator, start
+from support.processes import run
 
 
 def test_the_first_line_and_the_secrets_file(tmp_path: Path) -> None:
@@ -35,12 +35,8 @@ def test_the_first_line_and_the_secrets_file(tmp_path: Path) -> None:
 
 def test_sigterm_and_a_port_that_is_taken() -> None:
     running = start("--memory")
-    second = subprocess.run(
-        [sys.executable, "-m", "b2emulator", "--memory", "--port", str(running.ready["port"])],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    port = str(running.ready["port"])
+    second = run(sys.executable, "-m", "b2emulator", "--memory", "--port", port)
     assert second.returncode == 1
     assert "cannot start" in second.stderr
     assert second.stdout == ""

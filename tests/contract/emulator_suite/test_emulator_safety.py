@@ -22,6 +22,7 @@ import pytest
 
 from b2emulator.local import LocalB2, LocalBucket
 from support.emulator_process import Running, emulator, files_of
+from support.processes import run
 from support.raw_client import RawClient
 
 LARGE = 3_000_000
@@ -29,13 +30,7 @@ LARGE = 3_000_000
 
 def second(*options: str) -> subprocess.CompletedProcess[str]:
     """The command once more; it has to give up."""
-    return subprocess.run(
-        [sys.executable, "-m", "b2emulator", *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return run(sys.executable, "-m", "b2emulator", *options)
 
 
 @contextmanager

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,35 +13,16 @@ from b2emulator.admin import Admin
 from b2jobs_worker import transfer
 from b2jobs_worker.settings import Root, Settings
 from contract.engine.corner import BUCKET, CUSTOMER_KEYS, PART_BYTES, Bench
+from support import emulator_process
 
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A B2 with small parts, for the session."""
     folder = tmp_path_factory.mktemp("b2")
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "b2emulator",
-            "--data",
-            str(folder),
-            "--bucket",
-            BUCKET,
-            "--min-part-size",
-            "50000",
-            "--recommended-part-size",
-            str(PART_BYTES),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    ready = json.loads(process.stdout.readline())
-    yield ready
-    process.send_signal(signal.SIGTERM)
-    process.wait(10)
+    parts = ("--min-part-size", "50000", "--recommended-part-size", str(PART_BYTES))
+    with emulator_process.emulator("--data", str(folder), "--bucket", BUCKET, *parts) as running:
+        yield running.ready
 
 
 @pytest.fixture

@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +18,7 @@ from b2jobs.errors import InvalidJob, JobError
 from b2jobs.requests import build
 from b2jobs_worker.attempt import DetachedAttempt, Interrupted, MemoryJournal
 from contract.engine.corner import BUCKET, PART_BYTES, Bench, call
+from support.emulator_process import emulator
 
 OTHER_BUCKET = "other-bucket"
 CONTENT = hashlib.shake_256(b"b2jobs").digest(1_100_011)
@@ -31,18 +29,9 @@ SHA1 = hashlib.sha1(CONTENT).hexdigest()
 def other_b2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Another B2, whose account knows nothing of the first."""
     folder = tmp_path_factory.mktemp("other-b2")
-    options = ["--bucket", OTHER_BUCKET, "--min-part-size", "50000"]
-    options += ["--recommended-part-size", str(PART_BYTES)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "b2emulator", "--data", str(folder), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    yield json.loads(process.stdout.readline())
-    process.send_signal(signal.SIGTERM)
-    process.wait(10)
+    parts = ("--min-part-size", "50000", "--recommended-part-size", str(PART_BYTES))
+    with emulator("--data", str(folder), "--bucket", OTHER_BUCKET, *parts) as running:
+        yield running.ready
 
 
 @dataclass

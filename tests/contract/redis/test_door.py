@@ -45,7 +45,13 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "jobs/beat": {"lease": 60, "held": [{"id": "b", "fence": "1:r", "progress": "{}"}]},
     "jobs/journal": {**OWNED, "fields": {"part": "1"}},
-    "jobs/finish": {**OWNED, "state": "failed", **ENDING, "keep": 60},
+    "jobs/finish": {
+        **{**OWNED, "state": "failed", **ENDING, "keep": 60},
+        "next": {
+            **{"queues": ["b2jobs"], "kinds": ",upload,"},
+            **{"worker": "w", "lease": 60, "random": "s", "longest": 99},
+        },
+    },
     "jobs/disown": {"id": "b", "made": "v1"},
     "jobs/park": {**OWNED, "reason": "b2", "delay": 1, "failure": FAILURE},
     "jobs/hand_back": OWNED,
@@ -80,7 +86,6 @@ CALLS: dict[str, dict[str, Any]] = {
     "batches/rest": {**OWNED, "reason": "window", "delay": 1, "low": -1},
     "batches/wake_packs": {"id": "b", "after": -1},
     "batches/spool": {**OWNED, "keep": 60},
-    "batches/hand_over": {"id": "b", "number": 0, "most": 9},
     "batches/page": {**OWNED, "number": 0, "most": 9, "keep": 60, "notes": {"at": "1"}},
     "batches/finish": {**OWNED, "state": "failed", **ENDING, "result": "{}", "keep": 60},
     "packs/record": {
@@ -103,6 +108,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "words/drop": {"word": "w"},
     "staged/put": {"id": "s", "number": 0, "most": 9, "all": 0},
     "staged/drop": {"id": "s"},
+    "staged/keep": {"id": "s", "owner": "b"},
     "celery/give_back": {"list": "b2jobs"},
     "celery/keep_copy": {"index": "i", "copies": "c", "tag": "t", "at": 1.5},
     "celery/bind": {"sets": ["a", "b"], "member": "m"},

@@ -16,7 +16,7 @@ from b2jobs import errors
 from b2jobs.cli import exits
 from b2jobs.cli.main import cli, main
 from b2jobs.cli.wording import OPTIONS, for_command_line
-from b2jobs.requests.kinds import KINDS
+from b2jobs.requests.kinds import KINDS, PUBLIC_KINDS, build
 from unit.cli.test_cli import every_command
 
 HOME = Path(__file__).resolve().parents[3]
@@ -42,7 +42,8 @@ def test_options_are_named_as_they_are_typed(said: str, read: str) -> None:
 
 
 def test_every_argument_that_is_named_as_an_option_is_one() -> None:
-    """A new field of a request: give it an option, or add it to `WITHOUT_OPTION`."""
+    """A new field of a request: give it an option, mark it `INNER`, or add it to
+    `WITHOUT_OPTION`."""
     known = {
         name
         for _, command in every_command()
@@ -50,6 +51,19 @@ def test_every_argument_that_is_named_as_an_option_is_one() -> None:
         for name in (*parameter.opts, *parameter.secondary_opts)
     }
     assert {name for name in OPTIONS if f"--{name.replace('_', '-')}" not in known} == set()
+
+
+def test_nobody_is_told_of_fields_that_b2jobs_sets_by_itself() -> None:
+    inner = {"encoded", "listed", "replaces", "shown", "stream"}
+    models = [KINDS[kind] for kind in PUBLIC_KINDS]
+    marked = {name for model in models for name in model.model_fields} - {
+        name for model in models for name in model.given()
+    }
+    assert marked == inner
+    with pytest.raises(errors.InvalidJob) as caught:
+        build("upload", {"source": "data:,x", "destination": "b2://some-bucket/x", "nam": 1})
+    assert "if_exists" in caught.value.hint
+    assert not inner & set(re.findall(r"\w+", caught.value.hint))
 
 
 def test_python_hears_of_arguments_and_the_command_line_of_options() -> None:

@@ -7,13 +7,13 @@ what is stored) belongs to the account and not to a job, so it is not subtracted
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from b2jobs.model import Model
 
 
-class Prices(BaseModel):
+class Prices(Model):
     """US dollars for a thousand calls of each class, and for storage."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     as_of: str = "2026-11-01"
     class_a_per_thousand: float = Field(0.0, ge=0)

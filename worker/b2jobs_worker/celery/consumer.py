@@ -12,6 +12,7 @@ from celery.worker.state import revoked
 from b2jobs.errors import InvalidJob
 from b2jobs.records import Records
 from b2jobs_worker.celery import message as messages
+from b2jobs_worker.celery.task import JobTask
 from b2jobs_worker.resources import resources
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ class JobConsumer(Consumer):  # type: ignore[misc]  # Celery publishes no types
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], Any]:
         answer = super().create_task_handler(*arguments, **options)
+        JobTask.has_events = self._has_events
 
         def receive(message: Any) -> Any:
             about = messages.task_of(message)
@@ -45,6 +47,11 @@ class JobConsumer(Consumer):  # type: ignore[misc]  # Celery publishes no types
             return answer(message)
 
         return receive
+
+    def _has_events(self) -> bool:
+        sender = self.event_dispatcher  # of workers' heartbeats too: `task` is a group of events
+        is_on = sender is not None and sender.enabled
+        return bool(is_on and (not sender.groups or "task" in sender.groups))
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """kombu could not unpack it: compressed in a way that is not known, or broken."""

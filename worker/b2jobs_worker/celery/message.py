@@ -24,7 +24,7 @@ from b2jobs.records import Records
 from b2jobs.requests import Batch, Job, Verify, build
 from b2jobs.requests.job import check_job_id
 from b2jobs.signed import Signed, celery_message
-from b2jobs.tracing import accepted
+from b2jobs.tracing import placed
 from b2jobs_worker.celery.canvas import canvas_of, check_supported, tasks_of, with_names
 from b2jobs_worker.delivery.deliver import invalid
 from b2jobs_worker.permits import permit
@@ -134,7 +134,8 @@ def register(records: Records, message: Any, task: str, job_id: str) -> None:
         refuse(records, sent, unreadable(f"{type(error).__name__}: {error}"))
         return
     # A message's signature does not cover its other headers.
-    trace = "" if records.ring.required else accepted(message.headers.get("traceparent"))
+    said = (message.headers.get("traceparent"), message.headers.get("tracestate"))
+    trace = "" if records.ring.required else placed(*said)
     try:
         first = records.submit(
             job_id,

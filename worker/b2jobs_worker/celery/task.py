@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from celery import Celery, Task
+from celery import Celery, Task, signals
 from celery.exceptions import Ignore, Retry, Terminated
 
 from b2jobs.errors import JobFailed, QueueUnavailable
-from b2jobs_worker.delivery.claims import Outcome
+from b2jobs_worker.delivery.claims import Line, Outcome
 from b2jobs_worker.delivery.deliver import deliver
 from b2jobs_worker.resources import resources
 from b2jobs_worker.work import Work
+
+_TOLD = (
+    *(signals.task_received, signals.task_prerun, signals.task_postrun, signals.task_success),
+    *(signals.task_failure, signals.task_retry, signals.task_revoked, signals.task_internal_error),
+)
+"""What monitors connect to, to be told of each job through Celery."""
 
 
 class JobTask(Task):  # type: ignore[misc]  # Celery publishes no types
@@ -23,6 +29,8 @@ class JobTask(Task):  # type: ignore[misc]  # Celery publishes no types
     acks_late = False
     throws = (JobFailed, Terminated)  # said by us already
     work: Work[Any]
+    has_events: Callable[[], bool] = staticmethod(lambda: False)
+    """Whether Celery sends its events to monitors now; its consumer knows."""
     typing = False  # arguments are validated by b2jobs.requests, which names what is wrong
 
 
@@ -44,10 +52,26 @@ def _answer(task: Any) -> None:
 
     try:
         own = resources()
-        outcome = deliver(task.request.id, work_of, own.claims, own.leases, module=task.app.main)
+        outcome = deliver(
+            task.request.id,
+            work_of,
+            own.claims,
+            own.leases,
+            module=task.app.main,
+            line=lambda: line(task),
+        )
     except QueueUnavailable as error:
         raise Retry(str(error), exc=error) from error
     _say(outcome)
+
+
+def line(task: Any) -> Line | None:
+    """The queues that this worker serves now; None where Celery is to tell monitors of each job,
+    and each comes to it by its doorbell."""
+    if task.has_events() or any(signal.receivers for signal in _TOLD):
+        return None
+    kinds = (name.removeprefix("b2jobs.") for name in task.app.tasks)
+    return Line(list(task.app.amqp.queues.consume_from), f",{','.join(kinds)},")
 
 
 def _say(outcome: Outcome | None) -> None:

@@ -14,6 +14,9 @@ from b2jobs_worker.delivery import shutdown
 from b2jobs_worker.delivery.claims import Claim, Claims, until_redis_answers
 
 Answer = TypeVar("Answer")
+SURE_SECONDS = 1.0
+"""For so long nobody asks again whether the lease holds: a claim or a beat has said so, and the
+least lease is several times as long. A process that stood still meanwhile asks."""
 
 
 class JobAttempt(InterruptibleAttempt):
@@ -35,20 +38,28 @@ class JobAttempt(InterruptibleAttempt):
         self._progress: tuple[str, int, int | None] | None = None
         self._told: tuple[str, int, int | None] | None = None
         self._began = self._told_at = time.monotonic()
+        self._sure_at = claim.asked_at
 
     @property
     def fence(self) -> str:
         """The fencing number of the claim: a script given an outdated one does nothing."""
         return self.claim.fence
 
-    def guard(self) -> None:
+    def guard(self, *, anew: bool = False) -> None:
         self.checkpoint()
-        self.heed(self.until_redis_answers(lambda: self._claims.still_holds(self.claim)))
-        self.checkpoint()
+        if anew or time.monotonic() - self._sure_at > SURE_SECONDS:
+            self.until_redis_answers(self._ask)
+            self.checkpoint()
 
-    def heed(self, answer: str) -> None:
+    def _ask(self) -> None:
+        asked_at = time.monotonic()
+        self.heed(self._claims.still_holds(self.claim), asked_at)
+
+    def heed(self, answer: str, asked_at: float) -> None:
         """Act on what Redis said of the lease: `ok`, `cancel`, `lost` or `gone`."""
         match answer:
+            case "ok":
+                self._sure_at = asked_at
             case "cancel" if self._heeds_cancel and self.is_told_to_stop():
                 self.interrupt("cancelled", keep=False)
             case "lost":
@@ -112,4 +123,4 @@ class _FencedJournal:
         attempt = self._attempt
         claims, claim = attempt._claims, attempt.claim
         while not attempt.until_redis_answers(lambda: claims.journal(claim, fields)):
-            attempt.guard()
+            attempt.guard(anew=True)

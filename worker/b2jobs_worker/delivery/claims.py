@@ -36,6 +36,7 @@ class Claim:
     """A job that is ours until its fencing number is outdated.
 
     trace: its place in its producer's trace. since, awaited: when it began to wait, for what.
+    asked_at: when Redis was asked for it, by this machine's monotonic clock.
     """
 
     job_id: str
@@ -54,6 +55,7 @@ class Claim:
     trace: str = ""
     since: float = 0.0
     awaited: str = ""
+    asked_at: float = float("-inf")
 
     @cached_property
     def arguments(self) -> dict[str, Any]:
@@ -86,6 +88,25 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Line:
+    """Where the next job is taken from, by who has just ended one.
+
+    queues: in their order. kinds: what is known here, as `,upload,copy,`.
+    """
+
+    queues: list[str]
+    kinds: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What ending a job answers: the strays to remove, and the job that was taken after it."""
+
+    strays: list[str]
+    following: Claim | None = None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What an attempt left of its job: the record's state, and why where it is not done."""
 
@@ -108,7 +129,10 @@ class Claims:
 
     def take(self, job_id: str) -> Claim | None:
         """Take the job, or None where there is nothing to do: held, ended, not due, unknown."""
-        answer = self._ask_for(job_id)
+        asked_at = time.monotonic()
+        return self._taken(asked_at, job_id, self._ask_for(job_id))
+
+    def _taken(self, asked_at: float, job_id: str, answer: list[Any]) -> Claim | None:
         if answer[0] == "expired":
             expired = Failure(
                 code="expired",
@@ -144,19 +168,20 @@ class Claims:
             trace=trace,
             since=_number(since),
             awaited=awaited,
+            asked_at=asked_at,
         )
 
     def _ask_for(self, job_id: str, **more: str | float) -> list[Any]:
-        answer: list[Any] = self._call(
-            "jobs/claim",
-            id=job_id,
-            worker=self.worker,
-            lease=self._settings.lease_seconds,
-            random=secrets.token_hex(4),
-            longest=MOST_REQUEST_BYTES,
-            **more,
-        )
+        answer: list[Any] = self._call("jobs/claim", id=job_id, **self._owner(), **more)
         return answer
+
+    def _owner(self) -> dict[str, Any]:
+        return {
+            "worker": self.worker,
+            "lease": self._settings.lease_seconds,
+            "random": secrets.token_hex(4),
+            "longest": MOST_REQUEST_BYTES,
+        }
 
     def may_cancel(self, claim: Claim, signed: Signed | None) -> bool:
         """Whether somebody has cancelled the job whom this worker heeds; *signed* is who asked
@@ -246,32 +271,37 @@ class Claims:
             found = self.records.redis.smembers(f"{self.records.prefix}strays:{job_id}")
         return self._believed_strays(job_id, found)
 
-    def succeed(self, claim: Claim, result: dict[str, Any]) -> list[str] | None:
-        """End the job with *result*: the strays to remove, or None where it is ours no more."""
+    def succeed(
+        self, claim: Claim, result: dict[str, Any], line: Line | None = None
+    ) -> Ended | None:
+        """End the job with *result*, and take the next of *line*; None where it is ours no more."""
         return self._finish(
             claim,
             "succeeded",
             self._settings.keep_results_seconds,
+            line,
             result=json.dumps(result),
             meta=succeeded_meta(result),
         )
 
-    def fail(self, claim: Claim, failure: Failure) -> list[str] | None:
+    def fail(self, claim: Claim, failure: Failure, line: Line | None = None) -> Ended | None:
         """End the job with *failure*; answers as `succeed`."""
         return self._finish(
             claim,
             "failed",
             self._settings.keep_failures_seconds,
+            line,
             failure=failure.model_dump_json(),
             meta=failed_meta(failure),
         )
 
-    def cancelled(self, claim: Claim, failure: Failure) -> list[str] | None:
+    def cancelled(self, claim: Claim, failure: Failure, line: Line | None = None) -> Ended | None:
         """End the job as cancelled; answers as `succeed`."""
         return self._finish(
             claim,
             "cancelled",
             self._settings.keep_results_seconds,
+            line,
             failure=failure.model_dump_json(),
             meta=revoked_meta(),
         )
@@ -306,14 +336,25 @@ class Claims:
         state, result = self._call("jobs/disown", id=job_id, made=made)
         return str(state), json.loads(result) if result else None
 
-    def _finish(self, claim: Claim, state: State, keep: float, **said: str) -> list[str] | None:
-        answer, strays = self._call(
-            "jobs/finish", id=claim.job_id, fence=claim.fence, state=state, keep=keep, **said
+    def _finish(
+        self, claim: Claim, state: State, keep: float, line: Line | None, **said: str
+    ) -> Ended | None:
+        asked_at = time.monotonic()
+        following = line and {"queues": line.queues, "kinds": line.kinds, **self._owner()}
+        answer, strays, *taken = self._call(
+            "jobs/finish",
+            id=claim.job_id,
+            fence=claim.fence,
+            state=state,
+            keep=keep,
+            next=following,
+            **said,
         )
         if answer == "lost":
             return None
         self.used.add(claim.signature)
-        return self._believed_strays(claim.job_id, strays)
+        following_claim = self._taken(asked_at, *taken) if taken else None
+        return Ended(self._believed_strays(claim.job_id, strays), following_claim)
 
     def _believed_strays(self, job_id: str, found: Iterable[object]) -> list[str]:
         ring = self.records.ring

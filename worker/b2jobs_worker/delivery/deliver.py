@@ -27,6 +27,8 @@ from b2jobs_worker.delivery.claims import (
     LOSSES_THAT_FAIL,
     Claim,
     Claims,
+    Ended,
+    Line,
     Outcome,
     until_redis_answers,
 )
@@ -46,11 +48,14 @@ def deliver(
     leases: Leases,
     *,
     module: str,
+    line: Callable[[], Line | None] = lambda: None,
 ) -> Outcome | None:
     """Answer a doorbell; what became of the job. None where it is held, ended, or not due.
 
     *work_of* a kind: the work, or None where this worker does not know it; others may. A suspect
-    runs in a process of its own, which finds the same work in *module*.
+    runs in a process of its own, which finds the same work in *module*. Where *line* says so, the
+    next job is taken in the same step that ends this one, and so on: what is answered then is
+    what became of the last.
 
     Raises:
         QueueUnavailable: Redis went away before the job was claimed; the keeper rings again.
@@ -59,30 +64,47 @@ def deliver(
         claims.ring_again(job_id)
         return None
     claim = claims.take(job_id)
-    if claim is None:
-        return None
-    work = work_of(claim.kind)
-    if work is None:
-        logger.warning("job %s: the kind %.100r is not known here", job_id, claim.kind)
-        claims.hand_back(claim)
-        return None
-    delivery = Delivery(claim, work, claims, leases)
-    if claim.is_suspect and not claim.is_cancelled:
-        with delivery.held():
-            if not run_in_own_process(claim, module, started=delivery.let_go):
-                until_redis_answers(
-                    lambda: claims.hand_back(claim, losses=claim.losses),
-                    give_up=shutdown.grace_is_over,
-                )
-    else:
-        delivery.run()
-    return delivery.outcome or claims.outcome(job_id)
+    outcome = None
+    while claim is not None:
+        work = work_of(claim.kind)
+        if work is None:
+            logger.warning("job %s: the kind %.100r is not known here", claim.job_id, claim.kind)
+            claims.hand_back(claim)
+            return None
+        delivery = Delivery(claim, work, claims, leases, line)
+        if claim.is_suspect and not claim.is_cancelled:
+            _deliver_suspect(delivery, module)
+        else:
+            delivery.run()
+        outcome = delivery.outcome or claims.outcome(claim.job_id)
+        claim = delivery.following
+    return outcome
+
+
+def _deliver_suspect(delivery: Delivery, module: str) -> None:
+    claim, claims = delivery.claim, delivery.claims
+    with delivery.held():
+        if not run_in_own_process(claim, module, started=delivery.let_go):
+            until_redis_answers(
+                lambda: claims.hand_back(claim, losses=claim.losses),
+                give_up=shutdown.grace_is_over,
+            )
 
 
 class Delivery:
-    """One attempt from its claim to what is written about it."""
+    """One attempt from its claim to what is written about it.
 
-    def __init__(self, claim: Claim, work: Work[Any], claims: Claims, leases: Leases) -> None:
+    following: the job that was taken when this one ended, to be run next.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        work: Work[Any],
+        claims: Claims,
+        leases: Leases,
+        line: Callable[[], Line | None] = lambda: None,
+    ) -> None:
         self.claim = claim
         self.claims = claims
         self.leases = leases
@@ -90,6 +112,8 @@ class Delivery:
         self.attempt = JobAttempt(claim, claims)
         self.signed = UNSIGNED
         self.outcome: Outcome | None = None  # where nobody else has written it
+        self.following: Claim | None = None
+        self._line = line
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -209,13 +233,13 @@ class Delivery:
         # What an outdated owner made may be what this attempt found and returns.
         kept = {str(value) for value in (made, *said.values())}
         self._remove_strays(request, kept)
-        strays = self._note(lambda: self.claims.succeed(self.claim, said))
-        if strays is None:
+        ended = self._end(lambda line: self.claims.succeed(self.claim, said, line))
+        if ended is None:
             self._disown(request, made)
         else:
             log_end(self.claim, "succeeded", self._seconds(), result=said)
             self.outcome = Outcome("succeeded")
-            self._remove(request, [stray for stray in strays if stray not in kept])
+            self._remove(request, [stray for stray in ended.strays if stray not in kept])
 
     def _failed(self, request: Job, error: JobError) -> None:
         decision = self._decide(error)
@@ -295,14 +319,23 @@ class Delivery:
             act="caller",
             attempts=claim.attempt,
         )
-        if self._note(lambda: self.claims.cancelled(claim, failure)) is not None:
+        if self._end(lambda line: self.claims.cancelled(claim, failure, line)) is not None:
             self.outcome = Outcome("cancelled", failure)
             log_end(self.claim, "cancelled", self._seconds())
 
     def _note_failure(self, failure: Failure) -> None:
-        if self._note(lambda: self.claims.fail(self.claim, failure)) is not None:
+        if self._end(lambda line: self.claims.fail(self.claim, failure, line)) is not None:
             self.outcome = Outcome("failed", failure)
             log_end(self.claim, "failed", self._seconds(), failure=failure)
+
+    def _end(self, act: Callable[[Line | None], Ended | None]) -> Ended | None:
+        # A first attempt has no strays to remove, for which the next job would have to wait.
+        goes_on = self.claim.attempt == 1 and not shutdown.has_begun()
+        line = self._line() if goes_on else None
+        ended: Ended | None = self._note(lambda: act(line))
+        if ended is not None:
+            self.following = ended.following
+        return ended
 
     def _note(self, act: Any) -> Any:
         """Write to the record, as long as Redis needs to answer; None: not ours any more."""

@@ -74,5 +74,6 @@ class Leases:
             {"id": each.job_id, "fence": each.claim.fence, "progress": each.news()}
             for each in attempts
         ]
+        asked_at = time.monotonic()
         for attempt, answer in zip(attempts, self._claims.renew(held), strict=True):
-            attempt.heed(answer)
+            attempt.heed(answer, asked_at)

@@ -40,8 +40,10 @@ class UsedSignatures:
                 self._file.execute("INSERT OR REPLACE INTO used VALUES (?, ?)", [token, int(until)])
 
     def has(self, signature: str) -> bool:
+        token = signature.partition(" ")[0]
+        if not token:
+            return False
         with self._lock:
-            token = signature.partition(" ")[0]
             found = self._file.execute("SELECT 1 FROM used WHERE token = ?", [token])
             return found.fetchone() is not None
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any
 
-from b2jobs.errors import CallerError, QueueUnavailable
 from b2jobs.ledger import packed_rows
 from b2jobs.listings import Chain
 from b2jobs.requests.listings import List
 from b2jobs.results import ListResult, Result
-from b2jobs_worker.attempt import Attempt, Settled
+from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.errors import file_not_found
 from b2jobs_worker.b2.pages import PAGE, Documents, Position
-from b2jobs_worker.batch.ledger.feed import SILENCE_SECONDS, Feed
+from b2jobs_worker.batch.ledger.feed import SILENCE_SECONDS
+from b2jobs_worker.batch.ledger.pages import Pages
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.looking.found import Choice, line_of, pages_of
 from b2jobs_worker.sources.limits import began_millis
@@ -27,11 +26,6 @@ from b2jobs_worker.work import Work
 
 MOST_PAGES = 16
 _AT = "at"
-_LOOK_SECONDS = 0.05
-_PATIENCE_SECONDS = 2.0
-_REST_SECONDS = 30.0
-_KEPT_SECONDS = 3600
-"""How long a page stays that nobody takes."""
 
 
 class ListWork(Work[List]):
@@ -67,57 +61,25 @@ class ListWork(Work[List]):
         listing = _Listing(request, attempt, client, self._page)
         if request.limit is not None:
             return listing.first(request.limit, usage)
+        to = self._to(attempt)
         with closing(listing.rest()) as pages:
             for page, notes in pages:
-                self._hand_over(listing.chain.count - 1, page, notes, attempt)
-        Feed(self._store().records, attempt.job_id).expire(_KEPT_SECONDS)
+                to.hand_over(listing.chain.count - 1, page, notes)
+        to.close()
         return listing.result(usage)
 
     def abandon(self, request: List, attempt: Attempt) -> None:
         """Drop what was not taken."""
         del request
-        Feed(self._store().records, attempt.job_id).drop()
+        self._to(attempt).drop()
 
-    def _hand_over(self, number: int, page: bytes, notes: dict[str, str], attempt: Attempt) -> None:
-        store = self._store()
-        since = time.monotonic()
-        while True:
-            full = _offered(store, attempt, number, page, notes, self._most_pages)
-            if full is None:
-                return
-            attempt.checkpoint()
-            if full > self._silence_seconds:
-                Feed(store.records, attempt.job_id).drop()
-                raise CallerError(
-                    "nobody_reads",
-                    f"Nobody took the listing's lines for {self._silence_seconds:g} s.",
-                    hint="Read them while the job runs (b2jobs.ls(...).lines()), or give a limit.",
-                )
-            if time.monotonic() - since > _PATIENCE_SECONDS:
-                rest = min(_REST_SECONDS, self._silence_seconds)
-                store.rest(attempt, "window", rest, low=-1)
-                raise Settled
-            time.sleep(_LOOK_SECONDS)
-
-
-def _offered(
-    store: Store, attempt: Attempt, number: int, page: bytes, notes: Mapping[str, str], most: int
-) -> float | None:
-    """Offer a page, and note in the journal how far the job is: both, or neither.
-
-    None when it was taken; else for how many seconds there has been no room for it.
-
-    Raises:
-        Interrupted: the job is not ours any more.
-    """
-    own = {"id": attempt.job_id, "fence": attempt.fence, "number": number}
-    more = {"notes": notes, "most": most, "keep": _KEPT_SECONDS}
-    call = store.records.door.call
-    said = store.patiently(attempt, lambda: call("batches/page", page, **own, **more))
-    if said == "lost":
-        attempt.guard()  # says why, by raising
-        raise QueueUnavailable("The lease was lost and found again; the keeper rings again.")
-    return None if said == "fed" else float(said)
+    def _to(self, attempt: Attempt) -> Pages:
+        return Pages(
+            self._store(),
+            attempt,
+            most=self._most_pages,
+            silence_seconds=self._silence_seconds,
+        )
 
 
 class _Listing:

@@ -260,5 +260,5 @@ def names_unsupported(uri: str) -> CallerError:
     return CallerError(
         "names_unsupported",
         f"The names of {uri} cannot be written another way: it is no local folder.",
-        hint="Leave names at 'report'; what B2 refuses is told.",
+        hint="Leave names at 'report': what B2 refuses is told, and a manifest names it anew.",
     )

@@ -1,9 +1,15 @@
 #!lua flags=allow-oom
--- End a job for good.
--- Arguments: id, fence, state, result or failure (JSON), meta, keep (seconds).
--- Answer: `ended` and the strays that outdated owners left behind, or `lost`.
+-- End a job for good, and take the one that is next in line.
+-- Arguments: id, fence, state, result or failure (JSON), meta, keep (seconds); next, where another
+--   is to be taken: queues, kinds, worker, lease, random and longest, see shared/claim.
+-- Answer: `ended` and the strays that outdated owners left behind, or `lost`; then, where one was
+--   taken, its id and what jobs/claim answers.
 -- Full Redis: allows it.
--- include shared/job
+-- include shared/claim
 if not owns(given.id, given.fence) then return {'lost', {}} end
 finish(given.id, given.state, given)
-return {'ended', take_strays(given.id)}
+local strays = take_strays(given.id)
+if not given.next then return {'ended', strays} end
+-- What is wrong with another job is not in the way of this one's end: Celery brings it, and says so.
+local is_well, id, found = pcall(claim_next, given.next.queues, given.next.kinds, given.next)
+return {'ended', strays, is_well and id or nil, is_well and found or nil}

@@ -352,20 +352,13 @@ class Store:
             opened["broken"] = _NOT_OURS
         return {name: text for name, text in found.items() if name not in sealed} | opened
 
-    def hand_over(self, attempt: Attempt, number: int, chunk: bytes, most: int) -> bool:
-        """Offer a chunk to whoever reads what this job hands over; False: *most* lie there."""
-        said = self._call(
-            attempt, "batches/hand_over", chunk, id=attempt.job_id, number=number, most=most
-        )
-        return bool(said != "full")
-
     def _call(self, attempt: Attempt, script: str, *raw: bytes, **arguments: Any) -> Any:
         return self.patiently(attempt, lambda: self.records.door.call(script, *raw, **arguments))
 
     def _fenced(self, attempt: Attempt, script: str, *raw: bytes, **arguments: Any) -> None:
         own = {"id": attempt.job_id, "fence": attempt.fence}
         if not self._call(attempt, script, *raw, **own, **arguments):
-            attempt.guard()  # says why, by raising
+            attempt.guard(anew=True)  # says why, by raising
             raise QueueUnavailable("The lease was lost and found again; the keeper rings again.")
 
     def patiently(self, attempt: Attempt, act: Callable[[], T]) -> T:

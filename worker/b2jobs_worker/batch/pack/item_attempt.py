@@ -17,8 +17,8 @@ class PackAttempt(Protocol):
     @property
     def journal(self) -> PackJournal: ...
 
-    def guard(self) -> None:
-        """`Attempt.guard`, asked of Redis at most once a second for all items together."""
+    def guard(self, *, anew: bool = False) -> None:
+        """`Attempt.guard`, for all items together."""
 
     def moved(self) -> None:
         """An item has got on."""
@@ -47,9 +47,9 @@ class ItemAttempt(InterruptibleAttempt):
         super().checkpoint()
         self._pack.attempt.checkpoint()
 
-    def guard(self) -> None:
+    def guard(self, *, anew: bool = False) -> None:
         self.checkpoint()
-        self._pack.guard()
+        self._pack.guard(anew=anew)
         self.checkpoint()
 
     def progress(self, phase: str, done_bytes: int, total_bytes: int | None = None) -> None:

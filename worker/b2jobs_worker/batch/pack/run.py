@@ -21,15 +21,13 @@ from b2jobs_worker.batch.ledger.steering import Steering
 from b2jobs_worker.batch.ledger.store import Entry, OpenPack, Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt, PackJournal
 from b2jobs_worker.batch.pack.strays import Strays
-from b2jobs_worker.batch.pack.threads import Threads
+from b2jobs_worker.batch.pack.threads import TICK_SECONDS, Threads
 from b2jobs_worker.batch.pack.trying import Tried, Trying
 from b2jobs_worker.work import Work
 
-TICK_SECONDS = 0.01
 FLUSH_SECONDS = 0.1
 FLUSH_ITEMS = 64
 LOOK_SECONDS = 0.5
-GUARD_SECONDS = 1.0
 PAUSE_GRACE_SECONDS = 1.0
 FAILURES_THAT_STOP = 32
 HOLD_FOR_ALL = ("cap", "rate_limited", "credentials", "budget")
@@ -67,7 +65,6 @@ class PackRun:
         self._unowned: dict[int, Tried] = {}
         self._under_way: set[ItemAttempt] = set()
         self._lock = threading.Lock()
-        self._guarded_at = float("-inf")
         self._flushed_at = 0.0
         self._error: JobError | None = None
         self._passing_in_a_row = 0
@@ -81,11 +78,8 @@ class PackRun:
         """The items that have no outcome yet."""
         return [entry for entry in self.opened.entries if entry.position not in self._outcomes]
 
-    def guard(self) -> None:
-        now = time.monotonic()
-        if now - self._guarded_at > GUARD_SECONDS:
-            self.attempt.guard()
-            self._guarded_at = now
+    def guard(self, *, anew: bool = False) -> None:
+        self.attempt.guard(anew=anew)
 
     def moved(self) -> None:
         """Progress is added up when outcomes are written."""

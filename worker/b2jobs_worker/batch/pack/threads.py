@@ -1,59 +1,151 @@
-"""The threads that work through a pack's items inside one slot."""
+"""The threads of a process that work through the items of its packs.
+
+Packs of a new batch have some thirty items: a thread that was started for each would cost as
+much as the small file it moves. So threads stay, and go from pack to pack.
+"""
 
 from __future__ import annotations
 
 import contextvars
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 MOST_THREADS = 64
+"""At work in one process, for all of its packs; each pack has two of its own beyond that."""
+OF_ITS_OWN = 2
+TICK_SECONDS = 0.01
+"""So often a pack asks for more."""
 _FIRST_THREADS = 4
+_IDLE_SECONDS = 30.0
+_LOOK_SECONDS = 0.02
+_BUSY, _FULL = 0.75, 0.95
+
+
+class Idle:
+    """Threads that wait for something to do. They are daemons: nobody waits for them at the end."""
+
+    def __init__(self, idle_seconds: float = _IDLE_SECONDS) -> None:
+        self._idle_seconds = idle_seconds
+        self._changed = threading.Condition()
+        self._acts: deque[Callable[[], None]] = deque()
+        self._waiting = 0
+
+    def run(self, act: Callable[[], None]) -> None:
+        """Call *act*, which must not raise, in a thread that waits, else in a new one."""
+        with self._changed:
+            self._acts.append(act)
+            if self._waiting >= len(self._acts):
+                self._changed.notify()
+                return
+        threading.Thread(target=self._work, name="b2jobs-pack", daemon=True).start()
+
+    def _work(self) -> None:
+        while (act := self._next()) is not None:
+            act()
+            del act  # it holds its pack
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            self._waiting += 1
+            try:
+                self._changed.wait_for(lambda: self._acts, self._idle_seconds)
+                return self._acts.popleft() if self._acts else None
+            finally:
+                self._waiting -= 1
+
+
+class Width:
+    """How many threads of this process are at work on items, and how many are of use.
+
+    Beginning with four, they are doubled while packs could use more and the process leaves a
+    quarter of one core: threads wait for B2 together, but compute in turn. Where it leaves
+    nothing, the packs that begin get fewer.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        used: Callable[[], float] = time.process_time,
+    ) -> None:
+        self._clock = clock
+        self._used = used
+        self._lock = threading.Lock()
+        self._looked_at, self._had_used = clock(), used()
+        self.limit = _FIRST_THREADS
+        self.at_work = 0
+
+    def take(self, wanted: int, *, at_least: int) -> int:
+        """How many of *wanted* more threads a pack may put to work now."""
+        with self._lock:
+            if wanted > self.limit - self.at_work:
+                self._judge()
+            taken = min(wanted, max(at_least, self.limit - self.at_work))
+            self.at_work += taken
+            return taken
+
+    def give(self) -> None:
+        """A thread has nothing more to do."""
+        with self._lock:
+            self.at_work -= 1
+
+    def _judge(self) -> None:
+        now, used = self._clock(), self._used()
+        passed, worked = now - self._looked_at, used - self._had_used
+        if passed < _LOOK_SECONDS:
+            return
+        self._looked_at, self._had_used = now, used
+        if worked < _BUSY * passed:
+            self.limit = min(MOST_THREADS, self.limit * 2)
+        elif worked > _FULL * passed:
+            self.limit = max(_FIRST_THREADS, self.limit - self.limit // 8)
+
+
+_idle, _width = Idle(), Width()
 
 
 class Threads(Generic[T]):
     """Calls *act* for each of *items*, many at once. *act* must not raise.
 
-    Begins with four threads and doubles them each time it is asked to `grow`, as long as
-    none is idle: a pack that is done in no time pays for few. How many requests are then
-    under way at once is decided below, for each account (`b2.concurrency`).
+    How many requests are under way at once is decided below, for each account (`b2.concurrency`).
     """
 
-    def __init__(self, act: Callable[[T], None], items: Iterable[T], count: int) -> None:
+    def __init__(
+        self, act: Callable[[T], None], items: Iterable[T], count: int, width: Width = _width
+    ) -> None:
         self.is_done = threading.Event()
         self._act = act
         self._items = iter(items)
         self._most = min(MOST_THREADS, count)
+        self._width = width
         self._lock = threading.Lock()
         self._working = 0
         self._started = 0
         self._stopped = False
-        self._start(min(_FIRST_THREADS, self._most))
         if not self._most:
             self.is_done.set()
+        self.grow()
 
     def grow(self) -> None:
-        """Use more threads, if there is more to do."""
-        if not self._stopped:
-            self._start(min(self._started, self._most - self._started))
+        """Use more threads, if there is more to do and the process has the time for it."""
+        wanted = self._most - self._started
+        if self._stopped or wanted <= 0:
+            return
+        for _ in range(self._width.take(wanted, at_least=max(0, OF_ITS_OWN - self._started))):
+            with self._lock:
+                self._working += 1
+                self._started += 1
+            run = contextvars.copy_context().run  # logs and traces are about the pack
+            _idle.run(partial(run, self._work))
 
     def stop(self) -> None:
         """Begin nothing more; what has begun goes on. Called twice it does nothing."""
         self._stopped = True
-
-    def _start(self, count: int) -> None:
-        for _ in range(count):
-            with self._lock:
-                if self.is_done.is_set():
-                    return
-                self._working += 1
-                self._started += 1
-            run = contextvars.copy_context().run  # logs and traces are about the pack
-            threading.Thread(
-                target=run, args=(self._work,), name="b2jobs-pack", daemon=True
-            ).start()
 
     def _work(self) -> None:
         try:
@@ -66,6 +158,7 @@ class Threads(Generic[T]):
                         return
                 self._act(item)
         finally:
+            self._width.give()
             with self._lock:
                 self._working -= 1
                 if not self._working:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from b2jobs.errors import CallerError
 from b2jobs.requests import ReadLedger
 from b2jobs.results import ReadLedgerResult, Result
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.ledger.feed import SILENCE_SECONDS, Feed
+from b2jobs_worker.batch.ledger.pages import Pages
 from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.planner.archive import Archive
 from b2jobs_worker.batch.planner.spilling import spilled
 from b2jobs_worker.transfer.context import Context
 from b2jobs_worker.work import Work
 
-_MOST_CHUNKS = 4
-_PAUSE_SECONDS = 0.05
-_KEPT_SECONDS = 3600
-_HANDED = "handed"
+_MOST_FILES = 4
 
 
 class ReadLedgerWork(Work[ReadLedger]):
@@ -30,33 +25,25 @@ class ReadLedgerWork(Work[ReadLedger]):
         self._store = store
 
     def run(self, request: ReadLedger, attempt: Attempt) -> Result:
-        """Hand over every file of the batch's ledger, at most four ahead.
+        """Hand over every file of the batch's ledger, at most four ahead of the reader.
 
         Raises:
             CallerError: `nobody_reads`, after ten minutes in which nothing was taken.
+            Settled: there is no room for another file; the slot is free until there is.
             JobError: a file cannot be read.
         """
         store = self._store()
         archive = Archive("", request.account, attempt, self._context())
-        feed = Feed(store.records, attempt.job_id)
+        pages = Pages(store, attempt, most=_MOST_FILES)
         files = spilled(store.batch_state(request.batch))
-        handed = int(attempt.journal.load().get(_HANDED, 0))
+        handed = pages.handed()  # by an earlier attempt: the producer has these, or finds them
         for number, uri in enumerate(files.values()):
-            if number < handed:
-                continue  # an earlier attempt's: the producer has it, or finds it
-            content = archive.read(uri)
-            since = time.monotonic()
-            while not store.hand_over(attempt, number, content, _MOST_CHUNKS):
-                attempt.checkpoint()
-                if time.monotonic() - since > SILENCE_SECONDS:
-                    feed.drop()
-                    raise CallerError("nobody_reads", "Nobody took the ledger's lines.")
-                time.sleep(_PAUSE_SECONDS)
-            attempt.journal.record({_HANDED: str(number + 1)})
-        feed.expire(_KEPT_SECONDS)
+            if number >= handed:
+                pages.hand_over(number, archive.read(uri), {})
+        pages.close()
         return ReadLedgerResult(files=len(files))
 
     def abandon(self, request: ReadLedger, attempt: Attempt) -> None:
         """Drop what was not taken."""
         del request
-        Feed(self._store().records, attempt.job_id).drop()
+        Pages(self._store(), attempt, most=_MOST_FILES).drop()
