@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     part_size_bytes: int = Field(
         0,
         ge=0,
-        description="Size of a large upload's parts; 0 takes 16 MiB, more where 10,000 of "
+        description="Size of a large upload's parts; 0 takes 8 MiB, more where 10,000 of "
         "these are too few, less (5 MB at the least) where the slots could not each have one in "
         "memory. Parts wait there until B2 has them; above 64 MiB they do not, and are sent one "
         "after the other.",
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=64,
-        description="Parts or ranges of one large file under way at once; 0 begins with 4 and "
+        description="Parts or ranges of one large file under way at once; 0 begins with a few and "
         "follows the line (docs/operations.md), another number is kept to. Memory: an upload "
         "holds as many parts and one more, a download 1 MiB each.",
     )
