@@ -23,11 +23,12 @@ from b2jobs import redis_url, schedule
 from b2jobs.config_file import CONFIG_VARIABLE
 from b2jobs.errors import OperatorError
 from b2jobs.model import Model
+from b2jobs.rates import Rates
 from b2jobs.signing import Ring, ring
 from b2jobs_worker import config_file, variables
 from b2jobs_worker.budgets import ANY_ACCOUNT, Budget
 from b2jobs_worker.policy import Policy
-from b2jobs_worker.timetable import Rates, Timetable, timetable
+from b2jobs_worker.timetable import Timetable, timetable
 
 
 class Root(Model):
