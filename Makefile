@@ -24,6 +24,10 @@ ARGS ?=
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" pyproject.toml
 
+# What the image's OTEL=1 adds, in versions that go with the rest.
+OTEL := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" --constraint requirements.txt --constraint requirements-dev.txt
+
 # Every process of a test starts Python anew: compiling 700 modules each time would cost it seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -115,6 +119,7 @@ sbom: setup
 lock: setup
 	$(COMPILE) --upgrade --extra worker --extra emulator --extra stores --extra console --output-file requirements.txt
 	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements-dev.txt
+	$(OTEL) --upgrade --output-file docker/otel.txt docker/otel.in
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
