@@ -21,7 +21,7 @@ from b2jobs.items import Item
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Interrupted
 from b2jobs_worker.batch.ledger.outcome import Again, Outcome, of_failure, of_result
-from b2jobs_worker.batch.ledger.store import Entry, Orders
+from b2jobs_worker.batch.ledger.packs import Entry, Orders
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
 from b2jobs_worker.batch.pack.request import request_of
 from b2jobs_worker.work import Work
