@@ -65,6 +65,8 @@ def test_all_that_a_process_needs_is_loaded_without_a_thread_or_a_connection() -
         "from b2jobs_worker import children, resources\n"
         "assert children.load()\n"
         "assert resources._made.cache_info().currsize == 0\n"
+        "from b2jobs_worker.celery import app, consumer\n"
+        "assert issubclass(app.app.events.Dispatcher, consumer.PromptDispatcher)\n"
         "from b2jobs.requests.kinds import KINDS, RESULTS\n"
         "print([m for m in (*KINDS.values(), *RESULTS.values()) if m.__pydantic_complete__])\n"
         "print([name for name in sys.modules if name.startswith('celery.bin')\n"
