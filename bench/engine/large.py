@@ -1,11 +1,13 @@
-"""How near one large file comes to the bandwidth of its line, up and down, over TLS.
+"""How near large files come to their line's bandwidth, up and down, over TLS, in how much memory.
 
-    python -m bench.engine.large [--mib 256] [--lines 30:1000 150:100] [--rounds 3]
-        [--parallel-parts 4] [--plain]
+    python -m bench.engine.large [--mib 256] [--jobs 1] [--lines 30:1000 150:100:256] [--rounds 3]
+        [--parallel-parts N] [--memory-mib N] [--plain] [--sparse]
 
 The line is `bench.line`; the B2 is the local one, with a certificate of its own. A share of 0.9
-is nine tenths of the line's bandwidth, from the start of the transfer to its end, requests that
-move nothing included; TLS's own bytes count for nothing.
+is nine tenths of the line's bandwidth, from the start of the transfers to the end of the last,
+requests that move nothing included; TLS's own bytes count for nothing. `--sparse`: a file of
+zeros and a B2 that keeps no bytes, for sizes that no disk has. Memory is that of the one process
+in which all transfers run, before them, at its most, and ten times on the way.
 """
 
 from __future__ import annotations
@@ -13,17 +15,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from bench.line import Line, Relay
-from bench.measures import BUCKET
+from bench.measures import BUCKET, memory_bytes
 
 from b2jobs.requests import kinds
 from b2jobs_worker import transfer
@@ -31,68 +36,109 @@ from b2jobs_worker.attempt import DetachedAttempt
 from b2jobs_worker.settings import Root, Settings
 from support.emulator import LocalB2
 
+_SAMPLES = 10
+
 
 def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     options.add_argument("--mib", type=int, default=256)
-    options.add_argument("--lines", nargs="+", default=["30:1000", "150:100"])
+    options.add_argument("--jobs", type=int, default=1, help="files at once")
+    options.add_argument("--lines", nargs="+", default=["30:1000", "150:100:256"])
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--parallel-parts", type=int, default=0)
+    options.add_argument("--memory-mib", type=int, default=0)
     options.add_argument("--plain", action="store_true", help="without TLS")
+    options.add_argument("--sparse", action="store_true", help="zeros that nobody keeps")
     given = options.parse_args()
-    where = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    where = "/dev/shm" if Path("/dev/shm").is_dir() and not given.sparse else None
     with tempfile.TemporaryDirectory(prefix="b2jobs-large-", dir=where) as name:
         folder = Path(name)
-        b2 = LocalB2(folder / "b2", "--no-md5", "--bucket", BUCKET, "--data", str(folder / "kept"),
+        kept = ["--memory", "--discard-bodies"] if given.sparse else ["--data", str(folder / "b")]
+        b2 = LocalB2(folder / "b2", "--no-md5", "--bucket", BUCKET, *kept,
                      *([] if given.plain else ["--tls"]))  # fmt: skip
         try:
             with (folder / "large").open("wb") as file:
-                for _ in range(given.mib):
+                for _ in range(0 if given.sparse else given.mib):
                     file.write(os.urandom(2**20))
+                file.truncate(given.mib * 2**20)
             for text in given.lines:
                 line = Line.parse(text)
                 print(json.dumps({"line": str(line), **measure(folder, b2, line, given)}))
+                sys.stdout.flush()
         finally:
             b2.close()
 
 
 def measure(folder: Path, b2: LocalB2, line: Line, given: argparse.Namespace) -> dict[str, object]:
     relay = Relay(line, int(b2.realm.rpartition(":")[2]))
+    found: dict[str, dict[str, list[float]]] = {"up": {}, "down": {}}
+    all_bytes = given.jobs * given.mib * 2**20
     try:
         context = _context(folder, b2, relay.port, given)
         context.client("default", DetachedAttempt()).account()
-        shares: dict[str, list[float]] = {"up": [], "down": []}
-        cpu = dict.fromkeys(shares, 0.0)
         for round_ in range(given.rounds):
-            there, back = f"b2://{BUCKET}/{relay.port}-{round_}", f"data://here/back-{round_}"
-            for way, kind, source, destination in (
-                ("up", "upload", "data://here/large", there),
-                ("down", "download", there, back),
-            ):
-                asked = kinds.build(kind, {"source": source, "destination": destination})
-                began, before = time.monotonic(), time.process_time()
-                transfer.RUN[kind](asked, DetachedAttempt(f"bench-{time.time_ns()}"), context)
-                seconds = time.monotonic() - began
-                shares[way].append(given.mib * 2**20 * 8 / seconds / line.bits_per_second)
-                cpu[way] += time.process_time() - before
-            (folder / f"back-{round_}").unlink()
+            for way, kind in (("up", "upload"), ("down", "download")):
+                pairs = [_places(way, f"{relay.port}-{round_}-{n}") for n in range(given.jobs)]
+                with sampled() as memory:
+                    began, used = time.monotonic(), time.process_time()
+                    run(context, kind, pairs)
+                    seconds = time.monotonic() - began
+                    used = time.process_time() - used
+                into = found[way]
+                share = all_bytes * 8 / seconds / line.bits_per_second
+                into.setdefault("share", []).append(round(share, 3))
+                into.setdefault("MiB a second", []).append(round(all_bytes / seconds / 2**20, 1))
+                into.setdefault("CPU ms a MiB", []).append(
+                    round(1000 * used * 2**20 / all_bytes, 2)
+                )
+                into.setdefault("MiB at most", []).append(max(memory))
+                step = max(1, len(memory) // _SAMPLES)
+                into["MiB on the way"] = [*memory[::step], memory[-1]]
+            for back in folder.glob("back-*"):
+                back.unlink()
     finally:
         relay.close()
     return {
-        **{
-            f"{way}: share of the line": {
-                "median": round(statistics.median(found), 3),
-                "all": [round(each, 3) for each in found],
-            }
-            for way, found in shares.items()
-        },
-        "CPU ms a MiB": {
-            way: round(1000 * used / given.mib / given.rounds, 2) for way, used in cpu.items()
-        },
-        "peak MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
+        way: {"median share": statistics.median(numbers["share"]), **numbers}
+        for way, numbers in found.items()
+    } | {"at once in the end": context.in_flight.came_to}
+
+
+def _places(way: str, name: str) -> tuple[str, str]:
+    there = f"b2://{BUCKET}/{name}"
+    return ("data://here/large", there) if way == "up" else (there, f"data://here/back-{name}")
+
+
+def run(context: transfer.Context, kind: str, pairs: list[tuple[str, str]]) -> None:
+    """All of them at once, each in a thread, as the slots of a worker would."""
+
+    def one(pair: tuple[str, str]) -> None:
+        asked = kinds.build(kind, {"source": pair[0], "destination": pair[1]})
+        transfer.RUN[kind](asked, DetachedAttempt(f"bench-{time.time_ns()}"), context)
+
+    with ThreadPoolExecutor(len(pairs)) as slots:
+        list(slots.map(one, pairs))
+
+
+@contextmanager
+def sampled() -> Iterator[list[int]]:
+    """MiB of this process: before, then five times a second until the end."""
+    found = [memory_bytes(os.getpid()) >> 20]
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.2):
+            found.append(memory_bytes(os.getpid()) >> 20)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        looking.join()
 
 
 def _context(folder: Path, b2: LocalB2, port: int, given: argparse.Namespace) -> transfer.Context:
@@ -101,10 +147,13 @@ def _context(folder: Path, b2: LocalB2, port: int, given: argparse.Namespace) ->
     secrets.touch(mode=0o600)
     secrets.write_text(json.dumps({**b2.account, "realm": f"{scheme}://127.0.0.1:{port}"}))
     more = {"parallel_parts": given.parallel_parts} if given.parallel_parts else {}
+    if given.memory_mib:
+        more["parts_memory_mib"] = given.memory_mib
     settings = Settings(
         secrets_file=secrets,
         ca_file=b2.ready.get("ca_certificate"),
         roots={"here": Root(url=f"file://{folder}", access="read-write")},
+        slots=max(8, given.jobs),
         **more,
     )
     return transfer.build_context(settings, durable=False)

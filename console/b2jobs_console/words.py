@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from b2jobs.fleet import Budget
 from b2jobs.for_people import masked_all
 from b2jobs.printable import printable
 
@@ -124,12 +125,25 @@ def urlencode(text: str) -> str:
     return quote(str(text), errors="backslashreplace")
 
 
+def budget(found: Budget) -> str:
+    """`2,500 of 2,500 calls of class B, $0.10 of $1.00`."""
+    told = []
+    for name, most in found.most.items():
+        used = found.used.get(name, 0)
+        if name == "dollars":
+            told.append(f"{dollars(used)} of {dollars(most)}")
+        else:
+            told.append(f"{number(used)} of {number(most)} calls of class {name.upper()}")
+    return ", ".join(told)
+
+
 def is_soon(moment: str) -> bool:
     """Whether a time, as results have it, is over or comes within two weeks."""
     return datetime.fromisoformat(moment) - datetime.now(UTC) < timedelta(days=14)
 
 
 FILTERS = {
+    "budget": budget,
     "is_soon": is_soon,
     "urlencode": urlencode,
     "size": size,

@@ -6,7 +6,7 @@ Credentials are the workers' alone: what a key may do is asked of them, as a job
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from b2jobs import fleet
@@ -18,12 +18,19 @@ from b2jobs.redis import unavailable
 
 @dataclass(frozen=True)
 class AccountState:
-    """One account. *cap*: why all workers leave it alone now. *check*: the last check that was
-    asked for with `remember`, if it is kept."""
+    """One account. *cap*: why all workers leave it alone now. *budget*: what it has used of its
+    own today (UTC), where it has one. *check*: the last check that was asked for with `remember`,
+    if it is kept."""
 
     name: str
     cap: fleet.Cap | None = None
+    budget: fleet.Budget | None = None
     check: Record | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is asked of it now: its cap, or its budget, is used up."""
+        return self.cap is not None or bool(self.budget and self.budget.is_spent)
 
 
 def remember(records: Records, account: str, job_id: str) -> None:
@@ -41,10 +48,25 @@ def states(records: Records, seen: Iterable[str] = ()) -> list[AccountState]:
     with unavailable(records.url):
         checks = cast("dict[str, str]", records.redis.hgetall(f"{records.prefix}checks"))
     names = sorted({*seen, *checks})
-    caps = {cap.account: cap for cap in fleet.caps(records, names)}
     return [
-        AccountState(name, caps.get(name), _record(records, checks.get(name))) for name in names
+        replace(state, check=_record(records, checks.get(state.name)))
+        for state in _limited(records, names)
     ]
+
+
+def held(records: Records, names: Iterable[str]) -> list[AccountState]:
+    """Those of the accounts *names* of which nothing is asked now.
+
+    Raises:
+        QueueUnavailable
+    """
+    return [state for state in _limited(records, sorted(names)) if state.is_held]
+
+
+def _limited(records: Records, names: list[str]) -> list[AccountState]:
+    caps = {cap.account: cap for cap in fleet.caps(records, names)}
+    budgets = {each.account: each for each in fleet.budgets(records, names) if each.most}
+    return [AccountState(name, caps.get(name), budgets.get(name)) for name in names]
 
 
 def _record(records: Records, job_id: str | None) -> Record | None:

@@ -50,7 +50,7 @@ AwaitedSource = Handed | AwaitedFile | AsyncIterable[bytes]
 def is_handed(source: object) -> bool:
     """Whether *source* are bytes of the producer, and no location."""
     kinds = (bytes, bytearray, memoryview, os.PathLike, BinaryFile, AsyncIterable)
-    return isinstance(source, kinds)
+    return not isinstance(source, str) and isinstance(source, kinds)
 
 
 def is_awaited(source: object) -> TypeGuard[AwaitedFile | AsyncIterable[bytes]]:

@@ -14,7 +14,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from b2jobs.redis import QUEUES
-from b2jobs.schedules import Schedules, define
+from b2jobs.schedule import define
+from b2jobs.schedules import Schedules
 from support.console import READ_TOKEN, TOKEN, TOKENS, Browser, start
 from support.installation import Installation
 from support.redis_server import RedisServer

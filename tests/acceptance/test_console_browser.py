@@ -6,10 +6,12 @@ but not in CI.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -18,7 +20,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from b2jobs import listing
 from b2jobs.client import Client
 from b2jobs.errors import JobCancelled, JobFailed
-from b2jobs.schedules import Schedules, define
+from b2jobs.schedule import define
+from b2jobs.schedules import Schedules
 from support.console import READ_TOKEN, TOKEN, TOKENS, start
 from support.emulator import LocalB2
 from support.installation import Installation
@@ -249,6 +252,32 @@ def test_a_schedule_runs_now_and_an_account_is_asked(page: Page, shown: Shown) -
     shows(page, "never")
     page.goto("/workers")
     shows(page, "alive")
+
+
+def test_a_reached_cap_and_a_used_up_budget_are_seen(page: Page, shown: Shown) -> None:
+    redis, records = shown.installation.redis, shown.client.records
+    shown.client.upload("data:,x", f"b2://{shown.bucket}/before").wait(60)
+    cap = f"{records.prefix}governor:default:pause"
+    day = int(datetime.now(UTC).timestamp() // 86_400)
+    budget = f"{records.prefix}budget:default:{day}"
+    redis.set(cap, json.dumps({"reason": "cap", "code": "cap_exceeded"}), ex=3 * 3600)
+    redis.hset(budget, mapping={"c": 40, "most": json.dumps({"c": 40, "nano": 2_000_000_000})})
+    try:
+        waits = shown.client.upload("data:,x", f"b2://{shown.bucket}/capped")
+        for place in ("/", "/accounts"):
+            page.goto(place)
+            shows(page, "cap_exceeded")
+            shows(page, "All workers leave the account alone for 2 h")
+            shows(page, "40 of 40 calls of class C, $0.00 of $2.00")
+        page.goto("/")
+        shows(page, "a cap of the account is reached")
+        waits.cancel()
+        eventually(waits.ended)
+        redis.hset(budget, "c", 39)
+        page.goto("/accounts")
+        shows(page, "Of its budget of today (UTC) it has used 39 of 40")
+    finally:
+        redis.delete(cap, budget)
 
 
 def test_the_charts_go_back_as_far_as_one_wants(page: Page, shown: Shown) -> None:

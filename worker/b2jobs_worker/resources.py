@@ -9,6 +9,7 @@ from functools import cache
 
 from b2jobs.connection import connect
 from b2jobs.errors import QueueUnavailable
+from b2jobs.fleet_limit import FleetLimits
 from b2jobs.records import Records
 from b2jobs_worker import transfer
 from b2jobs_worker.b2.budget import RedisBudgets
@@ -33,7 +34,6 @@ class Resources:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.limits = LiveLimits(settings, config_path(), changed=self._go_on)
         self.records = Records(
             settings.redis_url,
             settings.key_prefix,
@@ -41,6 +41,12 @@ class Resources:
             settings.ring(),
         )
         self.records.ring.told = used.refused
+        self.limits = LiveLimits(
+            settings,
+            config_path(),
+            changed=self._go_on,
+            fleet=FleetLimits(self.records).heeded,
+        )
         self.claims = Claims(self.records, settings)
         self.leases = Leases(self.claims)
         self.store = Store(

@@ -19,15 +19,16 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from b2jobs import redis_url, schedules
+from b2jobs import redis_url, schedule
 from b2jobs.config_file import CONFIG_VARIABLE
 from b2jobs.errors import OperatorError
 from b2jobs.model import Model
+from b2jobs.rates import Rates
 from b2jobs.signing import Ring, ring
 from b2jobs_worker import config_file, variables
 from b2jobs_worker.budgets import ANY_ACCOUNT, Budget
 from b2jobs_worker.policy import Policy
-from b2jobs_worker.timetable import Rates, Timetable, timetable
+from b2jobs_worker.timetable import Timetable, timetable
 
 
 class Root(Model):
@@ -120,7 +121,7 @@ class Settings(BaseSettings):
     part_size_bytes: int = Field(
         0,
         ge=0,
-        description="Size of a large upload's parts; 0 takes 16 MiB, more where 10,000 of "
+        description="Size of a large upload's parts; 0 takes 8 MiB, more where 10,000 of "
         "these are too few, less (5 MB at the least) where the slots could not each have one in "
         "memory. Parts wait there until B2 has them; above 64 MiB they do not, and are sent one "
         "after the other.",
@@ -129,7 +130,7 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=64,
-        description="Parts or ranges of one large file under way at once; 0 begins with 4 and "
+        description="Parts or ranges of one large file under way at once; 0 begins with a few and "
         "follows the line (docs/operations.md), another number is kept to. Memory: an upload "
         "holds as many parts and one more, a download 1 MiB each.",
     )
@@ -358,7 +359,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _scheduled(self) -> Self:
         for name, values in self.schedules.items():
-            schedules.define(name, values)
+            schedule.define(name, values)
         return self
 
     @model_validator(mode="after")

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from aiohttp import web
 
-from b2jobs import fleet, listing, numbers
-from b2jobs.batches import BatchStatus
+from b2jobs import account_state, fleet, listing, numbers
+from b2jobs.account_state import AccountState
+from b2jobs.batch_status import BatchStatus
 from b2jobs.errors import B2JobsError, Failure
 from b2jobs.record import Record
 from b2jobs.records import Records
@@ -58,6 +59,7 @@ class Overview:
     today: numbers.Numbers
     month: float
     may_sign: bool
+    held: list[AccountState]
     batches: list[tuple[Record, BatchStatus]] = field(default_factory=list)
 
 
@@ -96,6 +98,7 @@ def look(records: Records, wanted: history.Range) -> Overview:
         charts=history.charts(records, wanted, parts),
         day=_ended(records, now),
         may_sign=can_sign(records),
+        held=account_state.held(records, days[-1].accounts()),
         waiting=waiting,
         failed=_failed(records, numbers.summed(hours)),
         running=running.records,

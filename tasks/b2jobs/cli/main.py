@@ -38,6 +38,7 @@ COMMANDS = {
         "batch": "b2jobs.cli.batch:batch",
         "schedule": "b2jobs.cli.schedule:schedule",
         "words": "b2jobs.cli.words:words",
+        "limits": "b2jobs.cli.limits:limits",
     },
     "Accounts and buckets": {
         "bucket": "b2jobs.cli.bucket:bucket",

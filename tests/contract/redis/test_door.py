@@ -108,6 +108,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "words/drop": {"word": "w"},
     "staged/put": {"id": "s", "number": 0, "most": 9, "all": 0},
     "staged/drop": {"id": "s"},
+    "staged/keep": {"id": "s", "owner": "b"},
     "celery/give_back": {"list": "b2jobs"},
     "celery/keep_copy": {"index": "i", "copies": "c", "tag": "t", "at": 1.5},
     "celery/bind": {"sets": ["a", "b"], "member": "m"},

@@ -97,3 +97,11 @@ def test_what_a_transfer_still_has_in_the_end_goes_back() -> None:
     assert buffers.used_bytes == 0
     with buffers.hold(100, stop) as view:
         assert len(view) == 100
+
+
+def test_fewer_parts_under_way_take_less_memory() -> None:
+    buffers = Buffers(100)
+    with buffers.of_one() as one:
+        for buffer in [one.take(10, go_on) for _ in range(10)]:
+            one.give(buffer)
+        assert buffers.used_bytes == 20

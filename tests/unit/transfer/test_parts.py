@@ -32,7 +32,7 @@ def test_parts_cover_the_file_and_keep_b2s_limits(size: int, chosen_bytes: int) 
 def test_parts_of_an_unknown_length_touch_each_other(number: int) -> None:
     plan = parts.plan(None, chosen_bytes=0, least_bytes=LEAST)
     assert plan.offset(number) + plan.length(number) == plan.offset(number + 1)
-    assert plan.length(number) in (parts.PART_BYTES * factor for factor in (1, 2, 4))
+    assert plan.length(number) in (parts.STREAM_PART_BYTES * factor for factor in (1, 2, 4))
 
 
 def test_an_unknown_length_reaches_half_a_terabyte() -> None:
@@ -50,3 +50,16 @@ def test_only_enormous_files_are_streamed() -> None:
     limit = parts.BUFFERED_MOST_BYTES * parts.MOST_PARTS
     assert not parts.plan(limit, chosen_bytes=0, least_bytes=LEAST).is_streamed
     assert parts.plan(limit + 1, chosen_bytes=0, least_bytes=LEAST).is_streamed
+
+
+def test_parts_are_smaller_where_not_every_slot_could_have_one() -> None:
+    def part_bytes(fair_bytes: int, chosen_bytes: int = 0) -> int:
+        plan = parts.plan(
+            10**9, chosen_bytes=chosen_bytes, least_bytes=LEAST, fair_bytes=fair_bytes
+        )
+        return plan.part_bytes
+
+    assert part_bytes(16 << 20) == parts.PART_BYTES
+    assert part_bytes((7 << 20) - 1) == 6 << 20
+    assert part_bytes(1) == LEAST
+    assert part_bytes(1, chosen_bytes=20_000_000) == 20_000_000

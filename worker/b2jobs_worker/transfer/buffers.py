@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PROCESS_LIMIT_BYTES = 128 * 1024 * 1024
+_KEPT = 2
 
 
 class Buffers:
@@ -54,9 +55,11 @@ class Buffers:
         return self._acquire(length, checkpoint, reuse=True) or mmap.mmap(-1, length)
 
     def give(self, made: mmap.mmap) -> None:
-        """Any thread may give. It is kept for the next who takes one of this length, or less."""
+        """Any thread may give. A few are kept for the next who takes one as long, or less."""
         with self._changed:
             self._free.append(made)
+            if len(self._free) > _KEPT:
+                self._drop(self._free.pop(0))
             self._changed.notify_all()
 
     def discard(self, *more: mmap.mmap) -> None:

@@ -20,6 +20,8 @@ from b2jobs_worker.b2.climb import Climb
 from b2jobs_worker.b2.concurrency import MOST
 
 START = 4
+PARTS_START = 8
+"""Of an upload, which learns only part by part how fast it is."""
 FEWEST = 2
 _BUSY_SHARE = 0.6
 _LEAST_SECONDS = 0.1
@@ -138,12 +140,18 @@ class InFlights:
     def __init__(self, fixed: int = 0) -> None:
         self._fixed = fixed
         self._files = 0
-        self._known: dict[str, int] = {}
+        self.came_to: dict[str, int] = {}
+        """Where the last file on each line ended."""
         self._lock = threading.Lock()
 
     @contextmanager
     def of_one(
-        self, line: str, *, sample_bytes: int, refusals: Callable[[], int] = lambda: 0
+        self,
+        line: str,
+        *,
+        sample_bytes: int,
+        start: int = START,
+        refusals: Callable[[], int] = lambda: 0,
     ) -> Iterator[InFlight]:
         """For one file that moves on *line*, any name for where from and where to.
 
@@ -152,7 +160,7 @@ class InFlights:
         if self._fixed:
             climb = Climb(start=self._fixed, fewest=self._fixed, most=self._fixed)
         else:
-            start = max(START, self._known.get(line, 0) // 2)
+            start = max(start, self.came_to.get(line, 0) // 2)
             climb = Climb(start=start, fewest=FEWEST, most=MOST)
         with self._lock:
             self._files += 1
@@ -161,7 +169,7 @@ class InFlights:
         finally:
             with self._lock:
                 self._files -= 1
-                self._known[line] = climb.limit
+                self.came_to[line] = climb.limit
 
     def _share(self) -> int:
         return self._fixed or max(FEWEST, MOST // max(self._files, 1))

@@ -18,6 +18,7 @@ from b2jobs_worker.sources.port import Source, check_unchanged
 from b2jobs_worker.transfer import checkpoint, parts, small
 from b2jobs_worker.transfer.checkpoint import Checkpoint, LargeFile
 from b2jobs_worker.transfer.context import Context
+from b2jobs_worker.transfer.in_flight import PARTS_START
 from b2jobs_worker.transfer.parts import PartPlan
 from b2jobs_worker.transfer.pump import Pump
 from b2jobs_worker.transfer.target import NewFile
@@ -64,6 +65,7 @@ class LargeUpload:
             self._context.in_flight.of_one(
                 f"to {account.name}",
                 sample_bytes=plan.part_bytes,
+                start=PARTS_START,
                 refusals=lambda: account.concurrency.cuts,
             ) as in_flight,
         ):

@@ -13,7 +13,9 @@ from b2jobs.errors import CallerError
 
 MOST_PARTS = 10_000
 MOST_BYTES = 10_000_000_000_000
-PART_BYTES = 16 * 1024 * 1024
+PART_BYTES = 8 * 1024 * 1024
+STREAM_PART_BYTES = 16 * 1024 * 1024
+"""Where the end is not known: 10,000 parts have to reach it."""
 BUFFERED_MOST_BYTES = 64 * 1024 * 1024
 """Above it, which a file of 671 GB needs, parts are not held in memory."""
 
@@ -59,7 +61,7 @@ class PartPlan:
 
 
 def plan(
-    size: int | None, *, chosen_bytes: int, least_bytes: int, fair_bytes: int = PART_BYTES
+    size: int | None, *, chosen_bytes: int, least_bytes: int, fair_bytes: int = STREAM_PART_BYTES
 ) -> PartPlan:
     """The parts of a file of *size*; *chosen_bytes* is the operator's part size, 0 for ours.
 
@@ -69,9 +71,9 @@ def plan(
     Raises:
         CallerError: `source_too_large`, above B2's 10 TB.
     """
-    ours = PART_BYTES
-    if size is not None and fair_bytes < ours:
-        ours = fair_bytes // _ROUND_BYTES * _ROUND_BYTES
+    ours = STREAM_PART_BYTES
+    if size is not None:
+        ours = min(PART_BYTES, fair_bytes // _ROUND_BYTES * _ROUND_BYTES)
     part_bytes = max(chosen_bytes or ours, least_bytes)
     if size is not None:
         if size > MOST_BYTES:

@@ -106,6 +106,7 @@ class Pump:
                 self._done += len(view)
                 self._under_way.pop(number, None)
             self.attempt.journal.record(checkpoint.part_done(number, sha1) | self._snapshot)
+            self._tell()
         finally:
             self._end(begun, 0)
             self.buffers.give(buffer)
@@ -135,6 +136,10 @@ class Pump:
     def _sent(self, number: int, count: int) -> None:
         with self._lock:
             self._under_way[number] = count
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
             done = self._done + sum(self._under_way.values())
         self.attempt.progress("sending", done, self.plan.size)
 
