@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from b2jobs_worker.b2.proxies import Proxy, proxy_for
 from b2jobs_worker.b2.wire import Connection
@@ -18,9 +18,8 @@ _SESSION_SECONDS = 1800.0
 _NO_SESSION: tuple[float, ssl.SSLSession | None] = float("-inf"), None
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a URL leads: the key of the pool."""
+class Origin(NamedTuple):
+    """Where a URL leads: the key of the pool, looked up several times a request."""
 
     scheme: str
     host: str
@@ -57,10 +56,11 @@ class ConnectionPool:
 
     def give(self, origin: Origin, connection: Connection) -> None:
         """Keep *connection* for the next request, and its TLS session for new connections."""
-        surplus = None
-        self._keep_session(origin, connection)
+        surplus, now = None, time.monotonic()
+        if origin.scheme == "https":
+            self._keep_session(origin, connection, now)
         with self._lock:
-            self._idle.setdefault(origin, []).append((time.monotonic(), connection))
+            self._idle.setdefault(origin, []).append((now, connection))
             self._idle.move_to_end(origin)
             self._count += 1
             if self._count > _IDLE_LIMIT:
@@ -68,14 +68,14 @@ class ConnectionPool:
         if surplus is not None:
             surplus.close()
 
-    def _keep_session(self, origin: Origin, connection: Connection) -> None:
+    def _keep_session(self, origin: Origin, connection: Connection, now: float) -> None:
         since, _ = self._sessions.get(origin, _NO_SESSION)
-        if time.monotonic() - since < _SESSION_SECONDS:
+        if now - since < _SESSION_SECONDS:
             return
         session = connection.session()
         with self._lock:
             self._sessions.pop(origin, None)
-            self._sessions[origin] = time.monotonic(), session
+            self._sessions[origin] = now, session
             if len(self._sessions) > _IDLE_LIMIT:
                 del self._sessions[next(iter(self._sessions))]
 
