@@ -101,6 +101,7 @@ def measure(
                 into.setdefault("MiB at most", []).append(max(memory))
                 step = max(1, len(memory) // _SAMPLES)
                 into["MiB on the way"] = [*memory[::step], memory[-1]]
+                sys.stderr.write(f"{way}, {seconds:.1f} s, MiB: {into['MiB on the way']}\n")
             for back in folder.glob("back-*"):
                 back.unlink()
     finally:
