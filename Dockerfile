@@ -5,6 +5,10 @@
 #
 #   docker buildx imagetools inspect python:3.13-slim      its digest today
 #   docker build --build-arg BASE=python:3.13-slim@sha256:... -t b2jobs .
+#
+# For traces (`b2jobs docs operations`), with OpenTelemetry's SDK and OTLP over HTTP, 10 MB more:
+#
+#   docker build --build-arg OTEL=1 -t b2jobs .
 
 ARG BASE=python:3.13-slim
 
@@ -12,6 +16,9 @@ FROM ${BASE} AS build
 RUN python -m venv /opt/b2jobs
 COPY requirements.txt /src/
 RUN /opt/b2jobs/bin/pip install --no-cache-dir --require-hashes -r /src/requirements.txt
+ARG OTEL=
+COPY docker/otel.txt /src/
+RUN test -z "$OTEL" || /opt/b2jobs/bin/pip install --no-cache-dir --require-hashes -r /src/otel.txt
 COPY pyproject.toml README.md LICENSE /src/
 COPY docs /src/docs
 COPY tasks /src/tasks

@@ -24,6 +24,10 @@ ARGS ?=
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" pyproject.toml
 
+# What the image's OTEL=1 adds, in versions that go with the rest.
+OTEL := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" --constraint requirements.txt --constraint requirements-dev.txt
+
 # Every process of a test starts Python anew: compiling 700 modules each time would cost it seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -31,7 +35,7 @@ DEPTRY = $(BIN)/deptry --no-ansi --optional-dependencies-dev-groups
 
 
 SUITES ?=
-.PHONY: setup check test installs test-lowest peers demo bench docs audit sbom lock clean
+.PHONY: setup check types style arrows declared test installs test-lowest peers demo bench docs audit sbom lock clean
 
 setup: $(VENV)/ready
 
@@ -43,11 +47,20 @@ $(VENV)/ready: requirements-dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-check: setup
+# Each by itself, so that `make -j4 check` takes as long as the types do.
+check: types style arrows declared
+
+types: setup
+	$(BIN)/mypy
+
+style: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+
+arrows: setup
 	$(BIN)/lint-imports --no-logo
+
+declared: setup
 	$(BIN)/deptry --no-ansi tasks worker emulator console
 	$(DEPTRY) worker,stores,emulator,console,tls,local tasks
 	$(DEPTRY) emulator,console,tls,local --ignore DEP002 worker
@@ -55,11 +68,11 @@ check: setup
 	$(DEPTRY) worker,stores,emulator,tls,local --ignore DEP002 console
 
 test: setup
-	$(BIN)/pytest --numprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# Not one of `make test`: it asks the package index.
+# Not one of `make test`, beside which it may run: it asks the package index.
 installs: setup
-	B2JOBS_TEST_PYTHON="$(INTO)" $(BIN)/pytest tests/installs $(ARGS)
+	B2JOBS_TEST_PYTHON="$(INTO)" $(BIN)/pytest -p no:cacheprovider tests/installs $(ARGS)
 
 # What users may have is at its lowest, the tools are as they are locked.
 LOWEST := build/lowest
@@ -106,6 +119,7 @@ sbom: setup
 lock: setup
 	$(COMPILE) --upgrade --extra worker --extra emulator --extra stores --extra console --output-file requirements.txt
 	$(COMPILE) --upgrade --all-extras --group dev --output-file requirements-dev.txt
+	$(OTEL) --upgrade --output-file docker/otel.txt docker/otel.in
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -39,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = f"The console cannot listen: {error}."
         _complain(message, "Choose another --host or --port.", code="port_taken")
         return CANNOT_START
-    return 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # a thread that reads events may wait for one, and Python for the thread
 
 
 async def _run(settings: Settings) -> None:

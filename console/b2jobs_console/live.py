@@ -30,7 +30,7 @@ class Live:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._told: set[asyncio.Event] = set()
-        self.closing = asyncio.Event()
+        self._is_closing = asyncio.Event()
 
     async def follow(self) -> None:
         """Read events while somebody looks; for ever."""
@@ -58,14 +58,21 @@ class Live:
         told = asyncio.Event()
         self._told.add(told)
         try:
-            while not self.closing.is_set():
+            while not self._is_closing.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(told.wait(), MOST_SECONDS)
                 yield "changed" if told.is_set() else "tick"
                 told.clear()
-                await asyncio.sleep(LEAST_SECONDS)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._is_closing.wait(), LEAST_SECONDS)
         finally:
             self._told.discard(told)
+
+    def close(self) -> None:
+        """Let go of the pages: what stops the console would wait for them."""
+        self._is_closing.set()
+        for each in self._told:
+            each.set()
 
     @property
     def pages(self) -> int:

@@ -85,7 +85,7 @@ async def _following(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _close(app: web.Application) -> None:
-    app[live.LIVE].closing.set()
+    app[live.LIVE].close()
 
 
 async def _static(request: web.Request) -> web.Response:

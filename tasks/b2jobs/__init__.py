@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from b2jobs.async_client import AsyncClient
-    from b2jobs.batches import AsyncBatchHandle, BatchHandle, BatchStatus
+    from b2jobs.batch_status import BatchStatus
+    from b2jobs.batches import AsyncBatchHandle, BatchHandle
     from b2jobs.client import Client
     from b2jobs.errors import (
         B2JobsError,
@@ -68,7 +69,8 @@ if TYPE_CHECKING:
         SyncResult,
         TransferResult,
     )
-    from b2jobs.schedules import Schedule, Schedules
+    from b2jobs.schedule import Schedule
+    from b2jobs.schedules import Schedules
 
 __all__ = [
     "AsyncBatchHandle",
@@ -192,7 +194,8 @@ if TYPE_CHECKING:
 else:
     _HOMES = {
         "async_client": "AsyncClient",
-        "batches": "AsyncBatchHandle BatchHandle BatchStatus",
+        "batch_status": "BatchStatus",
+        "batches": "AsyncBatchHandle BatchHandle",
         "client": "Client",
         "errors": "B2JobsError InvalidJob JobCancelled JobFailed JobNotFound QueueUnavailable "
         "WaitTimeout",
@@ -205,7 +208,8 @@ else:
         "Move Retention Share Sync Unhide Upload",
         "results": "BatchResult BucketResult CheckResult DeleteResult DiskUsageResult HideResult "
         "ListResult LockResult ShareResult SyncResult TransferResult",
-        "schedules": "Schedule Schedules",
+        "schedule": "Schedule",
+        "schedules": "Schedules",
     }
     _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -48,6 +48,23 @@ def command(records: Records, job_id: str, act: Act) -> str | None:
     )
 
 
+def check_operator(records: Records) -> None:
+    """Refuse what concerns the whole fleet, where its workers would not heed who asks here.
+
+    Raises:
+        InvalidJob: `keys_missing`
+        QueueUnavailable
+    """
+    ring = records.ring
+    if ring.is_workers or (not ring.name and not wants_signatures(records)):
+        return
+    raise InvalidJob(
+        "This concerns the whole fleet, and there is no workers' key here.",
+        code="keys_missing",
+        hint="Set B2JOBS_KEYS_FILE to the workers' file, or do it on a worker's machine.",
+    )
+
+
 def cancel(records: Records, job_id: str) -> State:
     """`Records.cancel`, with the command that workers look at.
 

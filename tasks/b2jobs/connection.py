@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from redis import Redis, Sentinel
@@ -275,6 +278,7 @@ class _Retry(Retry):
 
 def _client(pool: type[_Pool], seconds: float, **options: Any) -> Redis:
     made = pool(
+        **_driver(),
         max_connections=CONNECTIONS,
         decode_responses=True,
         encoding_errors="surrogateescape",  # whatever lies there, it can be read
@@ -289,6 +293,13 @@ def _client(pool: type[_Pool], seconds: float, **options: Any) -> Redis:
     )
     made.call_seconds = seconds
     return _Redis(connection_pool=made)
+
+
+@cache
+def _driver() -> dict[str, Any]:
+    """What redis-py says of itself, read once: each connection would look its version up."""
+    found = find_spec("redis.driver_info")  # since 7.2
+    return {"driver_info": import_module("redis.driver_info").DriverInfo()} if found else {}
 
 
 def _master(address: RedisUrl, seconds: float) -> Redis:

@@ -19,6 +19,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlencode, urlsplit
 
 from b2jobs.for_people import is_inline, masked
@@ -27,6 +28,7 @@ INLINE_LIMIT_BYTES = 256 * 1024
 _NAME_LIMIT_BYTES = 1024
 _SEGMENT_LIMIT_BYTES = 250
 _BUCKET = re.compile(r"[A-Za-z0-9-]{6,63}\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _STAGED_ID = re.compile(r"[0-9a-f]{32}\Z")
 _SHA1 = re.compile(r"[0-9a-f]{40}\Z")
 
@@ -226,6 +228,7 @@ def check_b2_name(name: str) -> None:
         )
 
 
+@lru_cache(maxsize=256)  # the same for all files of a batch
 def check_bucket_name(name: str) -> None:
     """Refuse a bucket name that B2 would refuse: 6 to 63 of letters, digits and `-`.
 
@@ -249,13 +252,15 @@ def _name_problem(name: str) -> str:
         return "it is empty"
     if len(encoded) > _NAME_LIMIT_BYTES:
         return f"it has {len(encoded)} bytes, {_NAME_LIMIT_BYTES} are allowed"
-    if any(byte < 32 or byte == 127 for byte in encoded):
+    if _CONTROL.search(name):
         return "it has a control character"
     if name.startswith("/") or name.endswith("/"):
         return "it begins or ends with '/'"
     if "//" in name:
         return "it has '//'"
-    if any(len(segment.encode()) > _SEGMENT_LIMIT_BYTES for segment in name.split("/")):
+    if len(encoded) > _SEGMENT_LIMIT_BYTES and any(
+        len(segment.encode()) > _SEGMENT_LIMIT_BYTES for segment in name.split("/")
+    ):
         return f"a part between slashes has more than {_SEGMENT_LIMIT_BYTES} bytes"
     return ""
 

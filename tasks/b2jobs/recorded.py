@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, cast, get_args
 
 from b2jobs import locations
-from b2jobs.batches import BatchHandle, BatchStatus
+from b2jobs.batch_status import BatchStatus
+from b2jobs.batches import BatchHandle
 from b2jobs.errors import Failure, JobNotFound
 from b2jobs.event_stream import EventName, place_of
 from b2jobs.handle import Handle

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from b2jobs import fleet, numbers
-from b2jobs.batches import BatchStatus
-from b2jobs.batches import status as batch_status
+from b2jobs.batch_status import BatchStatus
+from b2jobs.batch_status import status as batch_status
 from b2jobs.errors import JobNotFound
 from b2jobs.fleet import Budget, Cap, Upcoming, Waiting, Worker
 from b2jobs.record import Record

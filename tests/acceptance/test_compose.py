@@ -37,6 +37,21 @@ def entrypoint() -> list[str]:
     return [sys.executable, "-m", "b2jobs"]
 
 
+def pins(path: str) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", (HOME / path).read_text(), re.MULTILINE))
+
+
+def test_what_the_image_may_add_goes_with_what_it_has() -> None:
+    added, there = pins("docker/otel.txt"), pins("requirements.txt")
+    assert {name: added[name] for name in added if name in there} == {
+        name: there[name] for name in added if name in there
+    }
+    assert {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"} <= set(added)
+    tested = pins("requirements-dev.txt")
+    assert added["opentelemetry-sdk"] == tested["opentelemetry-sdk"]
+    assert "ARG OTEL=\n" in DOCKERFILE
+
+
 def filled(text: str) -> str:
     """What compose makes of `${NAME:-default}` where nothing is set."""
     return re.sub(r"\$\{\w+:-(.*?)\}", r"\1", text)

@@ -20,7 +20,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from b2jobs import listing
 from b2jobs.client import Client
 from b2jobs.errors import JobCancelled, JobFailed
-from b2jobs.schedules import Schedules, define
+from b2jobs.schedule import define
+from b2jobs.schedules import Schedules
 from support.console import READ_TOKEN, TOKEN, TOKENS, start
 from support.emulator import LocalB2
 from support.installation import Installation

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from celery import Celery
 from kombu import Connection, Queue
 from kombu.transport import redis as kombu_redis
 
 from b2jobs_worker.celery import broker
+from b2jobs_worker.celery.consumer import PromptDispatcher
 from support.installation import Installation
+from support.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -109,3 +112,16 @@ def waiting(connection: Connection) -> Any:
     channel.connection.cycle._register_BRPOP(channel)
     consumer.cancel()
     return channel
+
+
+# It tried for ever: a worker whose Redis went away while it started could not be stopped.
+def test_what_monitors_are_told_waits_for_no_redis(make_redis: Callable[..., RedisServer]) -> None:
+    server = make_redis()
+    app = Celery(broker=server.url, set_as_current=False)
+    app.events.dispatcher_cls = PromptDispatcher
+    with app.connection_for_write() as connection:
+        dispatcher = app.events.Dispatcher(connection, buffer_while_offline=False)
+        dispatcher.send("worker-online", retry=True)
+        server.kill()
+        with pytest.raises(connection.connection_errors):
+            dispatcher.send("worker-heartbeat", retry=True)

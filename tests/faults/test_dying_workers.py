@@ -14,7 +14,7 @@ import pytest
 from b2jobs.handle import Handle
 from b2jobs_worker.delivery.keeper import LEAD_SECONDS
 from support.fake import Fake
-from support.processes import Process, children, kill_tree
+from support.processes import Process, children, command_of, kill_tree
 from support.waiting import eventually
 
 
@@ -56,8 +56,8 @@ def test_small_jobs_flow_while_workers_are_killed(fake: Fake) -> None:
     workers = [fake.installation.start_celery(f"w{i}", slots=4) for i in range(2)]
     jobs: list[Handle] = []
     for kill in range(4):
-        jobs += [fake.submit() for _ in range(250)]
         done = fake.installation.client.records.counts()["succeeded"]
+        jobs += [fake.submit() for _ in range(250)]
         eventually(
             lambda done=done: fake.installation.client.records.counts()["succeeded"] > done + 50,
             timeout=120,
@@ -192,7 +192,10 @@ def test_a_suspect_whose_process_is_stopped_while_it_starts_has_not_died(fake: F
     )
     worker = fake.installation.start_celery(slots=1)
 
-    own = eventually(lambda: children(worker.pid), timeout=120)
+    # Not before it is a program of its own: until then its signals are its parent's.
+    own = eventually(
+        lambda: [pid for pid in children(worker.pid) if "attempt" in command_of(pid)], timeout=120
+    )
     os.kill(own[0], signal.SIGTERM)
 
     settled(fake, [job], [worker])

@@ -86,7 +86,7 @@ def test_a_dry_run_removes_nothing_and_a_terminal_is_asked(pair: Pair) -> None:
     assert asked(pair, "", "delete", prefix, "--yes", "--wait", "--versions", "all") == (0, False)
     assert set(pair.versions()) == {"inside", "out"}
     wrong = b2jobs(pair, "delete", f"{pair.remote}out", "--min-age", "1d")
-    assert (wrong.returncode, "--min-age goes with a prefix" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "`--min-age` goes with a prefix" in wrong.stderr) == (2, True)
 
 
 def asked(pair: Pair, answer: str, *words: str) -> tuple[int, bool]:

@@ -73,6 +73,13 @@ class Environment:
         versions = uv("pip", "freeze", "--exclude", "b2jobs", "--python", self.python)
         return {*versions.splitlines(), *self.ours()}
 
+    def metadata(self) -> str:
+        """What is said of b2jobs: its extras, and what it and each of them needs."""
+        code = (
+            "import importlib.metadata as m; print(m.distribution('b2jobs').read_text('METADATA'))"
+        )
+        return run(self.python, "-c", code)
+
     def ours(self) -> set[str]:
         code = (
             "import importlib.metadata as m\n"

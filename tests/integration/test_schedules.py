@@ -10,8 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from b2jobs.errors import InvalidJob
+from b2jobs.schedule import define
 from b2jobs.schedule_status import status_of
-from b2jobs.schedules import Schedules, define
+from b2jobs.schedules import Schedules
 from b2jobs_worker.schedule import ScheduleChore
 from b2jobs_worker.settings import Settings
 from support.fake import Fake

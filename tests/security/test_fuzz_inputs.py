@@ -17,8 +17,8 @@ from b2jobs.ledger import lines_of, packed_rows, readable, rows_of
 from b2jobs.manifest import row
 from b2jobs.record import record_of
 from b2jobs.requests import KINDS, build
+from b2jobs.schedule import define
 from b2jobs.schedule_status import status_of
-from b2jobs.schedules import define
 from b2jobs_worker import settings as worker_settings
 
 TEXTS = st.text(max_size=12) | st.sampled_from(

@@ -12,7 +12,8 @@ from celery.signals import before_task_publish
 import b2jobs
 from b2jobs.items import Item
 from b2jobs.ledger import packed_rows
-from b2jobs.schedules import Schedules, define
+from b2jobs.schedule import define
+from b2jobs.schedules import Schedules
 from b2jobs.signing import sign_message
 from b2jobs.words import Words
 from b2jobs_worker.celery.canvas import tasks_of

@@ -127,6 +127,14 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def command_of(pid: int) -> list[str]:
+    """The words a process was started with; none when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def kill_tree(process: Process) -> None:
     """Kill a process and its descendants, each by its id; the parent first, so none is revived."""
     everyone, todo = [], [process.pid]

@@ -5,7 +5,7 @@ worker, an emulator or a command. Whatever is started here is a process of its o
 its id, signals, environment, descriptors and end are what a program's are, its modules are run as
 `python -m` runs them. What a start itself costs or loads is seen by tests that start it cold.
 
-python -m support.warm    the process that is forked; it ends with the one that started it
+python -m support.warm PACKAGE LINE    what is forked for one package; ends with who started it
 """
 
 from __future__ import annotations
@@ -33,14 +33,19 @@ from typing import Any
 
 from b2jobs_worker.children import leave
 
-PROGRAMS = {"b2emulator", "b2jobs", "b2jobs_worker", "b2jobs_worker.process", "celery"}
-"""What is worth it."""
+PROGRAMS = {
+    "b2emulator": "b2emulator",
+    "b2jobs": "b2jobs",
+    "b2jobs_worker": "b2jobs_worker",
+    "celery": "b2jobs_worker",
+}
+"""What is worth it, and the package that has to be loaded for it."""
 
 _TESTS = Path(__file__).resolve().parents[1]
 _READS_SETTINGS = {"b2jobs_worker.celery.app", "b2jobs_worker.handlers.tasks"}
 _READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "OTEL_")
 """Variables that a Python or its libraries read before there is a module to run."""
-_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 """What a terminal or a CI sends to all of us at once."""
 
 
@@ -81,7 +86,7 @@ class WarmProcess:
         wanted = {"command": command[2:], "env": dict(env), "cwd": os.fspath(cwd or Path.cwd())}
         with far:
             said = json.dumps(wanted).encode()
-            socket.send_fds(_parent(), [said], [far.fileno(), *standard])
+            socket.send_fds(_parent(PROGRAMS[command[2]]), [said], [far.fileno(), *standard])
         self.pid = int(self._answer(None) or 0)
         assert self.pid, "the warm process is gone"
 
@@ -127,12 +132,12 @@ class WarmProcess:
 
 
 @cache
-def _parent() -> socket.socket:
+def _parent(package: str) -> socket.socket:
     """The line to the process that is forked, which is started now."""
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with far:
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(far.fileno())],
+            [sys.executable, "-m", __name__, package, str(far.fileno())],
             env={**os.environ, "PYTHONPATH": str(_TESTS)},
             pass_fds=[far.fileno()],
             stdin=subprocess.DEVNULL,
@@ -211,23 +216,17 @@ class Parent:
             line.close()
 
 
-def load() -> None:
-    """All that the programs load, as far as it does not depend on their settings."""
-    import b2emulator
-    import b2jobs
-    import b2jobs_console
-    import b2jobs_worker
-    from b2jobs_worker import process
+def load(package: str) -> None:
+    """All that the package's programs load, as far as it does not depend on their settings."""
+    path = importlib.import_module(package).__path__
+    names = [module.name for module in pkgutil.walk_packages(path, f"{package}.")]
+    if package == "b2jobs_worker":
+        from b2jobs_worker import process
 
-    importlib.import_module("celery.bin.celery")
-    importlib.import_module("celery.apps.worker")
-    for name in process._ALL:
-        if name not in _READS_SETTINGS:
+        names += ["celery.bin.celery", "celery.apps.worker", *process._ALL]
+    for name in names:
+        if name not in _READS_SETTINGS and not name.endswith("__main__"):
             importlib.import_module(name)
-    for package in (b2jobs, b2jobs_worker, b2emulator, b2jobs_console):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith("__main__") and module.name not in _READS_SETTINGS:
-                importlib.import_module(module.name)
     gc.collect()
     gc.freeze()
 
@@ -274,8 +273,9 @@ def _status_of(program: str) -> int:
 def main() -> None:
     for number in _ENDS:
         signal.signal(number, signal.SIG_IGN)  # it ends with the one that started it
-    load()
-    wanted = Parent(socket.socket(fileno=int(sys.argv[1]))).serve()
+    package, line = sys.argv[1:]
+    load(package)
+    wanted = Parent(socket.socket(fileno=int(line))).serve()
     if wanted is not None:
         become(**wanted)
 

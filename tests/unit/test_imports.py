@@ -76,7 +76,9 @@ def test_the_help_loads_no_command() -> None:
     assert "upload" in text
     assert dear(loaded) == []
     ours = {name for name in loaded.split() if name.startswith("b2jobs.cli.")}
-    assert ours == {f"b2jobs.cli.{name}" for name in ("exits", "group", "main", "session")}
+    assert ours == {
+        f"b2jobs.cli.{name}" for name in ("exits", "extras", "group", "main", "session")
+    }
 
 
 def test_the_help_says_of_each_command_what_the_command_says() -> None:
@@ -87,6 +89,30 @@ def test_the_help_says_of_each_command_what_the_command_says() -> None:
             assert read is not None, f"{name}: its function has no docstring that can be read"
             assert command is not None
             assert read.get_short_help_str(100) == command.get_short_help_str(100)
+
+
+@pytest.mark.parametrize("command", ["upload", "share", "ls", "worker", "console", "bucket"])
+def test_the_help_of_a_command_and_completion_ask_for_nothing_dear(command: str) -> None:
+    out = run(
+        "import sys, click; from b2jobs.cli.main import cli\n"
+        f"cli.get_command(click.Context(cli), {command!r}); print(*sys.modules)"
+    )
+    assert dear(out) == []
+
+
+def test_a_client_builds_no_request_and_no_result() -> None:
+    """All of them took pydantic a third of the time until there was a client."""
+    code = (
+        "import sys, b2jobs; b2jobs.Client('redis://127.0.0.1:1/0')\n"
+        "from b2jobs.requests.kinds import KINDS, RESULTS\n"
+        "def built(): return [m.__name__ for m in (*KINDS.values(), *RESULTS.values())"
+        " if m.__pydantic_complete__]\n"
+        "print(*built()); b2jobs.Check(); print(*built()); print(*sys.modules)"
+    )
+    before, after, loaded = run(code).splitlines()
+    assert (before, after) == ("", "Check")
+    heavy = ("celery", "kombu", "b2sdk", "requests", "urllib3", "rich", "jinja2", "aiohttp")
+    assert not [name for name in loaded.split() if name.split(".")[0] in heavy]
 
 
 def test_every_name_is_what_its_module_has() -> None:

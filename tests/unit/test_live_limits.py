@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from b2jobs.rates import Rates
 from b2jobs_worker import live_limits
 from b2jobs_worker.live_limits import LiveLimits
 from b2jobs_worker.settings import load
-from b2jobs_worker.timetable import Rates
 
 
 def write(path: Path, text: str) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2jobs.errors import InvalidJob
+from b2jobs.schedule import Schedule, define
 from b2jobs.schedule_status import Run, Status, status_of
-from b2jobs.schedules import Schedule, define
 from b2jobs_worker.schedule import IN_TIME_SECONDS, advance
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from b2jobs_worker.timetable import DAYS, Rates, timetable
+from b2jobs.rates import Rates
+from b2jobs_worker.timetable import DAYS, timetable
 
 BERLIN = ZoneInfo("Europe/Berlin")
 # Offsets that differ much, half hours, and Lord Howe, whose clocks change by half an hour.

@@ -1,4 +1,4 @@
-"""The limits that hold now: by the clock, and by the config file as it stands now."""
+"""The limits that hold now: set by command, else by the clock and the config file as it stands."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from b2jobs.errors import OperatorError
+from b2jobs.connection import within
+from b2jobs.errors import OperatorError, QueueUnavailable
+from b2jobs.fleet_limit import FleetLimit
+from b2jobs.rates import Rates
 from b2jobs_worker.budgets import Budget
 from b2jobs_worker.settings import Settings, load
-from b2jobs_worker.timetable import Rates
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
+ASK_SECONDS = 1.0
 _Signature = tuple[int, int, int]
 
 
@@ -35,8 +38,13 @@ class LiveLimits:
         read: Callable[[], Settings] = load,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         changed: Callable[[], None] = lambda: None,
+        fleet: Callable[[], FleetLimit | None] = lambda: None,
     ) -> None:
-        """*changed* is called when the file was read again."""
+        """*changed* is called when the file was read again; *fleet* says what was set by command,
+        which goes before the file."""
+        self._fleet = fleet
+        self._set: FleetLimit | None = None
+        self._asked_at = float("-inf")
         self._changed = changed
         self._path = path
         self._read = read
@@ -65,9 +73,12 @@ class LiveLimits:
         return {"now": str(held), **({"until": until.isoformat()} if until else {})}
 
     def _look(self) -> None:
-        with self._lock:
+        if not self._lock.acquire(blocking=False):
+            return  # somebody looks: until then what was known holds
+        try:
             if time.monotonic() - self._looked_at < LOOK_SECONDS:
                 return
+            self._ask()
             seen = self._seen()
             if seen != self._signature:
                 self._signature = seen
@@ -75,6 +86,24 @@ class LiveLimits:
             if self._until is not None and self._clock() >= self._until:
                 self._judge()
             self._looked_at = time.monotonic()
+        finally:
+            self._lock.release()
+
+    def _ask(self) -> None:
+        """Learn what was set by command, once a second; while Redis is away that stays."""
+        if time.monotonic() - self._asked_at < ASK_SECONDS:
+            return
+        try:
+            with within(ASK_SECONDS):
+                found = self._fleet()
+        except QueueUnavailable:
+            self._asked_at = time.monotonic() + 5 * ASK_SECONDS
+            return
+        self._asked_at = time.monotonic()
+        if found != self._set:
+            self._set = found
+            self._judge()
+            logger.info("limits by command: %s", found.rates if found else "lifted")
 
     def _read_again(self) -> None:
         try:
@@ -92,8 +121,15 @@ class LiveLimits:
 
     def _judge(self) -> None:
         now = self._clock()
-        self._rates = self._table.at(now)
-        self._until = self._table.next_change(now)
+        found = self._set
+        if found is not None and found.until is not None and found.until <= now.timestamp():
+            found = self._set = None
+        if found is not None:
+            self._rates = found.rates
+            self._until = datetime.fromtimestamp(found.until, UTC) if found.until else None
+        else:
+            self._rates = self._table.at(now)
+            self._until = self._table.next_change(now)
 
     def _seen(self) -> _Signature | None:
         if self._path is None:

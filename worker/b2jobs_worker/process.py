@@ -51,13 +51,17 @@ _ALL = (
 def load() -> None:
     """Load what every process of a worker needs, in their parent, and nothing that connects.
 
-    What is loaded stays: the collector need not walk it again and again, and does not write
-    into memory that forked processes share.
+    What is loaded stays (of 170,000 objects 900 are garbage): the collector need not walk it, not
+    even once, and does not write into memory that forked processes share.
     """
+    gc.disable()
     for name in _ALL:
         importlib.import_module(name)
-    gc.collect()
+    app: Any = importlib.import_module("b2jobs_worker.celery.app").app
+    app.finalize()
+    _ = app.backend  # for its class Celery looks through all that is installed
     gc.freeze()
+    gc.enable()
 
 
 def serve(name: str, slots: str, parent: str, ready: str) -> None:

@@ -9,6 +9,7 @@ from functools import cache
 
 from b2jobs.connection import connect
 from b2jobs.errors import QueueUnavailable
+from b2jobs.fleet_limit import FleetLimits
 from b2jobs.records import Records
 from b2jobs_worker import transfer
 from b2jobs_worker.b2.budget import RedisBudgets
@@ -16,11 +17,12 @@ from b2jobs_worker.b2.prices import Prices
 from b2jobs_worker.b2.redis_governor import RedisGovernor
 from b2jobs_worker.b2.tally import used
 from b2jobs_worker.batch.ledger.store import Store
+from b2jobs_worker.config_file import config_path
 from b2jobs_worker.delivery.claims import Claims
 from b2jobs_worker.delivery.credentials_watch import wake
 from b2jobs_worker.delivery.leases import Leases
 from b2jobs_worker.live_limits import LiveLimits
-from b2jobs_worker.settings import Settings, config_path, current
+from b2jobs_worker.settings import Settings, current
 from b2jobs_worker.sync.digests import DigestCache
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,6 @@ class Resources:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.limits = LiveLimits(settings, config_path(), changed=self._go_on)
         self.records = Records(
             settings.redis_url,
             settings.key_prefix,
@@ -41,6 +42,12 @@ class Resources:
             settings.ring(),
         )
         self.records.ring.told = used.refused
+        self.limits = LiveLimits(
+            settings,
+            config_path(),
+            changed=self._go_on,
+            fleet=FleetLimits(self.records).heeded,
+        )
         self.claims = Claims(self.records, settings)
         self.leases = Leases(self.claims)
         self.store = Store(

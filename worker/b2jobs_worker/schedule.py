@@ -15,8 +15,9 @@ from b2jobs.errors import InvalidJob, JobNotFound, QueueUnavailable
 from b2jobs.record import Record
 from b2jobs.records import Records
 from b2jobs.redis import unavailable
+from b2jobs.schedule import Schedule, define
 from b2jobs.schedule_status import Run, Status
-from b2jobs.schedules import Listed, Schedule, Schedules, define
+from b2jobs.schedules import Listed, Schedules
 from b2jobs_worker.settings import Settings
 
 IN_TIME_SECONDS = 60.0

@@ -56,6 +56,7 @@ class SecretsFile:
 
     def __init__(self, path: str | Path, *, writing_seconds: float = WRITING_SECONDS) -> None:
         self.path = Path(path)
+        self._name = str(path)
         self._writing_seconds = writing_seconds
         self._lock = threading.Lock()
         self._read: tuple[_Signature, Contents] | None = None
@@ -168,7 +169,7 @@ class SecretsFile:
     def _contents(self) -> Contents:
         with self._lock:
             try:
-                status = self.path.stat()
+                status = os.stat(self._name)  # noqa: PTH116 - asked for each file: a Path costs more
                 if self._read is not None and self._read[0] == _signature(status):
                     return self._read[1]
                 self._read = None

@@ -21,31 +21,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from b2jobs.rates import NO_LIMIT, Rates, amounts
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_A_DAY = 24 * 60
-UNLIMITED = "unlimited"
 
 _TIMES = re.compile(r"(\d{2}):(\d{2})-(\d{2}):(\d{2})\Z")
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*/\s*s\Z")
-_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
-_UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _WRITE = 'write "22:00-06:00 Europe/Berlin", "Mon-Fri 08:00-18:00" or "Sat,Sun"'
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Most bytes and requests a second of one account by all workers; None: no limit."""
-
-    bytes_per_second: float | None = None
-    requests_per_second: float | None = None
-
-    def __str__(self) -> str:
-        told = []
-        if self.bytes_per_second is not None:
-            told.append(f"{_bytes(self.bytes_per_second)}/s")
-        if self.requests_per_second is not None:
-            told.append(f"{self.requests_per_second:g} requests/s")
-        return ", ".join(told) or UNLIMITED
 
 
 @dataclass(frozen=True)
@@ -74,7 +56,7 @@ class Timetable:
     """What holds when. *base* is what holds where no window says anything."""
 
     windows: tuple[Window, ...] = ()
-    base: Rates = Rates()
+    base: Rates = NO_LIMIT
 
     def at(self, moment: datetime) -> Rates:
         """The limits at *moment* (with its zone)."""
@@ -106,7 +88,7 @@ class Timetable:
         return None
 
 
-def timetable(limits: Mapping[str, object], base: Rates = Rates()) -> Timetable:
+def timetable(limits: Mapping[str, object], base: Rates = NO_LIMIT) -> Timetable:
     """Read the table *limits*.
 
     Raises:
@@ -161,10 +143,8 @@ def _zone(text: str, name: str) -> ZoneInfo:
 
 def _says(text: str, value: object) -> dict[str, float]:
     names = ("bytes_per_second", "requests_per_second")
-    if value == UNLIMITED:
-        return dict.fromkeys(names, math.inf)
     if isinstance(value, str):
-        return _read(text, value)
+        return amounts(value, of=f" of {text!r}")
     if not isinstance(value, Mapping) or not value or set(value) - set(names):
         raise ValueError(
             f'the limit {value!r:.60} of {text!r} is not "2 MB/s, 50 requests/s", "unlimited" or a '
@@ -174,28 +154,3 @@ def _says(text: str, value: object) -> dict[str, float]:
         if isinstance(number, bool) or not isinstance(number, int | float) or not number > 0:
             raise ValueError(f"the limit {number!r} of {text!r} is not a number above 0")
     return {str(name): float(number) for name, number in value.items()}
-
-
-def _read(text: str, value: str) -> dict[str, float]:
-    told: dict[str, float] = {}
-    for part in value.split(","):
-        match = _AMOUNT.match(part.strip())
-        unit = match[2] if match else ""
-        name = "requests_per_second" if unit in ("request", "requests") else "bytes_per_second"
-        if match is None or (name == "bytes_per_second" and unit not in _UNITS):
-            raise ValueError(
-                f"the limit {part.strip()!r:.60} of {text!r} is not understood; write 500 kB/s, "
-                "2 MB/s, 1.5 GiB/s or 50 requests/s"
-            )
-        amount = float(match[1]) * _UNITS.get(unit, 1)
-        if not amount or name in told:
-            raise ValueError(f"the limit {value!r:.60} of {text!r} is 0, or says something twice")
-        told[name] = amount
-    return told
-
-
-def _bytes(count: float) -> str:
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:g} {unit}"
-    return f"{count:g} B"

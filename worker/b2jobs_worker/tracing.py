@@ -44,12 +44,14 @@ class Trace:
     """A place in a trace, under which more can hang.
 
     span: OpenTelemetry's, where this process records it; None where it does not.
+    records: whether it does.
     place: its `traceparent` and `tracestate`, else those of the producer: they go on to the parts
         of a batch.
     """
 
     def __init__(self, span: Any = None, place: str = "") -> None:
         self._span = span
+        self.records = span is not None
         self.place = place
 
     @property

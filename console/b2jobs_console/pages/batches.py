@@ -9,7 +9,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from b2jobs import listing, samples
-from b2jobs.batches import BatchHandle, BatchStatus
+from b2jobs.batch_status import BatchStatus
+from b2jobs.batches import BatchHandle
 from b2jobs.errors import B2JobsError, InvalidJob
 from b2jobs_console.site import HEADERS, SITE, back, page
 

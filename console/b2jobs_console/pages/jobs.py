@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from b2jobs import event_stream, listing
-from b2jobs.batches import as_it_stands
+from b2jobs.batch_status import as_it_stands
 from b2jobs.client import Client
 from b2jobs.errors import Failure, InvalidJob, JobNotFound
 from b2jobs.record import Record

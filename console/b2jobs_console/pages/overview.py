@@ -11,7 +11,7 @@ from aiohttp import web
 
 from b2jobs import account_state, fleet, listing, numbers
 from b2jobs.account_state import AccountState
-from b2jobs.batches import BatchStatus
+from b2jobs.batch_status import BatchStatus
 from b2jobs.errors import B2JobsError, Failure
 from b2jobs.record import Record
 from b2jobs.records import Records

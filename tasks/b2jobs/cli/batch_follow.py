@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from b2jobs.batches import BatchHandle, BatchStatus
+from b2jobs.batch_status import BatchStatus
+from b2jobs.batches import BatchHandle
 from b2jobs.cli import show
 from b2jobs.cli.follow import StatusLine, going_on
 from b2jobs.cli.session import Session

@@ -37,4 +37,4 @@ def console(session: Session, host: str | None, port: int | None, config: str | 
         *(["--host", host] if host else []),
         *(["--port", str(port)] if port is not None else []),
     ]
-    extras.become("b2jobs_console", *words)
+    extras.become("b2jobs_console", *words, afresh=session.shows_password)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from typing import NoReturn
 
@@ -33,8 +35,28 @@ def need(extra: str, installed_by: str = "") -> None:
         )
 
 
-def become(module: str, *arguments: str) -> NoReturn:
-    """Go on as `python -m MODULE`, in this very process: signals need no forwarding."""
+class Becoming(BaseException):
+    """Raised to leave the command line, which then goes on as another program."""
+
+    def __init__(self, module: str, arguments: tuple[str, ...]) -> None:
+        super().__init__(module)
+        self.module = module
+        self.arguments = arguments
+
+    def load(self) -> Callable[[tuple[str, ...]], int]:
+        """What that program does with its arguments; its exit status."""
+        program: Callable[[tuple[str, ...]], int] = import_module(f"{self.module}.__main__").main
+        return program
+
+
+def become(module: str, *arguments: str, afresh: bool = False) -> NoReturn:
+    """Go on as `python -m MODULE`, in this very process: signals need no forwarding.
+
+    What is loaded stays: another Python would take half a second until it is there again.
+    *afresh*: another all the same, whose command line shows nothing but *arguments*.
+    """
+    if not afresh:
+        raise Becoming(module, arguments)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])

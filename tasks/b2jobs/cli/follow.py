@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from b2jobs.cli import show
 from b2jobs.cli.exits import complain
 from b2jobs.cli.session import Session
 from b2jobs.errors import JobCancelled, JobFailed
-from b2jobs.handle import Handle, outcome, until
 from b2jobs.printable import printable
-from b2jobs.record import Record
-from b2jobs.results import Result
+
+if TYPE_CHECKING:  # `--help` and completion need none of it
+    from b2jobs.handle import Handle
+    from b2jobs.record import Record
+    from b2jobs.results import Result
 
 _PATIENCE_SECONDS = 3.0
 _BAR_WIDTH = 24
@@ -77,6 +79,8 @@ def follow(
     Raises:
         JobFailed, JobCancelled, WaitTimeout
     """
+    from b2jobs.handle import outcome, until
+
     began = time.monotonic()
     warned = False
 

@@ -11,7 +11,7 @@ from typing import get_args
 import click
 
 from b2jobs import listing
-from b2jobs.batches import as_it_stands
+from b2jobs.batch_status import as_it_stands
 from b2jobs.cli import follow, show
 from b2jobs.cli.exits import USAGE, complain, sentence
 from b2jobs.cli.session import Duration, Session, common_options, pass_session

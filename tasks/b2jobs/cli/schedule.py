@@ -15,7 +15,8 @@ from b2jobs.cli.session import (
     common_options,
     pass_session,
 )
-from b2jobs.schedules import Schedules, define, unknown
+from b2jobs.schedule import define
+from b2jobs.schedules import Schedules, unknown
 
 _NEXT_RUNS = 5
 _RUNS = ("SLOT", "STATE", "JOB", "RESULT")

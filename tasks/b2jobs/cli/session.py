@@ -27,6 +27,8 @@ class Session:
     redis_url: str | None = None
     key_prefix: str | None = None
     json: bool = False
+    shows_password: bool = False
+    """Whether one stands on the command line."""
 
     @cached_property
     def client(self) -> Client:
@@ -57,6 +59,7 @@ def _stored(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     if value:
         setattr(ctx.ensure_object(Session), str(param.name), value)
     if param.name == "redis_url" and value and _has_password(value):
+        ctx.ensure_object(Session).shows_password = True
         click.echo(
             "Note: the password in --redis-url can be read by everybody on this machine, in the "
             "list of processes; set B2JOBS_REDIS_URL instead.",

@@ -8,7 +8,7 @@ import math
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,8 +17,10 @@ from b2jobs.cli import bucket_lines
 from b2jobs.cli.session import Session
 from b2jobs.for_people import masked
 from b2jobs.printable import json_line, printable
-from b2jobs.records import Record
-from b2jobs.results import BucketResult, CheckResult, Result, ShareResult, TransferResult
+
+if TYPE_CHECKING:  # `--help` and completion need none of it
+    from b2jobs.record import Record
+    from b2jobs.results import CheckResult, Result
 
 _QUIET = {"job", "kind", "attempts", "calls", "encoding"}
 _LAST = {"seconds", "dollars"}
@@ -53,6 +55,8 @@ def answer(session: Session, outcome: Result) -> None:
     if session.json:
         line(outcome.as_json())
         return
+    from b2jobs.results import BucketResult, CheckResult, ShareResult, TransferResult
+
     match outcome:
         case TransferResult(content=str() as content, encoding="base64"):
             sys.stdout.buffer.write(base64.b64decode(content))

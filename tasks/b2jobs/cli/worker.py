@@ -76,7 +76,7 @@ def worker(
         if value is not None:
             os.environ[f"B2JOBS_{name.upper()}"] = str(value)
     words = [*(["--check"] if check else []), *(["--json"] if session.json else [])]
-    extras.become("b2jobs_worker", *words)
+    extras.become("b2jobs_worker", *words, afresh=session.shows_password)
 
 
 def _look_for_life(session: Session) -> None:

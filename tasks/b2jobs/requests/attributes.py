@@ -68,6 +68,8 @@ class Attributes(Job):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
+        if self.model_fields_set.isdisjoint(_CARRIED):
+            return self
         info: dict[str, str] = getattr(self, "info", None) or {}
         for name, key in HEADERS.items():
             if getattr(self, name) is not None and key in info:
@@ -89,10 +91,12 @@ class Attributes(Job):
     def put_into(self, info: Mapping[str, str]) -> dict[str, str]:
         """*info* with the headers that are named, and without those that are named as empty."""
         found = dict(info)
+        if self.model_fields_set.isdisjoint(_CARRIED):
+            return found
         if self.encryption is not None:
             found.pop(CUSTOMER_KEY, None)
-        if self.encryption_key is not None:
-            found[CUSTOMER_KEY] = self.encryption_key
+            if self.encryption_key is not None:
+                found[CUSTOMER_KEY] = self.encryption_key
         for name, key in HEADERS.items():
             text = getattr(self, name)
             if text is not None:
@@ -100,6 +104,10 @@ class Attributes(Job):
             if text:
                 found[key] = text
         return found
+
+
+_CARRIED = frozenset(Attributes.model_fields) - frozenset(Job.model_fields) | {"info"}
+"""Files that carry nothing of their own are most of them."""
 
 
 class AllAttributes(Attributes):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, Self, TypeVar, cast
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from b2jobs import locations
 from b2jobs.errors import InvalidJob
@@ -49,7 +49,10 @@ class Located(Generic[L]):
         self._field = field
 
     def __get__(self, request: object, owner: type | None = None) -> L:
-        return cast("L", Uri.of(getattr(request, self._field)).location)
+        text = getattr(request, self._field)
+        location: Any = text.location if isinstance(text, Uri) else Uri.of(text).location
+        found: L = location
+        return found
 
 
 def one_of(text: str, *allowed: type[Location]) -> Uri:

@@ -12,10 +12,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from b2jobs.errors import OperatorError, PassingError, Wait
+from b2jobs.rates import Rates
 from b2jobs_worker.b2.governor import Governor, LocalGovernor
 from b2jobs_worker.b2.redis_governor import LOOK_SECONDS, RedisGovernor
 from b2jobs_worker.live_limits import LiveLimits
-from b2jobs_worker.timetable import Rates
 from contract.engine.corner import Bench
 
 LIMITED = PassingError("rate_limited", "slow down", wait=Wait("rate_limited", 60.0))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from b2jobs_worker.batch.ledger.store import MOST_NEW_PACKS
+from b2jobs_worker.batch.ledger.packs import MOST_NEW_PACKS
 from b2jobs_worker.batch.plan.packing import MOST_ITEMS
 from support.scripts import FAILURE, LIMIT_MS, META, STATES, Scripts, milliseconds
 

@@ -50,8 +50,7 @@ def test_many_threads_lose_no_count() -> None:
 
     def count() -> None:
         for _ in range(2000):
-            meter.called("a")
-            meter.sent(3)
+            meter.called("a", 3)
 
     threads = [threading.Thread(target=count) for _ in range(8)]
     for thread in threads:

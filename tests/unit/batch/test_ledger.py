@@ -19,7 +19,7 @@ from b2jobs.items import Item, refused, unpacked
 from b2jobs.ledger import FIELDS, Digest, LedgerLine, lines_of, report_line, report_text, segment
 from b2jobs.reports import ReportReader, csv_lines
 from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure, planned_again
-from b2jobs_worker.batch.ledger.store import Change, Entry, OpenPack, Orders
+from b2jobs_worker.batch.ledger.packs import Change, Entry, OpenPack, Orders
 from b2jobs_worker.batch.planner.again import _step
 from b2jobs_worker.batch.planner.desk import Desk
 from b2jobs_worker.batch.planner.mending import mend

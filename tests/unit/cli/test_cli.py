@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -165,6 +168,53 @@ def test_a_missing_extra_names_the_command_that_installs_it(
 def test_a_module_that_is_there_is_not_missed() -> None:
     extras.need("worker")
     extras.need("emulator")
+
+
+@pytest.mark.parametrize("module", ["b2jobs_worker", "b2jobs_console", "b2emulator"])
+def test_another_program_goes_on_in_this_process(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[Any] = []
+    program = importlib.import_module(f"{module}.__main__")
+    monkeypatch.setattr(program, "main", lambda given: called.append(given) or 7)
+    before = gc.get_threshold()
+    monkeypatch.setattr(
+        sys.modules["b2jobs.cli.main"], "_run", lambda _: extras.become(module, "--port", "1")
+    )
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert (ended.value.code, called) == (7, [("--port", "1")])
+    assert gc.get_threshold() == before  # it runs for long
+
+
+@pytest.mark.parametrize("command", ["worker", "console"])
+@pytest.mark.parametrize(
+    ("url", "becomes"),
+    [("redis://127.0.0.1:1/0", "goes on"), ("redis://:secret@127.0.0.1:1/0", "afresh")],
+)
+def test_a_password_on_the_command_line_does_not_stay_there(
+    command: str, url: str, becomes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("B2JOBS_REDIS_URL", raising=False)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    ways: list[str] = []
+
+    def execv(path: str, words: list[str]) -> None:
+        assert "secret" not in " ".join(words)
+        ways.append("afresh")
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execv", execv)
+    try:
+        cli.main([command, "--redis-url", url], standalone_mode=False)
+    except extras.Becoming:
+        ways.append("goes on")
+    except SystemExit:
+        pass
+    assert ways == [becomes]
+    assert os.environ["B2JOBS_REDIS_URL"] == url
 
 
 def record(**fields: Any) -> Record:

@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydantic import SecretStr
 
@@ -61,7 +61,6 @@ class Account:
         self._authorised = False
         self._authorising = threading.Lock()
         self._buckets: dict[str, BucketName] = {}
-        self._known: tuple[dict[str, Any], frozenset[str]] = {}, frozenset()
 
     def authorise(self) -> None:
         """Make sure the session is authorised; only the first call costs anything.
@@ -87,18 +86,12 @@ class Account:
     @property
     def capabilities(self) -> frozenset[str]:
         """What the key may do; call `authorise` first."""
-        allowed, found = self._known
-        if allowed is not self._allowed:  # authorised anew
-            allowed = self._allowed
-            found = frozenset(allowed.get("capabilities") or ())
-            self._known = allowed, found
-        return found
+        return self.session.info.allows.capabilities
 
     @property
     def name_prefix(self) -> str | None:
         """File names the key is restricted to."""
-        prefix: str | None = self._allowed.get("namePrefix")
-        return prefix
+        return self.session.info.allows.name_prefix
 
     @property
     def key_expires(self) -> datetime | None:
@@ -109,14 +102,14 @@ class Account:
     @property
     def allowed_buckets(self) -> list[BucketName] | None:
         """The buckets the key is restricted to; None for all."""
-        buckets = self._allowed.get("buckets")
+        buckets = self.session.info.allows.buckets
         if buckets is None:
             return None
         return [BucketName(each["id"], each["name"]) for each in buckets if each.get("name")]
 
     @property
     def recommended_part_bytes(self) -> int:
-        return int(self.session.info.get_recommended_part_size())
+        return int(self.session.info._recommended_part_size)  # without a question whether it is
 
     @property
     def least_part_bytes(self) -> int:
@@ -137,11 +130,6 @@ class Account:
 
     def forget_bucket(self, name: str) -> None:
         self._buckets.pop(name, None)
-
-    @property
-    def _allowed(self) -> dict[str, Any]:
-        allowed: dict[str, Any] = self.session.info.get_allowed()
-        return allowed
 
 
 class Accounts:
@@ -172,7 +160,9 @@ class Accounts:
         """
         credential = self._secrets.account(name)
         account = self._accounts.get(name)
-        if account is not None and account.credential == credential:
+        if account is not None and (
+            account.credential is credential or account.credential == credential
+        ):
             return account
         with self._lock:
             if self._http is None:

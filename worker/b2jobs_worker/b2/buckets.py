@@ -9,6 +9,7 @@ from b2jobs_worker.b2 import bucket_settings, errors
 from b2jobs_worker.b2.accounts import Account, BucketName
 from b2jobs_worker.b2.bucket_settings import CAPABILITIES, Settings
 from b2jobs_worker.b2.calls import Calls
+from b2jobs_worker.b2.versions import quoted
 
 
 class BucketCalls(Calls):
@@ -39,7 +40,7 @@ class BucketCalls(Calls):
 
     def url(self, bucket: str, name: str) -> str:
         """The file's stable address; it opens by itself in a public bucket only."""
-        return str(self.account().session.get_download_url_by_name(bucket, name))
+        return f"{self.account().session.info.allows.download_url}/file/{bucket}/{quoted(name)}"
 
     def download_authorization(self, bucket: BucketName, prefix: str, seconds: int) -> str:
         """A token that opens files of *bucket* whose names begin with *prefix*."""

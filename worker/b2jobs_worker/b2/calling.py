@@ -31,7 +31,7 @@ class Interruptible(Protocol):
         """While the context lasts, call *act* when the attempt must end."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Caller:
     """One job's side of a call: what may interrupt it, and who pays.
 

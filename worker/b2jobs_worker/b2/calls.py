@@ -47,10 +47,8 @@ class Calls:
         self._accounts = accounts
         self._name = account
         self.attempt = attempt
-        pace = partial(accounts.governor.moved, account, checkpoint=attempt.checkpoint)
-        spend = partial(accounts.budgets.take, account)
-        self._caller = Caller(attempt, meter, spend, pace)
-        self._committing = Caller(attempt, meter, spend, pace, commits=True)
+        self._pace = partial(accounts.governor.moved, account, checkpoint=attempt.checkpoint)
+        self._spend = partial(accounts.budgets.take, account)
         self.meter = meter
         self.customer_key: Encryption | None = None
         """What reads files that are encrypted with it (SSE-C): set before anything is read."""
@@ -76,11 +74,11 @@ class Calls:
         Raises:
             OperatorError: `capability_missing`, `name_not_allowed`.
         """
-        account = self.account()
-        missing = set(capabilities) - account.capabilities
-        if missing:
-            raise errors.capability_missing(missing)
-        prefix = account.name_prefix
+        account = self._account or self.account()
+        allows = account.session.info.allows
+        if not allows.capabilities.issuperset(capabilities):
+            raise errors.capability_missing(set(capabilities) - allows.capabilities)
+        prefix = allows.name_prefix
         if name is not None and prefix and not name.startswith(prefix):
             raise errors.name_not_allowed(name, prefix)
         return account
@@ -194,7 +192,10 @@ class Calls:
         commits: bool = False,
     ) -> T:
         """Make the call *name* once, for this job, and raise `JobError`s only."""
-        with self.attempt.trace.part(f"b2.{name}", account=account.name):
+        trace = self.attempt.trace
+        if not trace.records:
+            return self._once(account, name, act, needs, commits)
+        with trace.part(f"b2.{name}", account=account.name):
             return self._once(account, name, act, needs, commits)
 
     def _once(
@@ -206,7 +207,7 @@ class Calls:
         commits: bool,
     ) -> T:
         try:
-            with calling_as(self._committing if commits else self._caller):
+            with calling_as(Caller(self.attempt, self.meter, self._spend, self._pace, commits)):
                 return act()
         except Carried as carried:
             taken = carried.take()

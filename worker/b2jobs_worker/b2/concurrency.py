@@ -28,7 +28,9 @@ class Concurrency:
         self._clock = clock
         self._climb = Climb(start=START, fewest=FEWEST, most=MOST)
         self._under_way = 0
-        self._free = threading.Condition()
+        self._lock = threading.Lock()
+        self._free = threading.Condition(self._lock)
+        self._waiting = 0
         self._begin_window()
 
     @property
@@ -41,20 +43,19 @@ class Concurrency:
 
         *checkpoint* is called while waiting, and what it raises ends the waiting.
         """
-        with self._free:
+        with self._lock:
             if self._under_way >= self._climb.limit:
                 self._saturated = True
-            while self._under_way >= self._climb.limit:
-                checkpoint()
-                self._free.wait(0.25)
+                self._wait(checkpoint)
             self._under_way += 1
 
     def leave(self, bytes_count: int, *, overloaded: bool = False) -> None:
         """Give the place back. *overloaded*: B2 refused the request for load."""
         now = self._clock()
-        with self._free:
+        with self._lock:
             self._under_way -= 1
-            self._free.notify()
+            if self._waiting:
+                self._free.notify()
             if overloaded:
                 if self._climb.cut(now):
                     self.cuts += 1
@@ -66,6 +67,15 @@ class Concurrency:
             if enough and now - self._since >= _WINDOW_SECONDS:
                 self._judge(self._units / (now - self._since), now)
                 self._begin_window(now)
+
+    def _wait(self, checkpoint: Callable[[], None]) -> None:
+        self._waiting += 1
+        try:
+            while self._under_way >= self._climb.limit:
+                checkpoint()
+                self._free.wait(0.25)
+        finally:
+            self._waiting -= 1
 
     def _begin_window(self, now: float | None = None) -> None:
         self._since = self._clock() if now is None else now

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlencode, urlsplit
@@ -70,15 +71,20 @@ class Response:
     def __init__(
         self,
         url: str,
-        head: tuple[int, str, Headers],
+        head: tuple[int, str, dict[str, str]],
         body: BodyReader,
         exchange: _Exchange,
     ) -> None:
         self.url = url
-        self.status_code, self.reason, self.headers = head
+        self.status_code, self.reason, self.fields = head
         self._body = body
         self._exchange = exchange
         self._content: bytes | None = None
+
+    @property
+    def headers(self) -> Headers:
+        """`fields`, which have lower-case names, for b2sdk, which writes them as it likes."""
+        return Headers(self.fields)
 
     @property
     def content(self) -> bytes:
@@ -110,8 +116,7 @@ class Response:
 
     def close(self) -> None:
         """Give the connection back, or close it when the body was not read to its end."""
-        keep = self.headers.get("connection", "") or ""
-        self._exchange.end(reusable=self._body.is_reusable and keep.lower() != "close")
+        self._exchange.end(reusable=self._body.is_reusable)
 
 
 class Session:
@@ -146,18 +151,17 @@ class Session:
         del timeout
         if params:
             url = f"{url}?{urlencode(params)}"
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        origin = Origin(parts.scheme, parts.hostname or "", port)
-        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        scheme, _, rest = url.partition("://")
+        netloc, _, path = rest.partition("/")
+        path = f"/{path}"
+        origin = _origin(scheme, netloc)
         seconds = _PATIENT_SECONDS if path.endswith(_PATIENT) else READ_TIMEOUT_SECONDS
         exchange = _Exchange(self._pool, origin, path)
         try:
-            if parts.scheme != "https" and not self.allows_http:
+            if origin.scheme != "https" and not self.allows_http:
                 raise _in_clear(origin)
-            answer = exchange.run(method, parts.netloc, headers, data, seconds)
-            empty = method == "HEAD" or answer[0] in (204, 304)
-            body = exchange.body(answer[2], empty)
+            answer = exchange.run(method, netloc, headers, data, seconds)
+            body = exchange.body(answer[2], empty=method == "HEAD" or answer[0] in (204, 304))
         except OSError as error:
             exchange.drop()
             raise _as_requests(error, url) from error
@@ -168,7 +172,7 @@ class Session:
             exchange.drop()
             raise Carried(error) from error
         response = Response(url, answer, body, exchange)
-        self.heard = response.headers.get("date"), time.monotonic()
+        self.heard = answer[2].get("date"), time.monotonic()
         if not stream:
             _ = response.content
         return response
@@ -194,6 +198,14 @@ class Session:
 
     def close(self) -> None:
         self._pool.close()
+
+
+@lru_cache(maxsize=256)
+def _origin(scheme: str, netloc: str) -> Origin:
+    parts = urlsplit(f"{scheme}://{netloc}")
+    return Origin(
+        parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    )
 
 
 def _in_clear(origin: Origin) -> OperatorError:
@@ -225,7 +237,7 @@ class _Exchange:
         headers: dict[str, str],
         data: bytes | Body | None,
         seconds: float,
-    ) -> tuple[int, str, Headers]:
+    ) -> tuple[int, str, dict[str, str]]:
         call_class = class_of(method, self._path)
         if self._caller is not None and self._caller.spend is not None:
             self._caller.spend(call_class)
@@ -263,9 +275,10 @@ class _Exchange:
         if closing:
             answer[2]["connection"] = "close"
         if self._caller is not None:
-            self._caller.meter.called(call_class)
-            if data is not None and self._path.find("/b2_upload_") >= 0:
-                self._caller.meter.sent(int(headers.get("Content-Length", 0)))
+            sent = 0
+            if data is not None and "/b2_upload_" in self._path:
+                sent = int(headers.get("Content-Length", 0))
+            self._caller.meter.called(call_class, sent)
         return answer
 
     def _paced(self, chunks: Iterable[bytes | memoryview]) -> Iterable[bytes | memoryview]:
@@ -282,23 +295,25 @@ class _Exchange:
             self._patience.daemon = True
             self._patience.start()
 
-    def body(self, headers: Headers, empty: bool) -> BodyReader:
+    def body(self, fields: dict[str, str], *, empty: bool) -> BodyReader:
         assert self._connection is not None
-        return BodyReader(self._connection.reader(), headers, empty=empty)
+        return BodyReader(self._connection.incoming(), fields, empty=empty)
 
     def received(self, count: int) -> None:
         if self._caller is not None:
             self._caller.meter.received(count)
 
     def end(self, *, reusable: bool) -> None:
-        """The answer was read, or is not wanted any more."""
+        """The answer was read, or is not wanted any more; called twice it does nothing."""
+        connection = self._connection
+        if connection is None:
+            return
         if not reusable:
             self.drop()
             return
-        connection, self._connection = self._connection, None
+        self._connection = None
         self._leave()
-        if connection is not None:
-            self._pool.give(self._origin, connection)
+        self._pool.give(self._origin, connection)
 
     def drop(self) -> None:
         """Close the connection; called twice it does nothing."""

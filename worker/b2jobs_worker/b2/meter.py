@@ -57,20 +57,17 @@ class Meter:
         self._received = 0
         self._lock = threading.Lock()
 
-    def called(self, call_class: CallClass) -> None:
+    def called(self, call_class: CallClass, sent: int = 0) -> None:
+        """A call was answered, to which *sent* bytes of content went along."""
         with self._lock:
             self._calls[call_class] += 1
-        used.called(self._account, call_class, self._prices.dollars({call_class: 1}))
-
-    def sent(self, count: int) -> None:
-        with self._lock:
-            self._sent += count
-        used.moved(self._account, "up", count)
+            self._sent += sent
+        used.called(self._account, call_class, self._prices.of_one(call_class), sent)
 
     def received(self, count: int) -> None:
         with self._lock:
             self._received += count
-        used.moved(self._account, "down", count)
+        used.received(self._account, count)
 
     @property
     def calls(self) -> dict[str, int]:
@@ -87,7 +84,7 @@ class Meter:
 
     @property
     def dollars(self) -> float:
-        return round(self._prices.dollars(self.calls), 9)
+        return round(self._prices.dollars(self._calls), 9)
 
 
 class Meters:

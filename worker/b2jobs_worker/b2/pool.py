@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from b2jobs_worker.b2.proxies import Proxy, proxy_for
 from b2jobs_worker.b2.wire import Connection
@@ -19,9 +19,8 @@ _SESSION_SECONDS = 1800.0
 _NO_SESSION: tuple[float, ssl.SSLSession | None] = float("-inf"), None
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a URL leads: the key of the pool."""
+class Origin(NamedTuple):
+    """Where a URL leads: the key of the pool, looked up several times a request."""
 
     scheme: str
     host: str
@@ -59,9 +58,9 @@ class ConnectionPool:
 
     def give(self, origin: Origin, connection: Connection) -> None:
         """Keep *connection* for the next request, and its TLS session for new connections."""
-        surplus = list[Connection]()
-        self._keep_session(origin, connection)
-        now = time.monotonic()
+        surplus, now = list[Connection](), time.monotonic()
+        if origin.scheme == "https":
+            self._keep_session(origin, connection, now)
         with self._lock:
             self._idle.setdefault(origin, []).append((now, connection))
             self._idle.move_to_end(origin)
@@ -83,14 +82,14 @@ class ConnectionPool:
         self._count -= len(found)
         return found
 
-    def _keep_session(self, origin: Origin, connection: Connection) -> None:
+    def _keep_session(self, origin: Origin, connection: Connection, now: float) -> None:
         since, _ = self._sessions.get(origin, _NO_SESSION)
-        if time.monotonic() - since < _SESSION_SECONDS:
+        if now - since < _SESSION_SECONDS:
             return
         session = connection.session()
         with self._lock:
             self._sessions.pop(origin, None)
-            self._sessions[origin] = time.monotonic(), session
+            self._sessions[origin] = now, session
             if len(self._sessions) > _IDLE_LIMIT:
                 del self._sessions[next(iter(self._sessions))]
 

@@ -29,6 +29,14 @@ class Prices(Model):
             + calls.get("c", 0) * self.class_c_per_thousand
         ) / 1000
 
+    def of_one(self, call_class: str) -> float:
+        """What one call of *call_class* costs, as `dollars`."""
+        if call_class == "a":
+            return self.class_a_per_thousand / 1000
+        return (
+            self.class_b_per_thousand if call_class == "b" else self.class_c_per_thousand
+        ) / 1000
+
     def month_dollars(self, size_bytes: int) -> float:
         """What *size_bytes* cost a month, a gigabyte being a thousand million bytes."""
         return round(size_bytes / 1e9 * self.storage_per_gb_month, 9)

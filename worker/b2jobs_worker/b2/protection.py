@@ -77,7 +77,7 @@ class Protection:
     is_held: bool = False
 
     def __bool__(self) -> bool:
-        return self != NOTHING
+        return bool(self.encryption or self.retention or self.is_held)
 
     @property
     def customers(self) -> Encryption | None:

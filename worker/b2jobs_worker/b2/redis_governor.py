@@ -22,9 +22,9 @@ from typing import Any
 import redis
 
 from b2jobs.errors import JobError, QueueUnavailable
+from b2jobs.rates import Rates
 from b2jobs.redis import Door, unavailable
 from b2jobs_worker.b2.governor import LocalGovernor, Pause
-from b2jobs_worker.timetable import Rates
 
 logger = logging.getLogger(__name__)
 

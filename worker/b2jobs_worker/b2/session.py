@@ -7,9 +7,11 @@ class C call each; here the first one does and the others go on with its token.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,17 +24,21 @@ from b2sdk.v3 import (
     InMemoryAccountInfo,
 )
 from b2sdk.v3.exception import (
+    AccessDenied,
     B2Error,
     BadUploadUrl,
     EmailNotVerified,
     InvalidAuthToken,
+    InvalidJsonResponse,
     NoPaymentHistory,
+    SSECKeyError,
     Unauthorized,
 )
 
-from b2jobs_worker.b2.http import Response, Session
+from b2jobs_worker.b2.http import Body, Response, Session
 
 Send = Callable[..., Any]
+_decode = json.JSONDecoder().decode
 
 REFUSED_SECONDS = 60.0
 """How long a key that B2 refused is not shown to it again; one that is replaced is new."""
@@ -64,6 +70,13 @@ class OneTryHttp(B2Http):
         response: Response = super().request(*args, **kwargs)
         return response
 
+    def request_content_return_json(self, *args: Any, **kwargs: Any) -> Any:
+        """As `B2Http` does it, but an answer that is no JSON is B2's failure and not a bug."""
+        try:
+            return super().request_content_return_json(*args, **kwargs)
+        except ValueError as error:
+            raise InvalidJsonResponse(str(error).encode()) from error
+
 
 class _Last(threading.local):
     token: str | None = None
@@ -80,15 +93,38 @@ class RawApi(B2RawHTTPApi):
         return answer
 
 
+@dataclass(frozen=True)
+class Allows:
+    """What an authorisation says a key may do: asked several times for each file."""
+
+    capabilities: frozenset[str]
+    name_prefix: str | None
+    buckets: list[dict[str, Any]] | None
+    download_url: str
+
+
 class AccountInfo(InMemoryAccountInfo):
     """Remembers, for each thread, which token it took last."""
+
+    allows: Allows
+    """Once it is authorised."""
 
     def __init__(self) -> None:
         super().__init__()
         self.last = _Last()
 
+    def _set_auth_data(self, *said: Any) -> None:
+        super()._set_auth_data(*said)
+        allowed = self.get_allowed()
+        self.allows = Allows(
+            frozenset(allowed.get("capabilities") or ()),
+            allowed.get("namePrefix"),
+            allowed.get("buckets"),
+            self.get_download_url(),
+        )
+
     def get_account_auth_token(self) -> str:
-        token: str = super().get_account_auth_token()
+        token: str = self._auth_token or super().get_account_auth_token()
         self.last.token = token
         return token
 
@@ -111,6 +147,8 @@ class OneAuthorisation(B2Session):
         )
         super().__init__(self.info, cache=DummyCache(), api_config=config)
         self.raw_api: RawApi = RawApi(self.B2HTTP_CLASS(config))
+        self._http = http
+        self._user_agent = str(self.raw_api.b2_http.user_agent)
 
     def authorize_account(self, realm: str, key_id: str, application_key: str) -> None:
         """Authorise now; for the first time, and when a token has expired.
@@ -159,6 +197,53 @@ class OneAuthorisation(B2Session):
             authorised: bool = super().authorize_automatically()
             return authorised
 
+    # What b2sdk does for a small file costs as much as the HTTP below it, so the two calls that
+    # move one are sent without it. What is not an answer with a file stays b2sdk's matter: errors,
+    # tokens that have expired, upload URLs.
+
+    def upload_plain(self, bucket_id: str, headers: dict[str, str], body: bytes | Body) -> Any:
+        """`upload_file` for a file that nothing protects; *headers* but for the authorisation."""
+
+        def send() -> Any:
+            url, token = self._get_upload_data(bucket_id)
+            if not isinstance(body, bytes):
+                body.seek(0)
+            try:
+                content = self._send("POST", url, token, headers, body).content
+            except InvalidAuthToken as error:
+                self.info.clear_bucket_upload_data(bucket_id)
+                raise _refused() from error
+            document = _document(content)
+            self.info.put_bucket_upload_url(bucket_id, url, token)
+            return document
+
+        return self._execute_with_auth_retry(send)
+
+    def download_plain(self, url: str, headers: dict[str, str]) -> Response:
+        """`download_file_from_url` without a customer's key."""
+
+        def ask() -> Response:
+            try:
+                return self._send("GET", url, self.info.get_account_auth_token(), headers)
+            except AccessDenied as error:
+                raise SSECKeyError from error
+
+        response: Response = self._execute_with_auth_retry(ask)
+        return response
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        token: str,
+        headers: dict[str, str],
+        body: bytes | Body | None = None,
+    ) -> Response:
+        asked = {**headers, "Authorization": token, "User-Agent": self._user_agent}
+        request = partial(self._http.request, method, url, headers=asked, data=body)
+        response: Response = OneTryHttp._translate_errors(partial(request, stream=body is None))
+        return response
+
     def _upload_small(self, f: Send, bucket_id: str, *args: Any, **named: Any) -> Any:
         drop = partial(self.info.clear_bucket_upload_data, bucket_id)
         return super()._upload_small(_dropping(drop, f), bucket_id, *args, **named)
@@ -166,6 +251,17 @@ class OneAuthorisation(B2Session):
     def _upload_part(self, f: Send, file_id: str, *args: Any, **named: Any) -> Any:
         drop = partial(self.info.clear_large_file_upload_urls, file_id)
         return super()._upload_part(_dropping(drop, f), file_id, *args, **named)
+
+
+def _document(content: bytes) -> Any:
+    try:
+        return _decode(content.decode())
+    except ValueError as error:
+        raise InvalidJsonResponse(str(error).encode()) from error
+
+
+def _refused() -> BadUploadUrl:
+    return BadUploadUrl("B2 refused an upload URL it had given")
 
 
 def _dropping(drop: Callable[[], None], send: Send) -> Send:
@@ -179,6 +275,6 @@ def _dropping(drop: Callable[[], None], send: Send) -> Send:
             return send(*args, **named)
         except InvalidAuthToken as error:
             drop()
-            raise BadUploadUrl("B2 refused an upload URL it had given") from error
+            raise _refused() from error
 
     return send_or_drop

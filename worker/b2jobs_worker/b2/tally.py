@@ -16,16 +16,20 @@ class Tally:
         self._amounts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def called(self, account: str, call_class: str, dollars: float) -> None:
+    def called(self, account: str, call_class: str, dollars: float, sent: int) -> None:
+        """A call of *account*, with the bytes that went up."""
+        amounts = self._amounts
         with self._lock:
-            self._amounts[f"calls|{account}|{call_class}"] += 1
+            amounts[f"calls|{account}|{call_class}"] += 1
             if dollars:
-                self._amounts[f"nanodollars|{account}"] += round(dollars * _NANO)
+                amounts[f"nanodollars|{account}"] += round(dollars * _NANO)
+            if sent:
+                amounts[f"bytes|{account}|up"] += sent
 
-    def moved(self, account: str, way: str, count: int) -> None:
-        """*count* bytes, `up` or `down`."""
+    def received(self, account: str, count: int) -> None:
+        """*count* bytes that came down."""
         with self._lock:
-            self._amounts[f"bytes|{account}|{way}"] += count
+            self._amounts[f"bytes|{account}|down"] += count
 
     def refused(self, what: str) -> None:
         """Something without a good signature or seal."""

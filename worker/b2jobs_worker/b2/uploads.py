@@ -12,7 +12,7 @@ from b2jobs_worker.b2.errors import naming_key
 from b2jobs_worker.b2.http import Body
 from b2jobs_worker.b2.listings import ListingCalls
 from b2jobs_worker.b2.protection import NOTHING, Encryption, Protection, setting
-from b2jobs_worker.b2.versions import FileVersion
+from b2jobs_worker.b2.versions import FileVersion, quoted
 
 
 class UploadCalls(ListingCalls):
@@ -38,12 +38,14 @@ class UploadCalls(ListingCalls):
         """
 
         def send(account: Account) -> FileVersion:
-            return versions.from_json(
-                account.session.upload_file(
-                    *(bucket.bucket_id, name, length, content_type, sha1, dict(info), body),
-                    **protection.arguments(),
-                )
-            )
+            session = account.session
+            if protection:
+                about = bucket.bucket_id, name, length, content_type, sha1, dict(info), body
+                document = session.upload_file(*about, **protection.arguments())
+            else:
+                headers = file_headers(name, length, content_type, sha1, info)
+                document = session.upload_plain(bucket.bucket_id, headers, body)
+            return versions.from_json(document)
 
         return self.call(
             "upload_file",
@@ -192,3 +194,19 @@ class UploadCalls(ListingCalls):
         return self.call(
             "list_unfinished_large_files", look, needs=("listFiles",), bucket=bucket.name
         )
+
+
+def file_headers(
+    name: str, length: int, content_type: str, sha1: str, info: Mapping[str, str]
+) -> dict[str, str]:
+    """Of b2_upload_file, as b2sdk writes them."""
+    headers = {
+        "Content-Length": str(length),
+        "X-Bz-File-Name": quoted(name),
+        "Content-Type": content_type,
+        "X-Bz-Content-Sha1": sha1,
+    }
+    for key, text in info.items():
+        headers[f"X-Bz-Info-{key}"] = quoted(text)
+    headers["Accept"] = "application/json"
+    return headers

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from b2jobs.metadata import (
     CUSTOMER_KEY,
@@ -21,9 +22,10 @@ from b2jobs_worker.b2.protection import SSE_B2, SSE_C, Retention
 JOB_TAG = "b2jobs_job"
 """File info that says which job made a version: how a second attempt finds the first's."""
 
+_plain = re.compile(r"[A-Za-z0-9_.~/-]*").fullmatch
 _NOTHING: Mapping[str, Any] = {}
 _INFO = "x-bz-info-"
-_OWN_HEADERS = ("content-disposition", "content-language", "content-encoding", "expires")
+_OWN_HEADERS = frozenset(("content-disposition", "content-language", "content-encoding", "expires"))
 _LOCK_HEADERS = (
     ("retention", "x-bz-file-retention-mode"),
     ("legal_hold", "x-bz-file-legal-hold"),
@@ -107,6 +109,11 @@ class FileVersion:
         return datetime.fromtimestamp(self.uploaded_millis / 1000, UTC)
 
 
+def quoted(text: str) -> str:
+    """*text* as names and info are written in headers and URLs."""
+    return text if _plain(text) else quote(text)
+
+
 def from_json(document: Mapping[str, Any]) -> FileVersion:
     """Read what upload, finish, copy, get_file_info and the listings answer."""
     sha1 = document.get("contentSha1")
@@ -127,6 +134,8 @@ def from_json(document: Mapping[str, Any]) -> FileVersion:
 
 def _lock(retention: Mapping[str, Any], hold: Mapping[str, Any]) -> dict[str, Any]:
     """Retention and hold of a document, each with whether the key may read it."""
+    if not retention and not hold:
+        return {}
     told = retention.get("value") or _NOTHING
     until = told.get("retainUntilTimestamp")
     untold = [
@@ -157,19 +166,19 @@ def from_headers(headers: Mapping[str, str]) -> FileVersion:
         content_sha1=None if sha1 in (None, "none") else sha1,
         content_type=headers.get("content-type") or "",
         info={
-            name.removeprefix(_INFO): unquote(value)
+            name.removeprefix(_INFO): unquote(value) if "%" in value else value
             for name, value in headers.items()
             if name.startswith(_INFO)
         },
         uploaded_millis=int(headers.get("x-bz-upload-timestamp") or 0),
-        has_headers_of_its_own=any(name in headers for name in _OWN_HEADERS)
+        has_headers_of_its_own=not _OWN_HEADERS.isdisjoint(headers)
         or headers.get("cache-control", _DEFAULT_CACHE) != _DEFAULT_CACHE,
         encryption=_encryption(headers),
         retention=None
         if until is None
         else Retention(headers.get("x-bz-file-retention-mode") or "", int(until)),
         is_held=headers.get("x-bz-file-legal-hold") == "on",
-        untold=tuple(word for word, header in _LOCK_HEADERS if header in hidden),
+        untold=tuple(word for word, header in _LOCK_HEADERS if header in hidden) if hidden else (),
     )
 
 

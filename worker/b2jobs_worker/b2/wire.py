@@ -1,14 +1,14 @@
 """One HTTP/1.1 connection: http.client's connecting, TLS and tunnels, a leaner reading.
 
 http.client parses response headers with the e-mail package, which is two thirds of what
-a small call costs (docs/decisions/engine-http-layer.md). Reading them here takes 0.07 ms
-instead of 0.19 ms a call. Nothing here knows B2.
+a small call costs (docs/decisions/engine-http-layer.md). Here a head is taken out of what has
+arrived as a whole: most answers come in one piece, and cost one call of the kernel. Nothing here
+knows B2.
 """
 
 from __future__ import annotations
 
 import http.client
-import io
 import re
 import select
 import socket
@@ -16,19 +16,20 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-_LINE_LIMIT_BYTES = 65_536
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_STATUS = re.compile(r"(HTTP/1\.[0-9]) +([0-9]{1,9})(?: +([^\r]*))?\r?$")
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 _HEADER_LIMIT = 200
 _HEADERS_LIMIT_BYTES = 262_144
 _INTERIM_LIMIT = 20
 _WHOLE_LIMIT_BYTES = 64 * 1024 * 1024
 """Of a body that is read at once: a thousand versions with all the info B2 takes are 10 MB."""
-_READ_AHEAD_BYTES = 65_536
+_PIECE_BYTES = 65_536
 _JOIN_LIMIT_BYTES = 65_536
 
 
 class Headers(dict[str, str]):
-    """Response headers by lower-case name; looking up and `in` ignore case."""
+    """Header fields by lower-case name, for who does not know that: looking up ignores case."""
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
@@ -42,6 +43,65 @@ class Headers(dict[str, str]):
 
 class BadResponse(ConnectionError):
     """The other side does not speak HTTP, or the connection ended inside a response."""
+
+
+class Incoming:
+    """What arrives on a socket, in order. Some of it may have come ahead of its time."""
+
+    __slots__ = ("_sock", "ahead")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.ahead = b""
+
+    def head(self) -> list[str]:
+        """The lines up to an empty one, which is dropped."""
+        seen = 0
+        if not self.ahead:
+            self._wait("before an answer came")
+        while (end := _HEAD_END.search(self.ahead, seen)) is None:
+            seen = max(0, len(self.ahead) - 3)
+            if len(self.ahead) > _HEADERS_LIMIT_BYTES:
+                raise BadResponse(f"more than {_HEADERS_LIMIT_BYTES} bytes of headers")
+            self._wait("inside the headers of a response")
+        head, self.ahead = self.ahead[: end.start()], self.ahead[end.end() :]
+        return head.decode("latin-1").split("\n")
+
+    def line(self) -> bytes:
+        """Up to the next line feed, and with it."""
+        while (end := self.ahead.find(b"\n")) < 0:
+            if len(self.ahead) > _HEADERS_LIMIT_BYTES:
+                raise BadResponse(f"a line of more than {_HEADERS_LIMIT_BYTES} bytes")
+            self._wait("inside a body in chunks")
+        line, self.ahead = self.ahead[: end + 1], self.ahead[end + 1 :]
+        return line
+
+    def readinto(self, target: memoryview) -> int:
+        """Some bytes into *target*; 0 at the connection's end."""
+        ahead = self.ahead
+        if not ahead:
+            return self._sock.recv_into(target)
+        count = min(len(ahead), len(target))
+        target[:count] = ahead[:count]
+        self.ahead = ahead[count:]
+        return count
+
+    def read(self, size: int) -> bytes:
+        """*size* bytes; fewer where the connection ends before."""
+        if len(self.ahead) < size:
+            pieces, missing = [self.ahead], size - len(self.ahead)
+            while missing and (piece := self._sock.recv(min(missing, 16 * _PIECE_BYTES))):
+                pieces.append(piece)
+                missing -= len(piece)
+            self.ahead = b"".join(pieces)
+        content, self.ahead = self.ahead[:size], self.ahead[size:]
+        return content
+
+    def _wait(self, where: str) -> None:
+        piece = self._sock.recv(_PIECE_BYTES)
+        if not piece:
+            raise BadResponse(f"the connection was closed {where}")
+        self.ahead += piece
 
 
 class _Https(http.client.HTTPSConnection):
@@ -81,15 +141,18 @@ class Connection:
         if tunnel is not None:
             self._http.set_tunnel(tunnel[0], tunnel[1], dict(tunnel[2]))
         self._socket: socket.socket | None = None
-        self._reader: io.BufferedReader | None = None
+        self._incoming: Incoming | None = None
+        self._poll = select.poll()
+        self._timeout_seconds: float | None = None
         self._aborted = False
 
     def connect(self) -> None:
         """Open it. Raises OSError."""
         self._http.connect()
         self._socket = self._http.sock
-        self._socket.settimeout(None)
-        self._reader = io.BufferedReader(socket.SocketIO(self._socket, "r"), _READ_AHEAD_BYTES)
+        self._timeout_seconds = self._socket.gettimeout()
+        self._poll.register(self._socket, select.POLLIN)
+        self._incoming = Incoming(self._socket)
         if self._aborted:
             self.abort()
 
@@ -107,22 +170,14 @@ class Connection:
     def has_gone_stale(self) -> bool:
         """Whether an idle connection was closed, or wrongly written to, by the other side.
 
-        An answer that came twice lies in the buffer: the next request would take it for its own.
+        An answer that came twice lies there: the next request would take it for its own.
         """
-        sock, reader = self._socket, self._reader
+        sock, incoming = self._socket, self._incoming
         assert sock is not None
-        assert reader is not None
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        if poll.poll(0):
+        assert incoming is not None
+        if incoming.ahead or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
             return True
-        sock.setblocking(False)
-        try:
-            return bool(reader.peek(1))
-        except OSError:
-            return False  # TLS says in this way that nothing has come
-        finally:
-            sock.setblocking(True)
+        return bool(self._poll.poll(0))
 
     def send(
         self,
@@ -134,7 +189,9 @@ class Connection:
         """Send a request. Raises OSError; an early answer may be there to be read even so."""
         sock = self._socket
         assert sock is not None
-        sock.settimeout(timeout_seconds)
+        if timeout_seconds != self._timeout_seconds:
+            sock.settimeout(timeout_seconds)
+            self._timeout_seconds = timeout_seconds
         if body is None:
             sock.sendall(head)
         elif isinstance(body, bytes | memoryview):
@@ -148,22 +205,22 @@ class Connection:
             for chunk in body:
                 sock.sendall(chunk)
 
-    def receive_head(self) -> tuple[int, str, Headers]:
-        """Status, reason and headers of the answer; interim (1xx) answers are skipped."""
-        reader = self._reader
-        assert reader is not None
+    def receive_head(self) -> tuple[int, str, dict[str, str]]:
+        """Status, reason and header fields of the answer; interim (1xx) answers are skipped."""
+        incoming = self.incoming()
         for _ in range(_INTERIM_LIMIT):
-            status, reason, version = self._status(reader.readline(_LINE_LIMIT_BYTES))
-            headers = _read_headers(reader)
+            lines = incoming.head()
+            status, reason, version = _status(lines[0])
+            fields = _fields(lines[1:])
             if status >= 200:
-                if version == b"HTTP/1.0" and "connection" not in headers:
-                    headers["connection"] = "close"
-                return status, reason, headers
+                if version == "HTTP/1.0" and "connection" not in fields:
+                    fields["connection"] = "close"
+                return status, reason, fields
         raise BadResponse(f"more than {_INTERIM_LIMIT} interim answers and none that ends")
 
-    def reader(self) -> io.BufferedReader:
-        assert self._reader is not None
-        return self._reader
+    def incoming(self) -> Incoming:
+        assert self._incoming is not None
+        return self._incoming
 
     def abort(self) -> None:
         """Make whatever waits on this connection fail now. For other threads."""
@@ -179,29 +236,20 @@ class Connection:
             return  # it was closed already, which is what was wanted
 
     def close(self) -> None:
-        self._socket = None
-        if self._reader is not None:
-            self._reader.close()
+        self._socket = self._incoming = None
         self._http.close()
-
-    @staticmethod
-    def _status(line: bytes) -> tuple[int, str, bytes]:
-        if not line:
-            raise BadResponse("the connection was closed before an answer came")
-        parts = line.rstrip().split(b" ", 2)
-        if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
-            raise BadResponse(f"the answer is not HTTP/1.1: {line[:60]!r}")
-        reason = parts[2].decode("latin-1") if len(parts) == 3 else ""
-        return int(parts[1]), reason, parts[0]
 
 
 class BodyReader:
     """The body of one response, by length, in chunks, or up to the connection's end."""
 
-    def __init__(self, reader: io.BufferedReader, headers: Headers, *, empty: bool) -> None:
-        self._reader = reader
-        self._chunked = "chunked" in (headers.get("transfer-encoding") or "").lower()
-        length = headers.get("content-length")
+    __slots__ = ("_chunked", "_incoming", "_left", "_stays_open", "ended")
+
+    def __init__(self, incoming: Incoming, fields: dict[str, str], *, empty: bool) -> None:
+        self._incoming = incoming
+        self._chunked = "chunked" in fields.get("transfer-encoding", "").lower()
+        self._stays_open = fields.get("connection", "").lower() != "close"
+        length = fields.get("content-length")
         if length is not None and not (length.isascii() and length.isdigit()):
             raise BadResponse(f"a body of {length!r:.60} bytes")
         self._left: int | None = 0 if empty or self._chunked else int(length) if length else None
@@ -210,7 +258,7 @@ class BodyReader:
     @property
     def is_reusable(self) -> bool:
         """Whether the connection can carry another exchange."""
-        return self.ended and self._left is not None
+        return self.ended and self._stays_open and self._left is not None
 
     def readinto(self, target: memoryview) -> int:
         """Fill part of *target*; 0 at the end. Raises BadResponse when the body is cut short."""
@@ -222,7 +270,7 @@ class BodyReader:
                 return 0
         if self._left is not None and len(target) > self._left:
             target = target[: self._left]
-        count = self._reader.readinto1(target)
+        count = self._incoming.readinto(target)
         if not count:
             if self._left is None:
                 self.ended = True
@@ -232,7 +280,7 @@ class BodyReader:
             self._left -= count
             if self._left == 0:
                 if self._chunked:
-                    self._reader.readline(_LINE_LIMIT_BYTES)
+                    self._incoming.line()
                 else:
                     self.ended = True
         return count
@@ -242,13 +290,13 @@ class BodyReader:
         if not self._chunked and self._left is not None:
             if self._left > _WHOLE_LIMIT_BYTES:
                 raise _endless(self._left)
-            whole = self._reader.read(self._left)
+            whole = self._incoming.read(self._left)
             if len(whole) != self._left:
                 raise BadResponse(f"the connection ended with {self._left - len(whole)} missing")
             self._left, self.ended = 0, True
             return whole
         content = bytearray()
-        for chunk in self.chunks(_READ_AHEAD_BYTES):
+        for chunk in self.chunks(_PIECE_BYTES):
             content += chunk
             if len(content) > _WHOLE_LIMIT_BYTES:
                 raise _endless(len(content))
@@ -260,31 +308,39 @@ class BodyReader:
             yield bytes(buffer[:count])
 
     def _next_chunk(self) -> None:
-        size = self._reader.readline(_LINE_LIMIT_BYTES).split(b";")[0].strip()
+        size = self._incoming.line().split(b";")[0].strip()
         if not _CHUNK_SIZE.fullmatch(size):
             raise BadResponse(f"the connection ended between two chunks of a body: {size[:20]!r}")
         self._left = int(size, 16)
         if self._left == 0:
-            _read_headers(self._reader)
+            self._skip_trailers()
             self.ended = True
 
+    def _skip_trailers(self) -> None:
+        for _ in range(_HEADER_LIMIT):
+            if self._incoming.line() in (b"\r\n", b"\n"):
+                return
+        raise BadResponse(f"a response has more than {_HEADER_LIMIT} headers")
 
-def _read_headers(reader: io.BufferedReader) -> Headers:
-    """Up to the empty line behind them: those of an answer, or behind its body (trailers)."""
-    headers = Headers()
-    size = 0
-    for _ in range(_HEADER_LIMIT):
-        line = reader.readline(_LINE_LIMIT_BYTES)
-        if line in (b"\r\n", b"\n"):
-            return headers
-        size += len(line)
-        if size > _HEADERS_LIMIT_BYTES:
-            raise BadResponse(f"a response has more than {_HEADERS_LIMIT_BYTES} bytes of headers")
-        name, colon, value = line.partition(b":")
-        if not colon or not line.endswith(b"\n"):
-            raise BadResponse("the connection ended inside the headers of a response")
-        headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
-    raise BadResponse(f"a response has more than {_HEADER_LIMIT} headers")
+
+def _status(line: str) -> tuple[int, str, str]:
+    found = _STATUS.match(line)
+    if found is None:
+        raise BadResponse(f"the answer is not HTTP/1.1: {line[:60]!r}")
+    version, status, reason = found.groups("")
+    return int(status), reason, version
+
+
+def _fields(lines: list[str]) -> dict[str, str]:
+    if len(lines) > _HEADER_LIMIT:
+        raise BadResponse(f"a response has more than {_HEADER_LIMIT} headers")
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise BadResponse("a line among the headers of a response is none")
+        fields[name.lower()] = value.strip(" \t\r")
+    return fields
 
 
 def _endless(size: int) -> BadResponse:

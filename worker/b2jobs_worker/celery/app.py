@@ -20,7 +20,7 @@ from celery.signals import setup_logging, worker_init, worker_ready, worker_shut
 from b2jobs.redis import QUEUES
 from b2jobs_worker.celery import broker, control
 from b2jobs_worker.celery.connection import connection_of
-from b2jobs_worker.celery.consumer import JobConsumer, refuse_raw
+from b2jobs_worker.celery.consumer import JobConsumer, PromptDispatcher, refuse_raw
 from b2jobs_worker.celery.keeper_step import KeeperStep
 from b2jobs_worker.celery.outbox_step import OutboxStep
 from b2jobs_worker.celery.wake import WakeStep
@@ -62,6 +62,7 @@ def make_app(settings: Settings) -> Celery:
         worker_hijack_root_logger=True,
         worker_send_task_events=False,
     )
+    app.events.dispatcher_cls = PromptDispatcher
     app.steps["worker"].add(KeeperStep)
     app.steps["worker"].add(OutboxStep)
     app.steps["worker"].add(WakeStep)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from celery.events.dispatcher import EventDispatcher
 from celery.worker.consumer import Consumer
 from celery.worker.state import revoked
 
@@ -62,6 +63,18 @@ class JobConsumer(Consumer):  # type: ignore[misc]  # Celery publishes no types
         sent = messages.Sent(about[0].removeprefix(messages.PREFIX), about[1], message.headers)
         messages.refuse(_records(), sent, messages.unreadable(f"its body is broken ({exc})"))
         message.ack()
+
+
+class PromptDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery publishes no types
+    """Tells monitors that a worker lives; where Redis is away it says so instead of waiting.
+
+    Celery tries for ever, deaf to SIGTERM: a worker that lost its Redis while it started, and was
+    told to stop, stayed.
+    """
+
+    def _publish(self, *arguments: Any, retry: bool = False, **options: Any) -> None:
+        del retry
+        super()._publish(*arguments, **options)
 
 
 def refuse_raw(raw: object, error: Exception) -> None:

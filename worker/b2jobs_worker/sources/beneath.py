@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from b2jobs.errors import OperatorError
 from b2jobs_worker.sources.failures import destination_is_link, outside_root
@@ -24,10 +22,7 @@ _LINK_LIMIT = 40
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-@contextmanager
-def found(
-    place: LocalPlace, *, follow: bool = True, make_mode: int | None = None
-) -> Iterator[tuple[int, str]]:
+class found:  # noqa: N801 - it reads as what it does; a generator would cost each file more
     """The folder that holds the end of *place*, as a descriptor, and the last name in it.
 
     The last name is `.` when the path ends at a folder that was walked already. With
@@ -36,34 +31,43 @@ def found(
     is not looked at. The root itself may be a link: that is the operator's word. Missing
     folders are made where *make_mode* says how.
 
-    Raises:
+    Raises, when it is entered:
         CallerError: `outside_root`, `destination_is_link`.
         OperatorError: `root_missing`.
         OSError: whatever else stands in the way.
     """
-    walk = _Walk(place, follow, make_mode)
-    try:
-        yield walk.to_the_end()
-    finally:
-        walk.close()
 
+    __slots__ = ("_folders", "_links", "_make_mode", "_may_follow", "_place")
 
-class _Walk:
-    def __init__(self, place: LocalPlace, follow: bool, make_mode: int | None) -> None:
+    def __init__(
+        self, place: LocalPlace, *, follow: bool = True, make_mode: int | None = None
+    ) -> None:
         self._place = place
         self._may_follow = follow
         self._make_mode = make_mode
         self._links = 0
-        self._folders = [_open_root(place)]
+        self._folders: list[int] = []
 
-    def close(self) -> None:
+    def __enter__(self) -> tuple[int, str]:
+        self._folders.append(_open_root(self._place))
+        try:
+            return self._to_the_end()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def keep(self) -> int:
+        """The folder that was found, which is the caller's to close from here on."""
+        return self._folders.pop()
+
+    def __exit__(self, *_: object) -> None:
         while self._folders:
             os.close(self._folders.pop())
 
-    def to_the_end(self) -> tuple[int, str]:
-        ahead = deque(_components(self._place.path))
+    def _to_the_end(self) -> tuple[int, str]:
+        ahead = _components(self._place.path)[::-1]
         while ahead:
-            name = ahead.popleft()
+            name = ahead.pop()
             if name == "..":
                 self._up()
             elif ahead:
@@ -79,7 +83,7 @@ class _Walk:
             raise outside_root(self._place.uri, self._place.root.name)
         os.close(self._folders.pop())
 
-    def _enter(self, name: str, ahead: deque[str]) -> None:
+    def _enter(self, name: str, ahead: list[str]) -> None:
         try:
             self._folders.append(self._open(name))
         except OSError as error:
@@ -114,7 +118,7 @@ class _Walk:
                 return None
             raise
 
-    def _follow(self, target: str, ahead: deque[str]) -> None:
+    def _follow(self, target: str, ahead: list[str]) -> None:
         self._links += 1
         if self._links > _LINK_LIMIT:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
@@ -128,7 +132,7 @@ class _Walk:
             while len(self._folders) > 1:
                 os.close(self._folders.pop())
             target = inside
-        ahead.extendleft(reversed(_components(target)))
+        ahead.extend(reversed(_components(target)))
 
 
 def _components(path: str) -> list[str]:

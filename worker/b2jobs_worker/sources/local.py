@@ -29,11 +29,11 @@ class LocalSource:
 
     content_type: str | None = None
     ranged = True
+    _descriptor = -1
 
     def __init__(self, place: LocalPlace) -> None:
         self.uri = place.uri
-        self._descriptor = open_file(place)
-        status = os.fstat(self._descriptor)
+        self._descriptor, status = _opened(place)
         self.size: int | None = status.st_size
         self.modified_millis: int | None = status.st_mtime_ns // 1_000_000
         self.identity = file_identity(status)
@@ -61,7 +61,7 @@ class LocalSource:
             os.close(descriptor)
 
     def __del__(self) -> None:
-        if getattr(self, "_descriptor", -1) >= 0:
+        if self._descriptor >= 0:
             self.close()
 
 
@@ -91,6 +91,10 @@ def open_file(place: LocalPlace) -> int:
 
     Raises: what `LocalSource` raises.
     """
+    return _opened(place)[0]
+
+
+def _opened(place: LocalPlace) -> tuple[int, os.stat_result]:
     if place.path.endswith("/") or not place.path:
         raise failures.source_is_directory(place.uri)
     try:
@@ -104,12 +108,13 @@ def open_file(place: LocalPlace) -> int:
             )
     except OSError as error:
         raise failures.source_error(error, place.uri) from error
+    status = os.fstat(descriptor)
     try:
-        _check_regular(os.fstat(descriptor), place.uri)
+        _check_regular(status, place.uri)
     except JobError:
         os.close(descriptor)
         raise
-    return descriptor
+    return descriptor, status
 
 
 def file_identity(status: os.stat_result) -> str:
@@ -118,7 +123,8 @@ def file_identity(status: os.stat_result) -> str:
 
 
 def _check_regular(status: os.stat_result, uri: str) -> None:
+    if stat.S_ISREG(status.st_mode):
+        return
     if stat.S_ISDIR(status.st_mode):
         raise failures.source_is_directory(uri)
-    if not stat.S_ISREG(status.st_mode):
-        raise failures.source_not_a_file(uri)
+    raise failures.source_not_a_file(uri)

@@ -27,6 +27,8 @@ def part_name(name: str, job_id: str) -> str:
     A name that is too long is cut, and told apart by a digest.
     """
     tail = f".{part_token(job_id)}{SUFFIX}"
+    if 4 * len(name) + len(tail) < _NAME_LIMIT_BYTES:
+        return f".{name}{tail}"
     encoded = os.fsencode(name)
     if 1 + len(encoded) + len(tail) > _NAME_LIMIT_BYTES:
         digest = hashlib.sha256(encoded).hexdigest()[:16]

@@ -9,10 +9,11 @@ import os
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from b2jobs.errors import CallerError, OperatorError
 from b2jobs.locations import InvalidLocation, LocalPath, Location, RootPath, StoreObject, parse
-from b2jobs_worker.settings import Root, Settings
+from b2jobs_worker.settings import Settings
 from b2jobs_worker.sources.failures import outside_root
 
 
@@ -79,7 +80,7 @@ def place(location: RootPath | LocalPath, settings: Settings) -> LocalPlace | St
             f"This worker has no root {location.root!r}.",
             hint=f"Configured roots: {known}. Add it to the file that B2JOBS_CONFIG names.",
         )
-    target = _target(location.root, root)
+    target = _target(location.root, root.url, root.access)
     if isinstance(target, FolderRoot):
         return LocalPlace(target, location.path, str(location))
     if posixpath.normpath(location.path).split("/")[0] == "..":
@@ -109,6 +110,9 @@ def store_place(location: Location, settings: Settings) -> StorePlace | None:
     if isinstance(location, StoreObject):
         return StorePlace(location, str(location))
     if isinstance(location, RootPath):
+        root = settings.roots.get(location.root)
+        if root and isinstance(_target(location.root, root.url, root.access), FolderRoot):
+            return None
         found = place(location, settings)
         return found if isinstance(found, StorePlace) else None
     return None
@@ -135,17 +139,18 @@ def root_read_only(name: str) -> CallerError:
 
 def folder_roots(settings: Settings) -> list[FolderRoot]:
     """Every configured root that is a folder."""
-    targets = [_target(name, root) for name, root in settings.roots.items()]
+    targets = [_target(name, root.url, root.access) for name, root in settings.roots.items()]
     return [target for target in targets if isinstance(target, FolderRoot)]
 
 
-def _target(name: str, root: Root) -> FolderRoot | StoreObject:
+@lru_cache(maxsize=256)
+def _target(name: str, url: str, access: str) -> FolderRoot | StoreObject:
     try:
-        target = parse(root.url)
+        target = parse(url)
     except InvalidLocation as error:
         raise _root_invalid(name, str(error)) from error
     if isinstance(target, LocalPath):
-        return FolderRoot(name, os.path.normpath(target.path), root.access == "read-write")
+        return FolderRoot(name, os.path.normpath(target.path), access == "read-write")
     if isinstance(target, StoreObject):
         return target
     raise _root_invalid(name, "a root is a folder (file:///path) or a store (s3://bucket/prefix)")

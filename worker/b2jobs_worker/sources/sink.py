@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
 import stat
 from contextlib import suppress
 
@@ -53,6 +52,8 @@ class LocalSink:
         PassingError: `destination_write_failed`.
     """
 
+    _folder = -1
+
     def __init__(
         self,
         place: LocalPlace,
@@ -76,8 +77,12 @@ class LocalSink:
         if self._name in ("", ".", ".."):
             raise failures.destination_is_directory(place.uri)
         self._part = part_name(self._name, job_id)
-        folder = os.path.dirname(os.path.join(place.root.folder, place.path))  # noqa: PTH118, PTH120
-        self.part_path = f"{folder}/{self._part}"
+
+    @property
+    def part_path(self) -> str:
+        """Where the part file is, by name."""
+        folder = os.path.dirname(os.path.join(self._place.root.folder, self._place.path))  # noqa: PTH118, PTH120
+        return f"{folder}/{self._part}"
 
     def exists(self) -> bool:
         return bool(self.identity())
@@ -117,9 +122,10 @@ class LocalSink:
         if self._descriptor >= 0:
             return self._descriptor
         try:
-            with found(self._place, follow=False, make_mode=self._folder_mode) as (folder, _):
+            walk = found(self._place, follow=False, make_mode=self._folder_mode)
+            with walk as (folder, _):
                 self._check_target(folder)
-                self._folder = os.dup(folder)
+                self._folder = walk.keep()
             self._descriptor, is_new = self._open_part()
             self._prepare(size, is_new=is_new)
         except OSError as error:
@@ -180,7 +186,7 @@ class LocalSink:
         self._descriptor = self._folder = -1
 
     def __del__(self) -> None:
-        if getattr(self, "_folder", -1) >= 0:
+        if self._folder >= 0:
             self.close()
 
     @property
@@ -213,6 +219,10 @@ class LocalSink:
         in a folder others can write to, it may be a trap.
         """
         try:
+            return self._create_part(), True
+        except FileExistsError:
+            pass  # from an earlier attempt, most likely
+        try:
             descriptor = os.open(self._part, _OPEN, dir_fd=self._folder)
         except FileNotFoundError:
             return self._create_part(), True
@@ -242,17 +252,20 @@ class LocalSink:
                 self.part_identity = mark
                 return
             os.ftruncate(self._descriptor, 0)
-        space = os.fstatvfs(self._descriptor)
-        # A few file systems report no blocks at all: nothing is known there.
-        if space.f_blocks and size > space.f_bavail * space.f_frsize:
-            free = space.f_bavail * space.f_frsize
-            os.unlink(self._part, dir_fd=self._folder)
-            raise failures.disk_full(self.uri, f"it needs {size} bytes, {free} are free")
-        token = secrets.token_hex(10)
+        self._check_space(size)
+        token = os.urandom(10).hex()
         os.ftruncate(self._descriptor, size)
         if size >= RESUMABLE_BYTES:
             os.pwrite(self._descriptor, _MARK + token.encode(), size)
         self.part_identity = token
+
+    def _check_space(self, size: int) -> None:
+        space = os.fstatvfs(self._descriptor)
+        free = space.f_bavail * space.f_frsize
+        # A few file systems report no blocks at all: nothing is known there.
+        if space.f_blocks and size > free:
+            os.unlink(self._part, dir_fd=self._folder)
+            raise failures.disk_full(self.uri, f"it needs {size} bytes, {free} are free")
 
     def _mark(self, size: int) -> str:
         """The token behind byte *size* of a part file that can be gone on with, or nothing."""

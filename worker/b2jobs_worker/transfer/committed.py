@@ -13,10 +13,8 @@ than what was there before the first try, and the same in info and content.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
-from urllib.parse import quote
 
 from b2jobs.errors import CallerError
 from b2jobs.metadata import LARGE_FILE_SHA1
@@ -24,7 +22,7 @@ from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2 import errors
 from b2jobs_worker.b2.accounts import BucketName
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.versions import JOB_TAG, FileVersion
+from b2jobs_worker.b2.versions import JOB_TAG, FileVersion, quoted
 
 MOST_ENTRIES = 10
 """What B2 takes as file info."""
@@ -34,6 +32,9 @@ STRICT_BYTES = 2048
 others it takes 7,000."""
 
 _BEFORE = "before"
+_MOST_QUOTED = 12
+"""Bytes that one character takes where it is quoted, four bytes as `%F0` each."""
+_HEADERS_BYTES = MOST_ENTRIES * len("x-bz-info-") + len(JOB_TAG)
 
 
 class Content:
@@ -67,7 +68,7 @@ def mark(client: B2Client, attempt: Attempt, *place: str) -> str:
     """What tells that *attempt*'s job made what is at *place*: its id, and a code to prove it."""
     key = client.account().credential.application_key.get_secret_value()
     about = "\n".join((attempt.job_id, *place))
-    code = hmac.new(key.encode(), about.encode(), hashlib.sha256).hexdigest()[:24]
+    code = hmac.digest(key.encode(), about.encode(), "sha256").hex()[:24]
     return f"{attempt.job_id}.{code}"
 
 
@@ -186,6 +187,9 @@ class Committed:
 
     def _is_crowded(self, info: Mapping[str, str], own: str) -> bool:
         """Whether *info* leaves no room for the mark, which is *own*."""
+        characters = len(self._name) + len(own) + sum(map(len, (*info, *info.values())))
+        if len(info) < MOST_ENTRIES and _MOST_QUOTED * characters < STRICT_BYTES - _HEADERS_BYTES:
+            return False  # as it is for most: nothing has to be counted exactly
         marked = {**info, JOB_TAG: own}
         return len(marked) > MOST_ENTRIES or (
             header_bytes(self._name, marked) > STRICT_BYTES
@@ -215,8 +219,8 @@ class Committed:
 
 def header_bytes(name: str, info: Mapping[str, str]) -> int:
     """What the headers for *name* and *info* take, as B2 counts them."""
-    entries = sum(len("x-bz-info-") + len(key) + len(quote(text)) for key, text in info.items())
-    return len(quote(name)) + entries
+    entries = sum(len("x-bz-info-") + len(key) + len(quoted(text)) for key, text in info.items())
+    return len(quoted(name)) + entries
 
 
 def _without_own(info: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from b2jobs.errors import JobError, OperatorError
-from b2jobs.locations import Location
+from b2jobs.locations import Location, WebFile
 from b2jobs.redis.pieces import Pieces
 from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.accounts import Accounts
@@ -62,23 +62,32 @@ class Context:
         """What each slot has of the memory for parts, were it shared equally."""
         return self.settings.parts_memory_mib * 1024 * 1024 // self.settings.slots
 
-    @contextmanager
     def source(
         self, location: Location, attempt: Attempt, *, resuming: bool = False
-    ) -> Iterator[Source]:
+    ) -> AbstractContextManager[Source]:
         """*location* opened for *attempt*, whose end also ends a server that does not answer.
 
         *resuming*: see `sources.open_source`.
         """
+        if isinstance(location, WebFile):
+            return self._web_file(location, attempt, resuming=resuming)
+        return closing(self._opened(location, attempt, resuming=resuming))
+
+    @contextmanager
+    def _web_file(self, location: WebFile, attempt: Attempt, *, resuming: bool) -> Iterator[Source]:
         opening = Opening(partial(attempt.permit.place, is_written=False))
-        with attempt.on_interrupt(opening.close):
-            try:
-                source = self.open_source(location, resuming=resuming, opening=opening)
-            except JobError:
-                attempt.checkpoint()
-                raise
-            with closing(source):
-                yield source
+        with (
+            attempt.on_interrupt(opening.close),
+            closing(self._opened(location, attempt, resuming=resuming, opening=opening)) as source,
+        ):
+            yield source
+
+    def _opened(self, location: Location, attempt: Attempt, **options: Any) -> Source:
+        try:
+            return self.open_source(location, **options)
+        except JobError:
+            attempt.checkpoint()
+            raise
 
     def client(self, account: str, attempt: Attempt, customer_key: str | None = None) -> B2Client:
         """The way into B2 for *attempt*, with a meter of its own.
@@ -129,7 +138,9 @@ class Usage:
     """What one job has used since this was made, as fields of its result."""
 
     def __init__(self, client: B2Client, attempt: Attempt, *others: B2Client) -> None:
-        self._meter = Meters(client.meter, *(each.meter for each in others))
+        self._meter: Meter | Meters = client.meter
+        if others:
+            self._meter = Meters(client.meter, *(each.meter for each in others))
         self._attempt = attempt
         self._since = time.monotonic()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -59,9 +58,13 @@ def download(request: Download, attempt: Attempt, context: Context) -> TransferR
         url = str(account.session.get_download_url_by_id(location.file_id))
     window = Window(*(request.byte_range() or (0, None)))
     try:
-        with _fitting_key(client, location):
+        try:
             return _download(request, attempt, context, client, usage, location, url, window)
-        # The file is not encrypted with a customer's key: it is read without.
+        except JobError as error:
+            if error.code not in ("access_denied", "bad_request", "customer_key_needed"):
+                raise
+            if not _needs_no_key(client, location, error):
+                raise
         return _download(request, attempt, context, client, usage, location, url, window)
     except CallerError as error:
         # B2's answer does not say which.
@@ -70,29 +73,23 @@ def download(request: Download, attempt: Attempt, context: Context) -> TransferR
         raise
 
 
-@contextlib.contextmanager
-def _fitting_key(client: B2Client, location: B2File | B2Version) -> Iterator[None]:
-    """Say which key is missing or wrong, which B2's refusal does not.
+def _needs_no_key(client: B2Client, location: B2File | B2Version, error: JobError) -> bool:
+    """Whether the file that was refused with *error* is read without the key that was given.
 
-    It ends quietly, and the client has no key any more, where the file needs none.
+    Then the client has no key any more. Raises which key is missing or wrong, which B2's refusal
+    does not say.
     """
-    try:
-        yield
-    except JobError as error:
-        if error.code not in ("access_denied", "bad_request", "customer_key_needed"):
-            raise
-        if isinstance(location, B2Version):
-            version = client.version(location.file_id)
-        else:
-            version = client.latest(client.bucket(location.bucket), location.name)
-        given, client.customer_key = client.customer_key, None
-        if version is not None and version.has_customer_key:
-            if given is None:
-                raise customer_key_needed(str(location), version.key_name) from error
-            name = given.key_name
-            raise customer_key_wrong(str(location), name, version.key_name) from error
-        if version is None or given is None:
-            raise
+    if isinstance(location, B2Version):
+        version = client.version(location.file_id)
+    else:
+        version = client.latest(client.bucket(location.bucket), location.name)
+    given, client.customer_key = client.customer_key, None
+    if version is not None and version.has_customer_key:
+        if given is None:
+            raise customer_key_needed(str(location), version.key_name) from error
+        name = given.key_name
+        raise customer_key_wrong(str(location), name, version.key_name) from error
+    return version is not None and given is not None
 
 
 def _download(

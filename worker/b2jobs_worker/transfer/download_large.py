@@ -139,27 +139,26 @@ class LargeDownload:
             self._pinned = version.file_id
             length = self._window.length(version.size)
             descriptor = self._sink.open(length)
-            spans = Spans(skip, length, first_end=skip + FIRST_BYTES)
             if length - skip <= FIRST_BYTES:
-                self._receive_one(arriving, descriptor, spans, length)
+                self._receive_one(arriving, descriptor, skip, length)
             else:
+                spans = Spans(skip, length, first_end=skip + FIRST_BYTES)
                 self._note(version, skip, length)
                 self._receive_many(version, arriving, stack.pop_all(), descriptor, spans, length)
         return self._checked(version, length, skip)
 
-    def _receive_one(self, arriving: Arriving, descriptor: int, spans: Spans, length: int) -> None:
+    def _receive_one(self, arriving: Arriving, descriptor: int, position: int, length: int) -> None:
         """All of it by this request, in this thread, hashed on the way."""
         buffer = thread_buffer()
-        span = spans.take()
-        while span is not None and span.position < span.end:
+        while position < length:
             self._attempt.checkpoint()
             count = arriving.readinto(buffer)
             if not count:
                 raise cut_short()
-            write_at(descriptor, buffer[:count], span.position, self._sink.uri)
+            write_at(descriptor, buffer[:count], position, self._sink.uri)
             self._sha1.update(buffer[:count])
-            spans.wrote(span, count)
-            self._attempt.progress("receiving", span.position, length)
+            position += count
+            self._attempt.progress("receiving", position, length)
 
     def _receive_many(
         self,
@@ -236,10 +235,11 @@ class LargeDownload:
         sha1 = self._sha1.hexdigest()
         whole = self._window.first == 0 and length == version.size
         self._attempt.progress("verifying", length, length)
-        is_right = whole and version.sha1 == sha1
-        if self._verify and whole and version.sha1 is not None and not is_right:
+        said = version.sha1 if whole else None
+        is_right = said == sha1
+        if self._verify and said is not None and not is_right:
             self._sink.discard()
-            raise mismatch(self._attempt, version, version.sha1, sha1)
+            raise mismatch(self._attempt, version, said, sha1)
         return Received(version, sha1, length, verified=is_right, resumed_bytes=skip)
 
     def _left(self) -> Left | None:

@@ -6,7 +6,7 @@ from b2jobs.errors import CallerError
 from b2jobs.requests import Retention as RetentionChange
 from b2jobs.requests.attributes import AllAttributes, Attributes
 from b2jobs_worker.b2.client import B2Client
-from b2jobs_worker.b2.protection import Encryption, Protection, Retention
+from b2jobs_worker.b2.protection import NOTHING, Encryption, Protection, Retention
 from b2jobs_worker.b2.versions import FileVersion
 
 
@@ -17,6 +17,8 @@ def asked(request: Attributes, client: B2Client) -> Protection:
         CallerError: `retention_past`, `customer_key_unknown`.
         OperatorError: `capability_missing`; the secrets file cannot be used.
     """
+    if request.encryption is None and request.retention is None and not request.legal_hold:
+        return NOTHING
     encryption: Encryption | None = None
     if request.encryption_key is not None:
         encryption = client.encryption(request.encryption_key)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
+from types import TracebackType
 
 from b2jobs.errors import CallerError, JobError, PassingError
 from b2jobs_worker.attempt import Attempt
@@ -46,32 +45,48 @@ def thread_buffer() -> memoryview:
     return buffer
 
 
-@contextlib.contextmanager
-def opened(client: B2Client, url: str, first: int, last: int | None) -> Iterator[Arriving]:
+class opened:  # noqa: N801 - it reads as what it does; a generator would cost each file more
     """Bytes *first* to *last* of the file behind *url*; tried again while none have come.
 
     An empty file has no range at all: then it is opened without one.
     """
-    with contextlib.ExitStack() as stack:
+
+    __slots__ = ("_client", "_fetch", "_first", "_last", "_url")
+
+    def __init__(self, client: B2Client, url: str, first: int, last: int | None) -> None:
+        self._client = client
+        self._url = url
+        self._first = first
+        self._last = last
+
+    def __enter__(self) -> Arriving:
         tries = 0
-        range_: tuple[int, int | None] | tuple[None, None] = (
-            (first, last) if (first, last) != (0, None) else (None, None)
-        )
+        range_: tuple[int, int | None] | tuple[None, None] = self._first, self._last
+        if range_ == (0, None):
+            range_ = None, None
         while True:
             tries += 1
             try:
-                arriving = stack.enter_context(client.download(url, *range_))
-                break
+                self._fetch = self._client.download(self._url, *range_)
+                return self._fetch.__enter__()
             except CallerError as error:
-                if error.code != "range_not_satisfiable" or first > 0 or range_ == (None, None):
+                unfit = error.code == "range_not_satisfiable" and self._first == 0
+                if not unfit or range_ == (None, None):
                     raise
                 range_ = None, None
             except JobError as error:
                 pause = retry.pause_before_next(error, tries)
                 if pause is None:
                     raise
-                client.sleep(pause)
-        yield arriving
+                self._client.sleep(pause)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._fetch.__exit__(kind, error, traceback)
 
 
 def checksum_mismatch(name: str) -> PassingError:

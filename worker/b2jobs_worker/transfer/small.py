@@ -8,7 +8,8 @@ from b2jobs_worker.attempt import Attempt
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.versions import FileVersion
 from b2jobs_worker.sources.failures import check_digest, source_changed
-from b2jobs_worker.sources.port import Source, check_unchanged, is_digested
+from b2jobs_worker.sources.local import LocalStream
+from b2jobs_worker.sources.port import Source, check_unchanged, is_descriptor, is_digested
 from b2jobs_worker.transfer.body import DIGITS_AT_END, DIGITS_BYTES, BufferBody, SourceBody
 from b2jobs_worker.transfer.committed import Content
 from b2jobs_worker.transfer.target import NewFile
@@ -78,6 +79,12 @@ def send_content(
 
 
 def _read_whole(source: Source, size: int, attempt: Attempt) -> bytes:
+    if is_descriptor(source):
+        # Nobody has to be woken out of this; and one that has grown is not unchanged.
+        content = LocalStream(source.fileno(), source.uri, 0).read(size)
+        if len(content) != size:
+            raise source_changed(source.uri)
+        return content
     pieces: list[bytes] = []
     got = 0
     with source.open() as stream, attempt.on_interrupt(stream.close):

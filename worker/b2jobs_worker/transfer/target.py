@@ -78,6 +78,9 @@ class Standing:
     sha1: str | None = None
 
 
+_NOTHING = Standing()
+
+
 def capabilities_for(if_exists: IfExists) -> tuple[str, ...]:
     """What a key needs beside writeFiles."""
     return {
@@ -118,7 +121,7 @@ def look(
     if if_exists == "replace" and left is None:
         require_replaceable(client, new.bucket, new.name)
     if if_exists not in ("skip", "fail"):
-        return Standing()
+        return _NOTHING
     own_sha1 = cache(sha1)
     seen = shown(listed, new.name)
     if seen is not None:

@@ -44,11 +44,11 @@ class ItemAttempt(InterruptibleAttempt):
         self._pack = pack
 
     def checkpoint(self) -> None:
-        super().checkpoint()
+        if self._interrupted is not None:
+            super().checkpoint()
         self._pack.attempt.checkpoint()
 
     def guard(self, *, anew: bool = False) -> None:
-        self.checkpoint()
         self._pack.guard(anew=anew)
         self.checkpoint()
 

@@ -7,7 +7,7 @@ from typing import Any
 from b2jobs.items import Item
 from b2jobs.requests import Job, build
 from b2jobs.requests.attributes import together
-from b2jobs_worker.batch.ledger.store import Orders
+from b2jobs_worker.batch.ledger.packs import Orders
 
 
 def request_of(item: Item, orders: Orders) -> Job:

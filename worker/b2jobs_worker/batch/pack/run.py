@@ -17,8 +17,9 @@ from b2jobs.requests import Pack
 from b2jobs_worker.attempt import Attempt, Interrupted, Settled
 from b2jobs_worker.batch.ledger.kept import drop_content, keep_content
 from b2jobs_worker.batch.ledger.outcome import Outcome, ledger_line, of_failure
+from b2jobs_worker.batch.ledger.packs import Entry, OpenPack
 from b2jobs_worker.batch.ledger.steering import Steering
-from b2jobs_worker.batch.ledger.store import Entry, OpenPack, Store
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt, PackJournal
 from b2jobs_worker.batch.pack.strays import Strays
 from b2jobs_worker.batch.pack.threads import TICK_SECONDS, Threads

@@ -13,7 +13,8 @@ from b2jobs.ledger import lines_of
 from b2jobs.signed import SealRefused, believed
 from b2jobs.signing import Ring
 from b2jobs_worker.batch.ledger.outcome import Outcome
-from b2jobs_worker.batch.ledger.store import OpenPack, Store, pack_name
+from b2jobs_worker.batch.ledger.packs import OpenPack, pack_name
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.pack.request import request_of
 from b2jobs_worker.work import Work
 

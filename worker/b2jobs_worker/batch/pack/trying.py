@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from b2jobs.errors import (
@@ -21,7 +21,7 @@ from b2jobs.items import Item
 from b2jobs.results import TransferResult
 from b2jobs_worker.attempt import Interrupted
 from b2jobs_worker.batch.ledger.outcome import Again, Outcome, of_failure, of_result
-from b2jobs_worker.batch.ledger.store import Entry, Orders
+from b2jobs_worker.batch.ledger.packs import Entry, Orders
 from b2jobs_worker.batch.pack.item_attempt import ItemAttempt
 from b2jobs_worker.batch.pack.request import request_of
 from b2jobs_worker.work import Work
@@ -60,22 +60,24 @@ class Trying:
         before = before or Again(0, 0.0)
         attempts = entry.earlier + before.attempts + 1
         began = time.monotonic()
-        tried = Tried(None)
+        made: str | None = None
+        calls: Mapping[str, int] = {}
+        dollars = 0.0
         try:
             request = request_of(item, self._orders)
             attempt.permit.request(request, is_item=True)
             attempt.permit.size(item.size)
             mover = self._movers[item.action]
             result = mover.run(request, attempt)
-            made = mover.traces(result)
-            tried = Tried(None, None, made, result.calls, result.dollars)
+            made, calls, dollars = mover.traces(result), result.calls, result.dollars
             if item.sha1 and isinstance(result, TransferResult) and result.sha1 != item.sha1:
                 if made is not None:
                     mover.undo(request, made)
                 raise _other_bytes(item, result)
-            return replace(tried, found=of_result(result, attempts=attempts, millis=_millis(began)))
+            outcome = of_result(result, attempts=attempts, millis=_millis(began))
+            return Tried(outcome, None, made, calls, dollars)
         except Interrupted:
-            return tried
+            return Tried(None, None, made, calls, dollars)
         except (JobError, InvalidJob, QueueUnavailable) as error:
             raised = _as_job_error(error)
         except Exception as bug:
@@ -83,9 +85,9 @@ class Trying:
             raised = InternalError("internal_error", f"{type(bug).__name__}: {bug}")
         note = self._note(raised, before)
         if note is not None:
-            return replace(tried, found=note, error=raised)
+            return Tried(note, raised, made, calls, dollars)
         outcome = of_failure(item, _failure(raised, attempts), millis=_millis(began))
-        return replace(tried, found=outcome, made=None)
+        return Tried(outcome, None, None, calls, dollars)
 
     def _note(self, error: JobError, before: Again) -> Again | None:
         """That the item is tried once more; None when its error or its budget forbids it."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from b2jobs.ledger import UNDONE, LedgerLine, lines_of, packed_line, segment
 from b2jobs_worker.batch.ledger.outcome import planned_again
-from b2jobs_worker.batch.ledger.store import MOST_NEW_PACKS, Change, Entry, NewPack
+from b2jobs_worker.batch.ledger.packs import MOST_NEW_PACKS, Change, Entry, NewPack
 from b2jobs_worker.batch.plan.packing import groups
 from b2jobs_worker.batch.planner.desk import Desk
 from b2jobs_worker.batch.planner.spilling import no_longer_withheld, spilled

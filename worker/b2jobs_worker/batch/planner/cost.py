@@ -5,7 +5,7 @@ The meter is read where outcomes are written (`shared/batch.lua`, `add_cost`).
 
 from __future__ import annotations
 
-from b2jobs.batches import MAX_COST_REACHED, over_cost
+from b2jobs.batch_status import MAX_COST_REACHED, over_cost
 from b2jobs.errors import Failure
 from b2jobs_worker.b2.prices import Prices
 from b2jobs_worker.batch.plan.source import MakePlan

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from b2jobs.errors import Failure
 from b2jobs.requests import Job
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.ledger.store import Change, Orders, Store
+from b2jobs_worker.batch.ledger.packs import Change, Orders
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.planner.archive import Archive
 
 

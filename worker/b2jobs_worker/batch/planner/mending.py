@@ -17,7 +17,7 @@ from b2jobs.ledger import segment
 from b2jobs.signed import SealRefused
 from b2jobs_worker.batch.ledger.kept import keep_content
 from b2jobs_worker.batch.ledger.outcome import ledger_line, of_failure
-from b2jobs_worker.batch.ledger.store import MOST_NEW_PACKS, Change, Entry, NewPack
+from b2jobs_worker.batch.ledger.packs import MOST_NEW_PACKS, Change, Entry, NewPack
 from b2jobs_worker.batch.planner.desk import Desk
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ import json
 
 from b2jobs.for_people import masked
 from b2jobs.ledger import UNDONE, lines_of, packed_line, segment
-from b2jobs_worker.batch.ledger.store import Change
+from b2jobs_worker.batch.ledger.packs import Change
 from b2jobs_worker.batch.planner.desk import Desk
 
 PACKS_A_FILE = 64

@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from b2jobs.errors import Failure, InternalError, JobError
 from b2jobs_worker.attempt import Interrupted, Settled
+from b2jobs_worker.batch.ledger.packs import Change, Entry, NewPack
 from b2jobs_worker.batch.ledger.steering import Steering
-from b2jobs_worker.batch.ledger.store import Change, Entry, NewPack
 from b2jobs_worker.batch.plan.packing import Group
 from b2jobs_worker.batch.plan.source import MakePlan, NotYet, PlanSource
 from b2jobs_worker.batch.plan.stream import KeptStreams, PlanStream

@@ -12,7 +12,8 @@ from b2jobs.requests import Batch, Job
 from b2jobs.requests.attributes import AllAttributes
 from b2jobs.results import Result
 from b2jobs_worker.attempt import Attempt
-from b2jobs_worker.batch.ledger.store import Orders, Store
+from b2jobs_worker.batch.ledger.packs import Orders
+from b2jobs_worker.batch.ledger.store import Store
 from b2jobs_worker.batch.plan.source import MakePlan
 from b2jobs_worker.batch.plan.stream import KeptStreams
 from b2jobs_worker.batch.planner.archive import Archive
