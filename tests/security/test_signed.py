@@ -206,11 +206,12 @@ def test_messages_of_plain_celery_are_signed_by_one_line(
 def test_a_suspect_is_tried_in_its_own_process_with_its_signature(fleet: Attacked) -> None:
     job = fleet.fake.submit(hold=1)
     fleet.fake.running(job)
-    fleet.redis.hset(fleet.job_key(job.id), "lost", "1")
+    # Somebody's word that it is cancelled would have spared it that, and its neighbours not.
+    fleet.redis.hset(fleet.job_key(job.id), mapping={"lost": "1", "cancel": "1"})
     worker = fleet.worker
     worker.kill()
     fleet.worker = fleet.installation.start_celery("second")
-    fleet.fake.running(job, 2)
+    assert fleet.fake.running(job, 2).pid != fleet.worker.pid
     fleet.fake.let_go(job)
 
     assert job.wait(60).file_id == f"{job.id}-2"

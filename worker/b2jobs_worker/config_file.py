@@ -1,16 +1,79 @@
-"""The config file: what is wrong with it, or with the settings in it, in one sentence."""
+"""Where settings come from, and what is wrong with them, in one sentence.
+
+The only reader of the environment and of the config file: values come from `B2JOBS_...` variables
+first, then from the TOML file that `B2JOBS_CONFIG` names.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
+from typing import Self
 
 from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from b2jobs import redis_url
-from b2jobs.config_file import read
+from b2jobs.config_file import CONFIG_VARIABLE, read
 from b2jobs.errors import OperatorError
 from b2jobs_worker import variables
+
+
+class Configured(BaseSettings):
+    """Settings that are read from there."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="B2JOBS_", frozen=True, extra="ignore", env_nested_delimiter="__"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        path = os.environ.get(CONFIG_VARIABLE)
+        if not path:
+            return init_settings, env_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(path))
+
+    @classmethod
+    def read(cls) -> Self:
+        """All of them, checked.
+
+        Raises:
+            OperatorError: `config_invalid`, naming the file or variable, the field and the value.
+        """
+        mistyped = variables.unknown(os.environ, cls.model_fields)
+        if mistyped:
+            raise OperatorError(
+                "config_invalid",
+                f"No setting is named {', '.join(mistyped)}.",
+                hint="Correct or remove it; `b2jobs docs readme` lists all variables.",
+            )
+        path = os.environ.get(CONFIG_VARIABLE)
+        if path:
+            check(Path(path), cls.model_fields)
+        try:
+            return cls()
+        except ValidationError as error:
+            raise refused(error, path or "it") from error
+
+
+def config_path() -> Path | None:
+    """The config file, if there is one."""
+    path = os.environ.get(CONFIG_VARIABLE)
+    return Path(path) if path else None
 
 
 def check(path: Path, known: Collection[str]) -> None:

@@ -17,11 +17,12 @@ from b2jobs_worker.b2.prices import Prices
 from b2jobs_worker.b2.redis_governor import RedisGovernor
 from b2jobs_worker.b2.tally import used
 from b2jobs_worker.batch.ledger.store import Store
+from b2jobs_worker.config_file import config_path
 from b2jobs_worker.delivery.claims import Claims
 from b2jobs_worker.delivery.credentials_watch import wake
 from b2jobs_worker.delivery.leases import Leases
 from b2jobs_worker.live_limits import LiveLimits
-from b2jobs_worker.settings import Settings, config_path, current
+from b2jobs_worker.settings import Settings, current
 from b2jobs_worker.sync.digests import DigestCache
 
 logger = logging.getLogger(__name__)

@@ -1,8 +1,4 @@
-"""Every setting of a worker, with its unit, its consequence and its cost.
-
-The only reader of the environment and of the config file: values come from
-`B2JOBS_...` variables first, then from the TOML file that `B2JOBS_CONFIG` names.
-"""
+"""Every setting of a worker, with its unit, its consequence and its cost."""
 
 from __future__ import annotations
 
@@ -11,22 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import Field, field_validator, model_validator
 
 from b2jobs import redis_url, schedule
-from b2jobs.config_file import CONFIG_VARIABLE
-from b2jobs.errors import OperatorError
 from b2jobs.model import Model
 from b2jobs.rates import Rates
 from b2jobs.signing import Ring, ring
-from b2jobs_worker import config_file, variables
 from b2jobs_worker.budgets import ANY_ACCOUNT, Budget
+from b2jobs_worker.config_file import Configured
 from b2jobs_worker.policy import Policy
 from b2jobs_worker.timetable import Timetable, timetable
 
@@ -38,12 +26,8 @@ class Root(Model):
     access: Literal["read", "read-write"] = "read"
 
 
-class Settings(BaseSettings):
+class Settings(Configured):
     """One frozen object; `Settings()` reads and checks everything at once."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="B2JOBS_", frozen=True, extra="ignore", env_nested_delimiter="__"
-    )
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
@@ -323,21 +307,6 @@ class Settings(BaseSettings):
         "undelivered.",
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del dotenv_settings, file_secret_settings
-        path = os.environ.get(CONFIG_VARIABLE)
-        if not path:
-            return init_settings, env_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(path))
-
     @field_validator("redis_url")
     @classmethod
     def _read(cls, url: str) -> str:
@@ -401,26 +370,7 @@ def load() -> Settings:
     Raises:
         OperatorError: `config_invalid`, naming the file or variable, the field and the value.
     """
-    mistyped = variables.unknown(os.environ, Settings.model_fields)
-    if mistyped:
-        raise OperatorError(
-            "config_invalid",
-            f"No setting is named {', '.join(mistyped)}.",
-            hint="Correct or remove it; `b2jobs docs readme` lists all variables.",
-        )
-    path = os.environ.get(CONFIG_VARIABLE)
-    if path:
-        config_file.check(Path(path), Settings.model_fields)
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise config_file.refused(error, path or "it") from error
-
-
-def config_path() -> Path | None:
-    """The config file, if there is one."""
-    path = os.environ.get(CONFIG_VARIABLE)
-    return Path(path) if path else None
+    return Settings.read()
 
 
 @cache

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from b2jobs_worker.batch.pack.threads import MOST_THREADS, Idle, Threads, Width
 from support.waiting import eventually
 
@@ -88,4 +90,33 @@ def test_a_pack_that_is_stopped_begins_nothing_more() -> None:
     go_on.set()
     assert threads.is_done.wait(10)
     assert len(seen) <= 4
+    assert width.at_work == 0
+
+
+def test_a_system_that_gives_no_more_threads_leaves_a_pack_those_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("b2jobs_worker.batch.pack.threads._idle", Idle())
+    go_on, start, started = threading.Event(), threading.Thread.start, list[threading.Thread]()
+
+    def start_two(thread: threading.Thread) -> None:
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_two)
+    width, seen = Clock().width(), list[int]()
+
+    def act(number: int) -> None:
+        assert go_on.wait(10)
+        seen.append(number)
+
+    threads = Threads(act, range(30), 30, width)
+    assert width.at_work == 2
+    with pytest.raises(RuntimeError):
+        Threads(act, range(30), 30, width)
+    go_on.set()
+    assert threads.is_done.wait(10)
+    assert sorted(seen) == [*range(30)]
     assert width.at_work == 0

@@ -72,7 +72,8 @@ def deliver(
             claims.hand_back(claim)
             return None
         delivery = Delivery(claim, work, claims, leases, line)
-        if claim.is_suspect and not claim.is_cancelled:
+        is_cancelled = claim.is_cancelled and not claims.records.ring.required  # else it looks
+        if claim.is_suspect and not is_cancelled:
             _deliver_suspect(delivery, module)
         else:
             delivery.run()

@@ -252,8 +252,7 @@ class LocalSink:
                 self.part_identity = mark
                 return
             os.ftruncate(self._descriptor, 0)
-        if size >= RESUMABLE_BYTES:
-            self._check_space(size)
+        self._check_space(size)
         token = os.urandom(10).hex()
         os.ftruncate(self._descriptor, size)
         if size >= RESUMABLE_BYTES:
@@ -261,7 +260,6 @@ class LocalSink:
         self.part_identity = token
 
     def _check_space(self, size: int) -> None:
-        """Refuse early; what is small is refused when it is written."""
         space = os.fstatvfs(self._descriptor)
         free = space.f_bavail * space.f_frsize
         # A few file systems report no blocks at all: nothing is known there.

@@ -37,18 +37,25 @@ class Idle:
         self._waiting = 0
 
     def run(self, act: Callable[[], None]) -> None:
-        """Call *act*, which must not raise, in a thread that waits, else in a new one."""
+        """Call *act*, which must not raise, in a thread that waits, else in a new one.
+
+        Raises RuntimeError where the system gives no more threads; then *act* is not called.
+        """
         with self._changed:
-            self._acts.append(act)
-            if self._waiting >= len(self._acts):
+            if self._waiting > len(self._acts):
+                self._acts.append(act)
                 self._changed.notify()
                 return
-        threading.Thread(target=self._work, name="b2jobs-pack", daemon=True).start()
+        new = partial(self._work, act)
+        threading.Thread(target=new, name="b2jobs-pack", daemon=True).start()
 
-    def _work(self) -> None:
-        while (act := self._next()) is not None:
+    def _work(self, first: Callable[[], None]) -> None:
+        act: Callable[[], None] | None = first
+        del first  # each holds its pack
+        while act is not None:
             act()
-            del act  # it holds its pack
+            act = None
+            act = self._next()
 
     def _next(self) -> Callable[[], None] | None:
         with self._changed:
@@ -89,10 +96,10 @@ class Width:
             self.at_work += taken
             return taken
 
-    def give(self) -> None:
-        """A thread has nothing more to do."""
+    def give(self, count: int = 1) -> None:
+        """*count* threads have nothing more to do."""
         with self._lock:
-            self.at_work -= 1
+            self.at_work -= count
 
     def _judge(self) -> None:
         now, used = self._clock(), self._used()
@@ -136,12 +143,21 @@ class Threads(Generic[T]):
         wanted = self._most - self._started
         if self._stopped or wanted <= 0:
             return
-        for _ in range(self._width.take(wanted, at_least=max(0, OF_ITS_OWN - self._started))):
+        taken = self._width.take(wanted, at_least=max(0, OF_ITS_OWN - self._started))
+        for at in range(taken):
             with self._lock:
                 self._working += 1
                 self._started += 1
             run = contextvars.copy_context().run  # logs and traces are about the pack
-            _idle.run(partial(run, self._work))
+            try:
+                _idle.run(partial(run, self._work))
+            except RuntimeError:  # the system has no more threads: those at work go on
+                self._width.give(taken - at - 1)
+                self._started -= 1
+                self._leave()
+                if not self._started:
+                    raise
+                return
 
     def stop(self) -> None:
         """Begin nothing more; what has begun goes on. Called twice it does nothing."""
@@ -158,8 +174,11 @@ class Threads(Generic[T]):
                         return
                 self._act(item)
         finally:
-            self._width.give()
-            with self._lock:
-                self._working -= 1
-                if not self._working:
-                    self.is_done.set()
+            self._leave()
+
+    def _leave(self) -> None:
+        self._width.give()
+        with self._lock:
+            self._working -= 1
+            if not self._working:
+                self.is_done.set()
