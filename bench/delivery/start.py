@@ -29,6 +29,7 @@ COMMANDS = {
     "import_b2jobs": [sys.executable, "-c", "import b2jobs"],
     "import_and_client": [sys.executable, "-c", "import b2jobs; b2jobs.Client()"],
     "help": [str(Path(sys.executable).parent / "b2jobs"), "--help"],
+    "upload_help": [str(Path(sys.executable).parent / "b2jobs"), "upload", "--help"],
 }
 
 

@@ -125,9 +125,12 @@ def test_a_console_without_keys_says_what_it_cannot_do(
     for own, status, said in (("", 400, "no key"), (str(keys), 303, "")):
         browser = Browser(start(installation, **TOKENS, B2JOBS_KEYS_FILE=own)[1]).log_in()
         assert ("this console has no key" in browser.get("/").text) is (status == 400)
-        assert ("neither retry what was signed" in browser.get("/workers").text) is (status == 400)
+        assert ("neither cancel, pause, resume or retry" in browser.get("/workers").text) is (
+            status == 400
+        )
         csrf = browser.csrf()
         for place in (
+            f"/jobs/{job.id}/cancel",
             f"/jobs/{job.id}/retry",
             "/schedules/daily/run",
             "/accounts/default/check",

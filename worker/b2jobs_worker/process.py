@@ -14,6 +14,8 @@ import signal
 import sys
 from typing import Any
 
+from b2jobs.requests import Download, Upload
+from b2jobs.results import TransferResult
 from b2jobs_worker import logs, tracing
 from b2jobs_worker.b2.tally import used
 from b2jobs_worker.children import leave
@@ -57,6 +59,8 @@ def load() -> None:
     gc.disable()
     for name in _ALL:
         importlib.import_module(name)
+    for model in (Upload, Download, TransferResult):
+        model.model_rebuild()  # pydantic's first takes 40 ms, each other one 1 to 5
     app: Any = importlib.import_module("b2jobs_worker.celery.app").app
     app.finalize()
     _ = app.backend  # for its class Celery looks through all that is installed
