@@ -70,7 +70,8 @@ class LiveLimits:
         held, until = self.rates(), self._until
         if held == Rates() and until is None:
             return {}
-        return {"now": str(held), **({"until": until.isoformat()} if until else {})}
+        end = {"until": until.isoformat(timespec="seconds")} if until else {}
+        return {"now": str(held), **end}
 
     def _look(self) -> None:
         if not self._lock.acquire(blocking=False):

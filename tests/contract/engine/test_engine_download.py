@@ -150,6 +150,25 @@ def test_a_later_attempt_goes_on_behind_what_was_verified(many: Bench, reached: 
     check_arrived(many)
 
 
+@pytest.mark.parametrize("why", ["handed back", "a failure"])
+def test_an_attempt_that_ends_notes_how_far_it_has_come(
+    many: Bench, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(fetch, "_NOTE_BYTES", 1 << 30)  # none by itself but the one at the start
+    journal = MemoryJournal()
+    attempt = many.attempt(journal=journal)
+    if why == "a failure":
+        many.admin.fault("service_unavailable", calls="b2_download_*", skip=8)
+    else:
+        many.admin.fault("latency", calls="b2_download_*", seconds=30, skip=8)
+        threading.Timer(1.0, lambda: attempt.interrupt("handed_back", keep=True)).start()
+    with pytest.raises((Interrupted, JobError)):
+        many.run("download", attempt, source=many.b2("big"), destination="data://out/big")
+    many.admin.clear_faults()
+    assert down(many, 2, journal).resumed_bytes >= 200_000
+    check_arrived(many)
+
+
 def test_what_was_damaged_on_disk_is_fetched_again(many: Bench) -> None:
     journal = stop(many, 1_000_000)
     [part] = many.folder.joinpath("out").iterdir()

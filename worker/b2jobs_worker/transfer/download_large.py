@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from b2jobs.errors import CallerError, PassingError
-from b2jobs_worker.attempt import Attempt
+from b2jobs.errors import CallerError, JobError, PassingError
+from b2jobs_worker.attempt import Attempt, Interrupted
 from b2jobs_worker.b2.client import B2Client
 from b2jobs_worker.b2.downloads import Arriving
 from b2jobs_worker.b2.errors import file_not_found
@@ -215,20 +215,26 @@ class LargeDownload:
         hashed = self._noted[0]
         resumed = hashed
         buffer = memoryview(bytearray(_HASH_BYTES))
-        while hashed < length:
-            self._attempt.checkpoint()
-            keep_filled()
-            # In large bites: waking for each chunk costs more than it hurries.
-            frontier = spans.wait_beyond(min(hashed + _BITE_BYTES, length) - 1, 0.25)
-            while hashed < frontier:
-                count = os.preadv(descriptor, [buffer[: frontier - hashed]], hashed)
-                self._sha1.update(buffer[:count])
-                hashed += count
-                self._attempt.progress("receiving", resumed + spans.received, length)
+        try:
+            while hashed < length:
                 self._attempt.checkpoint()
-            noted, since = self._noted
-            if hashed - noted >= _NOTE_BYTES or time.monotonic() - since >= _NOTE_SECONDS:
+                keep_filled()
+                # In large bites: waking for each chunk costs more than it hurries.
+                frontier = spans.wait_beyond(min(hashed + _BITE_BYTES, length) - 1, 0.25)
+                while hashed < frontier:
+                    count = os.preadv(descriptor, [buffer[: frontier - hashed]], hashed)
+                    self._sha1.update(buffer[:count])
+                    hashed += count
+                    self._attempt.progress("receiving", resumed + spans.received, length)
+                    self._attempt.checkpoint()
+                noted, since = self._noted
+                if hashed - noted >= _NOTE_BYTES or time.monotonic() - since >= _NOTE_SECONDS:
+                    self._note(version, hashed, length)
+        except (Interrupted, JobError) as ended:
+            # Who goes on, in this process or elsewhere, begins where this attempt has ended.
+            if hashed > self._noted[0] and (isinstance(ended, JobError) or ended.keep):
                 self._note(version, hashed, length)
+            raise
 
     def _checked(self, version: FileVersion, length: int, skip: int) -> Received:
         """Compare; what is wrong is dropped, to be fetched anew by the next attempt."""
