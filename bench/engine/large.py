@@ -3,11 +3,11 @@
     python -m bench.engine.large [--mib 256] [--jobs 1] [--lines 30:1000 150:100:256] [--rounds 3]
         [--parallel-parts N] [--memory-mib N] [--plain] [--sparse]
 
-The line is `bench.line`; the B2 is the local one, with a certificate of its own. A share of 0.9
-is nine tenths of the line's bandwidth, from the start of the transfers to the end of the last,
-requests that move nothing included; TLS's own bytes count for nothing. `--sparse`: a file of
-zeros and a B2 that keeps no bytes, for sizes that no disk has. Memory is that of the one process
-in which all transfers run, before them, at its most, and ten times on the way.
+The line is `bench.line`, or `none`; the B2 is the local one, with a certificate of its own. A
+share of 0.9 is nine tenths of the line's bandwidth, from the start of the transfers to the end of
+the last, requests that move nothing included; TLS's own bytes count for nothing. `--sparse`: a file
+of zeros and a B2 that keeps no bytes, for sizes that no disk has. Memory is that of the one process
+in which all transfers run: at its most, and ten times on the way.
 """
 
 from __future__ import annotations
@@ -64,31 +64,36 @@ def main() -> None:
                     file.write(os.urandom(2**20))
                 file.truncate(given.mib * 2**20)
             for text in given.lines:
-                line = Line.parse(text)
+                line = None if text == "none" else Line.parse(text)
                 print(json.dumps({"line": str(line), **measure(folder, b2, line, given)}))
                 sys.stdout.flush()
         finally:
             b2.close()
 
 
-def measure(folder: Path, b2: LocalB2, line: Line, given: argparse.Namespace) -> dict[str, object]:
-    relay = Relay(line, int(b2.realm.rpartition(":")[2]))
+def measure(
+    folder: Path, b2: LocalB2, line: Line | None, given: argparse.Namespace
+) -> dict[str, object]:
+    port = int(b2.realm.rpartition(":")[2])
+    relay = None if line is None else Relay(line, port)
+    port = port if relay is None else relay.port
     found: dict[str, dict[str, list[float]]] = {"up": {}, "down": {}}
     all_bytes = given.jobs * given.mib * 2**20
     try:
-        context = _context(folder, b2, relay.port, given)
+        context = _context(folder, b2, port, given)
         context.client("default", DetachedAttempt()).account()
         for round_ in range(given.rounds):
             for way, kind in (("up", "upload"), ("down", "download")):
-                pairs = [_places(way, f"{relay.port}-{round_}-{n}") for n in range(given.jobs)]
+                pairs = [_places(way, f"{port}-{round_}-{n}") for n in range(given.jobs)]
                 with sampled() as memory:
                     began, used = time.monotonic(), time.process_time()
                     run(context, kind, pairs)
                     seconds = time.monotonic() - began
                     used = time.process_time() - used
                 into = found[way]
-                share = all_bytes * 8 / seconds / line.bits_per_second
-                into.setdefault("share", []).append(round(share, 3))
+                if line is not None:
+                    share = all_bytes * 8 / seconds / line.bits_per_second
+                    into.setdefault("share", []).append(round(share, 3))
                 into.setdefault("MiB a second", []).append(round(all_bytes / seconds / 2**20, 1))
                 into.setdefault("CPU ms a MiB", []).append(
                     round(1000 * used * 2**20 / all_bytes, 2)
@@ -96,14 +101,18 @@ def measure(folder: Path, b2: LocalB2, line: Line, given: argparse.Namespace) ->
                 into.setdefault("MiB at most", []).append(max(memory))
                 step = max(1, len(memory) // _SAMPLES)
                 into["MiB on the way"] = [*memory[::step], memory[-1]]
+                sys.stderr.write(f"{way}, {seconds:.1f} s, MiB: {into['MiB on the way']}\n")
             for back in folder.glob("back-*"):
                 back.unlink()
     finally:
-        relay.close()
-    return {
-        way: {"median share": statistics.median(numbers["share"]), **numbers}
+        if relay is not None:
+            relay.close()
+    shares = {
+        f"{way}: median share": statistics.median(numbers["share"])
         for way, numbers in found.items()
-    } | {"at once in the end": context.in_flight.came_to}
+        if "share" in numbers
+    }
+    return {**shares, **found, "at once in the end": context.in_flight.came_to}
 
 
 def _places(way: str, name: str) -> tuple[str, str]:

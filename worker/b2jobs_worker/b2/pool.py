@@ -13,6 +13,7 @@ from b2jobs_worker.b2.wire import Connection
 
 _IDLE_LIMIT = 192
 _IDLE_SECONDS = 55.0
+_LOOK_SECONDS = 1.0
 _SESSION_SECONDS = 1800.0
 """How old a TLS session may be before the next connection's is taken; servers keep longer."""
 _NO_SESSION: tuple[float, ssl.SSLSession | None] = float("-inf"), None
@@ -27,7 +28,7 @@ class Origin(NamedTuple):
 
 
 class ConnectionPool:
-    """Connections by origin, the last used one first; at most 192 idle ones are kept.
+    """Connections by origin, the last used one first; at most 192 idle ones are kept, 55 s each.
 
     Each is used by one thread at a time. The pool belongs to one process: sockets that a
     fork has copied must not be used by both sides, so accounts.py builds a new one.
@@ -39,6 +40,7 @@ class ConnectionPool:
         self._idle: OrderedDict[Origin, list[tuple[float, Connection]]] = OrderedDict()
         self._sessions: dict[Origin, tuple[float, ssl.SSLSession | None]] = {}
         self._count = 0
+        self._looked_at = time.monotonic()
         self._lock = threading.Lock()
 
     def take(self, origin: Origin) -> Connection | None:
@@ -56,7 +58,7 @@ class ConnectionPool:
 
     def give(self, origin: Origin, connection: Connection) -> None:
         """Keep *connection* for the next request, and its TLS session for new connections."""
-        surplus, now = None, time.monotonic()
+        surplus, now = list[Connection](), time.monotonic()
         if origin.scheme == "https":
             self._keep_session(origin, connection, now)
         with self._lock:
@@ -64,9 +66,21 @@ class ConnectionPool:
             self._idle.move_to_end(origin)
             self._count += 1
             if self._count > _IDLE_LIMIT:
-                surplus = self._oldest()
-        if surplus is not None:
-            surplus.close()
+                surplus.append(self._oldest())
+            if now - self._looked_at >= _LOOK_SECONDS:
+                self._looked_at = now
+                surplus += self._outdated(now)
+        for each in surplus:
+            each.close()
+
+    def _outdated(self, now: float) -> list[Connection]:
+        """Those nobody has needed for long: a large file had many, what follows it needs few."""
+        found = list[Connection]()
+        for connections in self._idle.values():
+            while connections and now - connections[0][0] >= _IDLE_SECONDS:
+                found.append(connections.pop(0)[1])
+        self._count -= len(found)
+        return found
 
     def _keep_session(self, origin: Origin, connection: Connection, now: float) -> None:
         since, _ = self._sessions.get(origin, _NO_SESSION)
