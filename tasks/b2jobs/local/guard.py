@@ -23,13 +23,20 @@ PATIENCE_SECONDS = 30.0
 
 def main(command: list[str]) -> int:
     """Run *command* until it ends or stdin does; its exit status, 128 + N for a signal."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    process: subprocess.Popen[bytes] | None = None
+    is_asked = False
 
     def end_now(number: int, frame: FrameType | None) -> None:
+        nonlocal is_asked
         del number, frame
-        process.kill()
+        is_asked = True
+        if process is not None:
+            process.kill()
 
     signal.signal(signal.SIGTERM, end_now)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    if is_asked:  # while it was being started: nobody had told it
+        process.kill()
     threading.Thread(target=_end_with_stdin, args=(process,), daemon=True).start()
     status = process.wait()
     return status if status >= 0 else 128 - status

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,6 +25,7 @@ from b2emulator.local import LocalB2, LocalBucket
 from support.emulator_process import Running, emulator, files_of
 from support.processes import run
 from support.raw_client import RawClient
+from support.waiting import eventually
 
 LARGE = 3_000_000
 
@@ -181,7 +183,8 @@ def test_the_longest_timestamp_makes_a_file_that_can_be_named(tmp_path: Path) ->
         b2.call("b2_delete_bucket", {"accountId": account, "bucketId": bucket.id})
 
 
-def limited(data: Path, limit: int, soft: int) -> tuple[subprocess.Popen[str], RawClient]:
+@contextmanager
+def limited(data: Path, limit: int, soft: int) -> Iterator[tuple[subprocess.Popen[str], RawClient]]:
     """An emulator that may have only so much of a resource; what it says goes to `said`."""
     with (data.parent / "said").open("w") as said:
         process = subprocess.Popen(
@@ -191,10 +194,14 @@ def limited(data: Path, limit: int, soft: int) -> tuple[subprocess.Popen[str], R
             text=True,
         )
     assert process.stdout is not None
-    client = RawClient(Running(process, json.loads(process.stdout.readline())))
-    client.authorize()
-    resource.prlimit(process.pid, limit, (soft, soft))
-    return process, client
+    with process:
+        try:
+            client = RawClient(Running(process, json.loads(process.stdout.readline())))
+            client.authorize()
+            resource.prlimit(process.pid, limit, (soft, soft))
+            yield process, client
+        finally:
+            process.kill()
 
 
 def ended(process: subprocess.Popen[str], data: Path) -> str:
@@ -207,25 +214,25 @@ def ended(process: subprocess.Popen[str], data: Path) -> str:
 def test_a_disk_that_is_full(tmp_path: Path) -> None:
     """A limit on the size of files stands for it: writing fails in the same place."""
     data = tmp_path / "data"
-    process, client = limited(data, resource.RLIMIT_FSIZE, 2_000_000)
-    listed = client.call("b2_list_buckets", {"accountId": client.account}).json
-    bucket = {"bucketId": listed["buckets"][0]["bucketId"]}
-    for _ in range(20):
-        url = client.call("b2_get_upload_url", bucket).json
-        refused = client.upload(url, "f", os.urandom(LARGE))
-        assert (refused.status, refused.code) == (503, "service_unavailable")
-        assert "disk is full" in refused.json["message"]
-    assert files_of(data) == []
-    codes = set()
-    for number in range(400):  # until the index itself has no room
-        url = client.call("b2_get_upload_url", bucket).json
-        answer = client.upload(url, f"f{number}", b"x" * 15_000)
-        codes.add((answer.status, answer.code))
-        if answer.status != 200:
-            break
-    assert codes == {(200, None), (503, "service_unavailable")}
-    assert client.call("b2_list_file_names", bucket).status == 200
-    said = ended(process, data)
+    with limited(data, resource.RLIMIT_FSIZE, 2_000_000) as (process, client):
+        listed = client.call("b2_list_buckets", {"accountId": client.account}).json
+        bucket = {"bucketId": listed["buckets"][0]["bucketId"]}
+        for _ in range(20):
+            url = client.call("b2_get_upload_url", bucket).json
+            refused = client.upload(url, "f", os.urandom(LARGE))
+            assert (refused.status, refused.code) == (503, "service_unavailable")
+            assert "disk is full" in refused.json["message"]
+        assert files_of(data) == []
+        codes = set()
+        for number in range(400):  # until the index itself has no room
+            url = client.call("b2_get_upload_url", bucket).json
+            answer = client.upload(url, f"f{number}", b"x" * 15_000)
+            codes.add((answer.status, answer.code))
+            if answer.status != 200:
+                break
+        assert codes == {(200, None), (503, "service_unavailable")}
+        assert client.call("b2_list_file_names", bucket).status == 200
+        said = ended(process, data)
     assert "Traceback" not in said
     assert 0 < said.count("disk is full") <= 4
     with emulator("--data", str(data)) as again:
@@ -238,24 +245,34 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
 def test_no_file_descriptors_left(tmp_path: Path) -> None:
     """58 MB of tracebacks were logged in 4 seconds."""
     data = tmp_path / "data"
-    process, client = limited(data, resource.RLIMIT_NOFILE, 40)
-    listed = client.call("b2_list_buckets", {"accountId": client.account}).json
-    url = client.call("b2_get_upload_url", {"bucketId": listed["buckets"][0]["bucketId"]}).json
-    place = ("127.0.0.1", client.running.ready["port"])
-    first = HTTPConnection(*place, timeout=30)
-    first.connect()
-    others = [socket.create_connection(place, timeout=30) for _ in range(60)]
-    path = urlsplit(url["uploadUrl"]).path
-    headers = {"X-Bz-File-Name": "f", "Content-Type": "a/b", "X-Bz-Content-Sha1": "do_not_verify"}
-    headers["Authorization"] = url["authorizationToken"]
-    first.request("POST", path, b"x" * LARGE, headers)
-    response = first.getresponse()
-    assert (response.status, json.loads(response.read())["code"]) == (503, "service_unavailable")
-    for connection in others:
-        connection.close()
-    answer = client.get("/file/first-bucket/none")  # it goes on when there are some again
-    assert answer.code == "not_found"
-    said = ended(process, data)
+    with limited(data, resource.RLIMIT_NOFILE, 40) as (process, client):
+        listed = client.call("b2_list_buckets", {"accountId": client.account}).json
+        url = client.call("b2_get_upload_url", {"bucketId": listed["buckets"][0]["bucketId"]}).json
+        place = ("127.0.0.1", client.running.ready["port"])
+        first = HTTPConnection(*place, timeout=30)
+        first.connect()
+        others = [socket.create_connection(place, timeout=30) for _ in range(60)]
+        path = urlsplit(url["uploadUrl"]).path
+        headers = {
+            "X-Bz-File-Name": "f",
+            "Content-Type": "a/b",
+            "X-Bz-Content-Sha1": "do_not_verify",
+            "Authorization": url["authorizationToken"],
+        }
+
+        def refused() -> Any:
+            first.request("POST", path, b"x" * LARGE, headers)
+            response = first.getresponse()
+            said = json.loads(response.read())
+            return response.status != 200 and (response.status, said["code"])
+
+        # Connections that end, and those that are accepted a second later, come in between.
+        assert eventually(refused) == (503, "service_unavailable")
+        for connection in others:
+            connection.close()
+        answer = client.get("/file/first-bucket/none")  # it goes on when there are some again
+        assert answer.code == "not_found"
+        said = ended(process, data)
     assert "Traceback" not in said
     assert 0 < len(said) < 2000
 

@@ -10,6 +10,7 @@ import pytest
 from b2jobs.errors import CallerError, JobError, OperatorError, PassingError
 from b2jobs_worker.attempt import Interrupted
 from contract.engine.corner import BUCKET, Bench
+from support.waiting import eventually
 
 SIZES = [1000, 400_000]
 
@@ -99,8 +100,12 @@ def test_what_is_being_committed_while_the_lease_is_lost_is_still_told(
     bench.admin.fault("latency", calls="b2_upload_file", seconds=1)
     attempt = bench.attempt()
 
-    def guard() -> None:  # asked right before the call, which is then under way
-        threading.Timer(0.2, attempt.interrupt, ["lease_lost"], {"keep": True}).start()
+    def lose() -> None:
+        eventually(lambda: bench.admin.journal(call="b2_upload_file"))  # it is under way
+        attempt.interrupt("lease_lost", keep=True)
+
+    def guard() -> None:  # asked right before the call
+        threading.Thread(target=lose).start()
 
     attempt.guard = guard  # type: ignore[method-assign]
     result = bench.run(
