@@ -1,6 +1,10 @@
 """`python -m b2emulator`."""
 
+import gc
+
 from b2emulator.cli import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    status = main()
+    gc.freeze()  # or else Python looks through all of it several times while it ends
+    raise SystemExit(status)

@@ -49,4 +49,5 @@ def test_signals_reach_it(tmp_path: Path, number: int, status: int) -> None:
 def test_what_python_reads_when_it_starts_starts_cold() -> None:
     assert can_be_warm(EMULATOR, os.environ)
     assert not can_be_warm(EMULATOR, {**os.environ, "PYTHONOPTIMIZE": "1"})
+    assert not can_be_warm(EMULATOR, {**os.environ, "PYTHONPATH": "something/broken"})
     assert not can_be_warm(("prlimit", *EMULATOR), os.environ)

@@ -56,6 +56,7 @@ def can_be_warm(command: Sequence[str], env: Mapping[str, str]) -> bool:
         and len(command) > 2
         and (command[0], command[1]) == (sys.executable, "-m")
         and command[2] in PROGRAMS
+        and env.get("PYTHONPATH", "") in ("", str(_TESTS), os.environ.get("PYTHONPATH"))
         and _read_at_start(env) == _read_at_start(os.environ)
     )
 

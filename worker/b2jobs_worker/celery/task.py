@@ -62,7 +62,8 @@ def _answer(task: Any) -> None:
         )
     except QueueUnavailable as error:
         raise Retry(str(error), exc=error) from error
-    _say(outcome)
+    if line(task) is None:
+        _say(outcome)
 
 
 def line(task: Any) -> Line | None:

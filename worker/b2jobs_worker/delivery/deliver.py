@@ -54,8 +54,8 @@ def deliver(
 
     *work_of* a kind: the work, or None where this worker does not know it; others may. A suspect
     runs in a process of its own, which finds the same work in *module*. Where *line* says so, the
-    next job is taken in the same step that ends this one, and so on: what is answered then is
-    what became of the last.
+    next job is taken in the same step that ends this one, and so on: nobody asks what became of
+    them then, and the answer is the last one's, or None.
 
     Raises:
         QueueUnavailable: Redis went away before the job was claimed; the keeper rings again.
@@ -77,7 +77,9 @@ def deliver(
             _deliver_suspect(delivery, module)
         else:
             delivery.run()
-        outcome = delivery.outcome or claims.outcome(claim.job_id)
+        outcome = delivery.outcome
+        if outcome is None and line() is None:
+            outcome = claims.outcome(claim.job_id)
         claim = delivery.following
     return outcome
 
