@@ -51,6 +51,21 @@ def test_a_move_writes_at_both_ends() -> None:
     assert not allowed("move", rules={"kinds": ("copy", "delete")}, **ENDS)
 
 
+def test_deleting_a_prefix_is_deleting_though_it_is_a_batch() -> None:
+    prefix = {"target": "b2://shop-files/in/", "versions": "all"}
+    assert allowed("batch", rules={"kinds": ("upload", "delete")}, **prefix)
+    assert not allowed("batch", rules={"kinds": ("upload", "batch")}, **prefix)
+    sides = {"source": "data://.my/", "destination": "b2://shop-files/"}
+    assert not allowed("batch", rules={"kinds": ("upload", "delete")}, **sides)
+    assert allowed("batch", rules={"kinds": ("upload", "batch")}, **sides)
+
+
+def test_a_pack_is_allowed_to_who_may_have_what_makes_packs() -> None:
+    for maker in ("batch", "sync", "delete"):
+        assert allowed("pack", rules={"kinds": (maker,)}, batch="1", number=1)
+    assert not allowed("pack", rules={"kinds": ("upload",)}, batch="1", number=1)
+
+
 @pytest.mark.parametrize("named", [{"customer_key": "k2"}, {"encryption": "SSE-C:k2"}])
 def test_keys_of_customers_are_allowed_by_name(named: dict[str, str]) -> None:
     assert allowed("copy", rules={"customer_keys": ("k1", "k2")}, **ENDS, **named)

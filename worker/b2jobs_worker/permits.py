@@ -12,7 +12,7 @@ from b2jobs.errors import CallerError
 from b2jobs.for_people import shown
 from b2jobs.keyfile import WORKERS
 from b2jobs.locations import B2Version, InlineData, LocalPath, Location, StagedBytes
-from b2jobs.requests import Bucket, Job
+from b2jobs.requests import Batch, Bucket, Job
 from b2jobs_worker.attempt import Anything, Permit
 from b2jobs_worker.policy import Rules
 from b2jobs_worker.settings import Settings
@@ -23,9 +23,10 @@ _WRITTEN = ("destination", "target", "ledger")
 _CLIMBING = re.compile(r"(?:[/\\\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\\\;#]|%2f|%5c|\Z)", re.IGNORECASE)
 _LOOKS_AT_ITS_TARGET = ("list", "du")
 _EMPTIES_ITS_SOURCE = ("move",)
-_INTERNAL = {"pack": "batch", "remove": "sync"}
-_OF_SYNCS = {"hide": "sync"}
-"""Kinds that workers make, by the kind that makes them; the latter as items of a plan only."""
+_INTERNAL = {"pack": ("batch", "sync", "delete"), "remove": ("sync",)}
+_OF_SYNCS = {"hide": ("sync",)}
+"""Kinds that workers make, by the kinds that make them; the latter as items of a plan only.
+What is in a pack is held to its own kind."""
 _NO_RULES = Rules()
 _NOTHING = Rules(kinds=(), accounts=(), read=(), write=(), on_done=())
 
@@ -60,9 +61,10 @@ class _Permit:
 
     def request(self, job: Job, *, is_item: bool = False) -> None:
         made_by = {**_INTERNAL, **_OF_SYNCS} if is_item else _INTERNAL
+        kinds = made_by.get(job.kind) or (_asked_for(job),)
         for name, rules in self._tables:
-            if rules.kinds is not None and made_by.get(job.kind, job.kind) not in rules.kinds:
-                raise _refused(f"a job of kind {job.kind}", f"{name}.kinds")
+            if rules.kinds is not None and not set(kinds) & set(rules.kinds):
+                raise _refused(f"a job of kind {_asked_for(job)}", f"{name}.kinds")
             if rules.read is not None and isinstance(job, Bucket) and job.action == "list":
                 raise _refused("the names of all buckets", f"{name}.read")
             for account in (getattr(job, "account", None), getattr(job, "source_account", None)):
@@ -119,6 +121,11 @@ class _Permit:
             if isinstance(found, LocalPlace):
                 return f"data://{found.root.name}/{found.path}"
         return str(location)
+
+
+def _asked_for(job: Job) -> str:
+    """The kind as who asks names it: to delete a prefix is to delete, though it is a batch."""
+    return "delete" if isinstance(job, Batch) and job.target is not None else job.kind
 
 
 def _places_of(job: Job) -> Iterator[tuple[Location, bool]]:

@@ -28,7 +28,8 @@ from b2jobs.requests import KINDS
 class Rules(Model):
     """One table of the policy. What a table does not name, it does not limit.
 
-    kinds: items of a batch or sync count as their own kind, what a sync hides as `sync`.
+    kinds: items of a batch or sync count as their own kind, what a sync hides as `sync`, the
+        deletion of a prefix as `delete` alone.
     read, write: places that may be read, or written, changed and removed, each with all below
         it: b2://BUCKET/prefix/, data://ROOT/path/, https://host/, s3://BUCKET/prefix/.
     customer_keys: names of keys of the secrets file that files may be read or encrypted with.
