@@ -41,11 +41,13 @@ def test_a_small_file_costs_few_calls(bench: Bench, kind: str) -> None:
             return {"source": there, "destination": f"data://out/{number}"}
         return {"source": bench.put(f"{number}", bytes(16_384)), "destination": there}
 
-    for number in range(4):
+    for number in range(6):
         source = bench.put(f"{number}", bytes(16_384))
         bench.run("upload", source=source, destination=bench.b2(f"{number}"))
     for number in range(3):  # a connection, an upload URL, what is found once
         bench.run(kind, **one(number))
-    attempt, request = bench.attempt("counted"), one(3)
-    calls = counted(lambda: bench.run(kind, attempt, **request))
-    assert FEWEST < calls < MOST
+    calls = []
+    for number in range(3, 6):  # the collector may run in one of them, and a turn may be waited for
+        attempt, request = bench.attempt(f"counted-{number}"), one(number)
+        calls.append(counted(lambda: bench.run(kind, attempt, **request)))  # noqa: B023 - called at once
+    assert FEWEST < min(calls) < MOST

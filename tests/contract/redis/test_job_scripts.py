@@ -39,7 +39,7 @@ CASES: list[tuple[str, str, Any, Any, str]] = [
     ("jobs/park", "running", 1, 0, "waiting"),
     ("jobs/hand_back", "running", 1, 0, "queued"),
     ("jobs/journal", "running", 1, 1, "running"),
-    ("jobs/finish", "running", ["ended", []], ["lost", []], "succeeded"),
+    ("jobs/finish", "running", ["ended", []], ["ended", []], "succeeded"),
     *(
         (script, state, refusal, refusal, state)
         for script, refusal in (
@@ -49,6 +49,7 @@ CASES: list[tuple[str, str, Any, Any, str]] = [
             ("jobs/finish", ["lost", []]),
         )
         for state in ("none", "queued", *STATES[2:])
+        if (script, state) != ("jobs/finish", "succeeded")  # by who has ended it: see below
     ),
     ("jobs/disown", "none", ["", ""], ["", ""], "none"),
     *(("jobs/disown", state, [state, ""], [state, ""], state) for state in STATES[:3]),
@@ -88,6 +89,24 @@ def test_an_outdated_owner_changes_nothing(scripts: Scripts, script: str) -> Non
     assert scripts.beat("j", old) == "lost"
     assert scripts.redis.hgetall(scripts.key("job:j")) == before
     assert scripts.beat("j", new) == "ok"
+
+
+def test_who_lost_the_answer_of_an_end_hears_of_it_again_and_ends_nothing_twice(
+    scripts: Scripts,
+) -> None:
+    fence = scripts.job("running")
+    said = scripts.finish("j", fence)
+    before = scripts.redis.hgetall(scripts.key("job:j"))
+    events = scripts.redis.xlen(scripts.key("events"))
+
+    assert scripts.finish("j", fence) == said == ["ended", []]
+    assert scripts.redis.hgetall(scripts.key("job:j")) == before
+    assert scripts.redis.xlen(scripts.key("events")) == events
+    assert scripts.finish("j", fence, "failed") == ["lost", []]
+    assert scripts.finish("j", "2:r") == ["lost", []]
+    scripts.job("failed", "again")
+    scripts.call("jobs/retry", id="again")
+    assert scripts.finish("again", "1:r", "failed") == ["lost", []]
 
 
 @pytest.mark.parametrize("fence", ["", "0", "1:other"])
