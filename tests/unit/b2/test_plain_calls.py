@@ -92,7 +92,10 @@ ANSWERS: list[Answer | Exception] = [
     requests.ConnectionError("gone"),
     requests.ReadTimeout("late"),
 ]
-IDS = [getattr(a, "content", b"").decode(errors="replace")[-40:] or repr(a) for a in ANSWERS]
+IDS = [
+    f"{at}-{getattr(answer, 'status_code', type(answer).__name__)}"  # the same in each process
+    for at, answer in enumerate(ANSWERS)
+]
 
 
 def outcome(act: Callable[[], Any]) -> Any:
