@@ -39,12 +39,12 @@ def chore(installation: Installation, **schedules: object) -> ScheduleChore:
 def keys(installation: Installation) -> list[str]:
     """The keys of all jobs there are, the oldest slot first."""
     records = installation.client.records
-    found = [
-        record.key
+    found = {  # one that goes on meanwhile is listed in two states
+        record.id: record.key
         for state in ("queued", "running", "waiting", "succeeded", "failed", "cancelled")
         for record in records.listed(state, limit=10_000)  # type: ignore[arg-type]  # literals
-    ]
-    return sorted(found)
+    }
+    return sorted(found.values())
 
 
 def look(one: ScheduleChore, now: float) -> None:

@@ -55,7 +55,7 @@ def test_they_are_queued_in_their_order_a_hundred_a_step(
     handles = client.submit_many(uploads(250))
     after = scripts.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
     assert [bell["headers"]["id"] for bell in scripts.bells()] == [each.id for each in handles]
-    assert after - calls <= 10  # others use this Redis too; it would be 250
+    assert after - calls <= 100  # others use this Redis too; it would be 250
     assert [event.job for event in client.events()] == [each.id for each in handles]
     assert client.submit_many([]) == []
 
