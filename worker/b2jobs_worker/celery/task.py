@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from celery import Celery, Task, signals
@@ -71,8 +72,13 @@ def line(task: Any) -> Line | None:
     and each comes to it by its doorbell."""
     if task.has_events() or any(signal.receivers for signal in _TOLD):
         return None
-    kinds = (name.removeprefix("b2jobs.") for name in task.app.tasks)
-    return Line(list(task.app.amqp.queues.consume_from), f",{','.join(kinds)},")
+    return Line(list(task.app.amqp.queues.consume_from), _kinds(task.app))
+
+
+@cache
+def _kinds(app: Celery) -> str:
+    """The kinds that *app* knows: all are registered before it takes the first job."""
+    return f",{','.join(name.removeprefix('b2jobs.') for name in app.tasks)},"
 
 
 def _say(outcome: Outcome | None) -> None:
